@@ -1,0 +1,52 @@
+# Everything starts here: `make demo` and `make test` set up whatever they need by themselves.
+PYTHON ?= python3
+BIN := .venv/bin
+SOURCES := libs services deploy tests $(wildcard benchmarks)
+
+.PHONY: help setup demo test check lint format lock bench up down clean
+
+help:  ## what can be made
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST)
+
+setup:  ## .venv with pinned, hash-checked packages (instant when nothing changed)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "setup: Lendrail needs Python 3.11 or newer and '$(PYTHON)' is not; name one with PYTHON=/path/to/python3." >&2; exit 1; }
+	@$(PYTHON) deploy/bootstrap.py
+
+demo: setup  ## four applications, end to end, on real Kafka and MongoDB
+	@$(BIN)/lendrail demo
+
+up: setup  ## the whole stack in the background
+	@$(BIN)/lendrail up --detach
+
+down: setup  ## stop it
+	@$(BIN)/lendrail down
+
+test: setup  ## all tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: setup  ## ruff, mypy --strict, import rules
+	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/ruff format --check --quiet $(SOURCES)
+	@$(BIN)/python -m mypy $(SOURCES)
+	@$(BIN)/lint-imports --no-cache
+
+format: setup  ## let ruff rewrite what it can
+	@$(BIN)/ruff check --fix --quiet $(SOURCES) || true
+	@$(BIN)/ruff format --quiet $(SOURCES)
+
+check: lint test  ## what CI runs
+
+bench: setup  ## applications per second against a bare loop
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+lock: setup  ## renew requirements.lock from the members' pyproject.toml
+	@$(BIN)/uv lock --quiet --python $(BIN)/python
+	@$(BIN)/uv export --quiet --frozen --all-packages --no-emit-workspace --no-annotate --no-header \
+	  --format requirements.txt --output-file requirements.lock >/dev/null
+	@$(MAKE) --no-print-directory setup
+
+clean:  ## remove the environment, local state and caches of this folder
+	@if [ -x $(BIN)/lendrail ]; then $(BIN)/lendrail down >/dev/null 2>&1 || true; fi
+	@rm -rf .venv .lendrail .mypy_cache .ruff_cache .pytest_cache .hypothesis uv.lock
+	@find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
