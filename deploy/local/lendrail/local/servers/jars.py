@@ -1,6 +1,6 @@
 """Kafka's jars, exactly those of `kafka.lock.toml`: jgo downloads, the committed SHA-256 decide.
 
-`python -c "from lendrail.local.servers.jars import write_lock; write_lock()"` resolves Kafka anew (after changing KAFKA).
+After changing KAFKA, `write_lock()` resolves it anew and rewrites the lock.
 """
 
 import hashlib
