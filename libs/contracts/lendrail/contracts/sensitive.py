@@ -20,7 +20,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 MASK = "***"
-TOKEN = "enc1:"
+TOKEN = "enc1:"  # noqa: S105 - a prefix
 
 
 class DataKey(Protocol):
@@ -78,7 +78,8 @@ class Sensitive:
     def reveal(self) -> str:
         """The plain text. Raises `SealBroken` or `Erased`."""
         if self._plain is None:
-            assert self._key is not None and self._token is not None
+            assert self._key is not None
+            assert self._token is not None
             self._plain = self._key.open(self._token)
         return self._plain
 

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import uuid
+from typing import ClassVar, Literal
+
+from lendrail.contracts.event import ApplicationEvent
+from lendrail.contracts.sensitive import SensitiveText
+from lendrail.contracts.terms import DeclineReason, FieldProblem, ForeignId, Offer, PartnerName, Reference, Status, Time
+
+Source = Literal["validation", "ack", "webhook", "fetch", "poll", "feed", "csv", "person"]
+
+
+class StatusUpdated(ApplicationEvent):
+    """Version n of the truth about one opportunity, or about an application that has none."""
+
+    topic: ClassVar[str] = "status-updated"
+
+    opportunity_id: uuid.UUID | None = None
+    partner: PartnerName | None = None
+    credential: str | None = None
+    state_version: int
+    status: Status
+    source: Source
+    partner_words: str | None = None
+    partner_time: Time | None = None
+    observed_at: Time
+    received_at: Time | None = None
+    """When the application reached us, where that is known already."""
+    partner_id: ForeignId | None = None
+    offers: tuple[Offer, ...] = ()
+    decline_reasons: tuple[DeclineReason, ...] = ()
+    missing_info: SensitiveText | None = None
+    problems: tuple[FieldProblem, ...] = ()
+    documents_sent: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    next_check_at: Time | None = None
+    references: tuple[Reference, ...] = ()
+
+    @property
+    def entity(self) -> str:
+        return str(self.opportunity_id or self.application_id)
+
+    @property
+    def version(self) -> int:
+        return self.state_version

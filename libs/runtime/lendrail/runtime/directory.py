@@ -1,0 +1,140 @@
+"""Who our tenants are and which credentials they have at partners: two mounted files, read again when they change."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic.alias_generators import to_camel
+
+from lendrail.contracts.terms import Mode
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, alias_generator=to_camel, populate_by_name=True, extra="forbid", hide_input_in_errors=True
+    )
+
+
+class Client(_Part):
+    """An OAuth 2.0 client of a tenant. Only the SHA-256 of its secret is kept."""
+
+    client_id: str
+    secret_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    scopes: tuple[str, ...]
+
+    def accepts(self, secret: str) -> bool:
+        return hmac.compare_digest(hashlib.sha256(secret.encode()).hexdigest(), self.secret_sha256)
+
+
+class PartnerAccount(_Part):
+    """One credential of a tenant at a partner, without its secrets."""
+
+    partner: str
+    credential: str
+    mode: Mode
+    enabled: bool = True
+    options: dict[str, str] = {}
+    webhook_path: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{32,}$")]
+
+
+class Tenant(_Part):
+    id: str
+    name: str
+    mode: Mode
+    emails: tuple[str, ...] = ()
+    clients: tuple[Client, ...] = ()
+    upstreams: tuple[str, ...] = ()
+    intake_key_file: Path | None = None
+    partners: tuple[PartnerAccount, ...] = ()
+
+
+class Tenants(_Part):
+    tenants: tuple[Tenant, ...]
+
+    @cached_property
+    def by_id(self) -> dict[str, Tenant]:
+        return {tenant.id: tenant for tenant in self.tenants}
+
+    @cached_property
+    def by_client(self) -> dict[str, tuple[Tenant, Client]]:
+        return {client.client_id: (tenant, client) for tenant in self.tenants for client in tenant.clients}
+
+    @cached_property
+    def by_upstream(self) -> dict[str, Tenant]:
+        return {upstream: tenant for tenant in self.tenants for upstream in tenant.upstreams}
+
+    @cached_property
+    def by_webhook_path(self) -> dict[tuple[str, str], tuple[Tenant, PartnerAccount]]:
+        return {(a.partner, a.webhook_path): (tenant, a) for tenant in self.tenants for a in tenant.partners}
+
+    @cached_property
+    def accounts(self) -> dict[str, PartnerAccount]:
+        return {account.credential: account for tenant in self.tenants for account in tenant.partners}
+
+
+class Rate(_Part):
+    """At most `requests` request starts in any `seconds` seconds."""
+
+    requests: Annotated[int, Field(ge=1)]
+    seconds: Annotated[float, Field(gt=0)]
+
+    @property
+    def interval(self) -> float:
+        return self.seconds / self.requests
+
+
+class Credential(_Part):
+    """How to call a partner for one tenant; `auth` is read by the partner's channel."""
+
+    id: str
+    tenant: str
+    partner: str
+    mode: Mode
+    base_url: str
+    auth: dict[str, SecretStr]
+    rate: Rate | None = None
+
+
+class Credentials(_Part):
+    credentials: tuple[Credential, ...]
+
+    @cached_property
+    def by_id(self) -> dict[str, Credential]:
+        return {credential.id: credential for credential in self.credentials}
+
+
+P = TypeVar("P", bound=BaseModel)
+
+
+class Mounted(Generic[P]):
+    """A mounted JSON file; `current` follows changes, and keeps the last good content when the new one cannot be read."""
+
+    def __init__(self, path: Path, kind: type[P]) -> None:
+        self._path, self._kind = path, kind
+        self._stamp: Any = None
+        self._value = self._read()
+
+    @property
+    def current(self) -> P:
+        if self._stamped() != self._stamp:
+            try:
+                self._value = self._read()
+            except (OSError, ValueError):
+                self._stamp = self._stamped()
+        return self._value
+
+    def _stamped(self) -> tuple[int, int] | None:
+        try:
+            status = self._path.stat()
+        except OSError:
+            return self._stamp  # type: ignore[no-any-return]
+        return status.st_mtime_ns, status.st_size
+
+    def _read(self) -> P:
+        self._stamp = self._stamped()
+        return self._kind.model_validate_json(self._path.read_bytes())

@@ -1,0 +1,60 @@
+"""Each event takes effect once: its effect is one document under the event's own id."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from pymongo.errors import BulkWriteError
+
+from lendrail.contracts.event import Event, Record
+from lendrail.runtime.faults import point
+from lendrail.runtime.mongo import Collection, Document
+from lendrail.runtime.outbox import published, restored
+from lendrail.runtime.step import Delivery
+
+E = TypeVar("E", bound=Event)
+Effect = tuple[Document, Sequence[Record]]
+"""What to store (without id and outbox) and what to publish."""
+
+
+async def once(
+    collection: Collection,
+    deliveries: Sequence[Delivery[E]],
+    effects: Callable[[Sequence[Delivery[E]]], Awaitable[Sequence[Effect]]],
+) -> list[Record]:
+    """Store the effects of the events that are new, and return the stored records of all of them.
+
+    `effects` sees only events that were never stored; for the others nothing is computed again.
+    """
+    first = {delivery.id: delivery for delivery in deliveries}
+    stored = await _stored(collection, list(first))
+    fresh = [delivery for delivery in first.values() if delivery.id not in stored]
+    if fresh:
+        made = await effects(fresh)
+        documents = [
+            {"_id": d.id, **document, **published(out)} for d, (document, out) in zip(fresh, made, strict=True)
+        ]
+        for document in await _insert(collection, documents):
+            stored[document["_id"]] = document
+    return [record for delivery in first.values() for record in restored(stored[delivery.id])]
+
+
+async def _stored(collection: Collection, ids: Sequence[str]) -> dict[str, Document]:
+    cursor = collection.find({"_id": {"$in": list(ids)}}, {"outbox": 1})
+    return {document["_id"]: document async for document in cursor}
+
+
+async def _insert(collection: Collection, documents: Sequence[Document]) -> list[Document]:
+    """What is stored under these ids now: ours, or what somebody else stored at the same time."""
+    point(f"store.{collection.name}.before")
+    try:
+        await collection.insert_many(documents, ordered=False)
+    except BulkWriteError as error:
+        faults = (error.details or {})["writeErrors"]
+        if any(fault["code"] != 11000 for fault in faults):
+            raise RuntimeError(f"MongoDB refused a write with code {faults[0]['code']}") from None
+        point(f"store.{collection.name}.after")
+        return list((await _stored(collection, [d["_id"] for d in documents])).values())
+    point(f"store.{collection.name}.after")
+    return list(documents)

@@ -1,0 +1,162 @@
+"""MongoDB with time-outs and durable writes, and group commit for writes that happen at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+from pymongo import AsyncMongoClient, InsertOne, UpdateOne, WriteConcern
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import (
+    BulkWriteError,
+    ConnectionFailure,
+    DuplicateKeyError,
+    ExecutionTimeout,
+    NetworkTimeout,
+    NotPrimaryError,
+    ServerSelectionTimeoutError,
+    WaitQueueTimeoutError,
+    WTimeoutError,
+)
+from pymongo.read_concern import ReadConcern
+
+from lendrail.runtime.faults import point
+from lendrail.runtime.settings import ServiceSettings
+
+Document = dict[str, Any]
+Collection = AsyncCollection[Document]
+
+OUTAGES = (
+    ConnectionFailure,
+    ExecutionTimeout,
+    NetworkTimeout,
+    NotPrimaryError,
+    ServerSelectionTimeoutError,
+    WaitQueueTimeoutError,
+    WTimeoutError,
+)
+"""The store is away for now: pace, try again, lose nothing."""
+
+
+def connect(settings: ServiceSettings) -> AsyncMongoClient[Document]:
+    """A client whose every write is majority and journalled, and whose every operation ends."""
+    return AsyncMongoClient(
+        settings.mongo_url.get_secret_value(),
+        w="majority",
+        journal=True,
+        readConcernLevel="majority",
+        timeoutMS=15_000,
+        serverSelectionTimeoutMS=3_000,
+        connectTimeoutMS=3_000,
+        maxPoolSize=64,
+        tz_aware=True,
+        appname=settings.instance or None,
+    )
+
+
+def database(client: AsyncMongoClient[Document], settings: ServiceSettings, name: str) -> AsyncDatabase[Document]:
+    return client.get_database(
+        settings.database_prefix + name,
+        write_concern=WriteConcern("majority", j=True),
+        read_concern=ReadConcern("majority"),
+    )
+
+
+@dataclass(slots=True)
+class _Write:
+    operation: InsertOne[Document] | UpdateOne
+    id: Any
+    stamp: str | None
+    done: asyncio.Future[bool] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class GroupCommit:
+    """Single-document writes of concurrent tasks, sent together: while one bulk is on its way the next one gathers.
+
+    Each caller waits for its own write and gets its own answer. A bulk tells how many updates matched, not which; so each
+    update leaves a stamp in its document, and a bulk in which not all matched is looked up by stamp.
+    """
+
+    def __init__(self, collection: Collection, limit: int = 500) -> None:
+        self._collection, self._limit = collection, limit
+        self._waiting: list[_Write] = []
+        self._runner: asyncio.Task[None] | None = None
+
+    async def insert(self, document: Document) -> None:
+        """Raises `DuplicateKeyError` when the id, or a unique key, is taken."""
+        await self._write(_Write(InsertOne(document), document["_id"], None))
+
+    async def update(self, where: Document, change: Document | list[Document], upsert: bool = False) -> bool:
+        """Whether the document matched (or was upserted). `where` names the `_id`."""
+        stamp = uuid.uuid4().hex
+        mark: Document = {"stamp": stamp}
+        stamped = (
+            [*change, {"$set": mark}]
+            if isinstance(change, list)
+            else {**change, "$set": {**change.get("$set", {}), **mark}}
+        )
+        return await self._write(_Write(UpdateOne(where, stamped, upsert=upsert), where["_id"], stamp))
+
+    async def _write(self, write: _Write) -> bool:
+        self._waiting.append(write)
+        if self._runner is None or self._runner.done():
+            self._runner = asyncio.create_task(self._run())
+        return await write.done
+
+    async def _run(self) -> None:
+        while self._waiting:
+            batch = self._take()
+            try:
+                await self._flush(batch)
+            except Exception as error:
+                for write in batch:
+                    if not write.done.done():
+                        write.done.set_exception(error)
+
+    def _take(self) -> list[_Write]:
+        """The next bulk: one write for a document, so that a stamp tells of exactly one."""
+        batch: dict[Any, _Write] = {}
+        rest: list[_Write] = []
+        for write in self._waiting:
+            if len(batch) < self._limit and write.id not in batch:
+                batch[write.id] = write
+            else:
+                rest.append(write)
+        self._waiting = rest
+        return list(batch.values())
+
+    async def _flush(self, batch: list[_Write]) -> None:
+        label = self._collection.name
+        point(f"store.{label}.before")
+        failed: dict[int, Document] = {}
+        try:
+            result: Document = dict(
+                (await self._collection.bulk_write([w.operation for w in batch], ordered=False)).bulk_api_result
+            )
+        except BulkWriteError as error:
+            result = dict(error.details or {})
+            failed = {fault["index"]: fault for fault in result["writeErrors"]}
+        point(f"store.{label}.after")
+        updates = sum(w.stamp is not None for i, w in enumerate(batch) if i not in failed)
+        all_matched = result["nMatched"] + result["nUpserted"] == updates
+        stamps = None if all_matched else await self._stamps(batch)
+        for index, write in enumerate(batch):
+            self._answer(write, failed.get(index), stamps)
+
+    async def _stamps(self, batch: list[_Write]) -> dict[Any, str | None]:
+        cursor = self._collection.find({"_id": {"$in": [w.id for w in batch]}}, {"stamp": 1})
+        return {document["_id"]: document.get("stamp") async for document in cursor}
+
+    @staticmethod
+    def _answer(write: _Write, fault: Document | None, stamps: dict[Any, str | None] | None) -> None:
+        if write.done.done():
+            return
+        if fault is not None and fault["code"] == 11000:
+            write.done.set_exception(DuplicateKeyError("the key is taken", 11000))
+        elif fault is not None:
+            write.done.set_exception(RuntimeError(f"MongoDB refused a write with code {fault['code']}"))
+        else:
+            write.done.set_result(write.stamp is None or stamps is None or stamps.get(write.id) == write.stamp)

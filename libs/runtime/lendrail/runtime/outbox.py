@@ -1,0 +1,114 @@
+"""Facts are stored with the effect that made them, in one document write, and published from there.
+
+A document with an outbox holds `outbox` (its records, oldest first, kept so that a wiped broker can be filled again),
+`sent` (how many of them were published) and, while some wait, `pending` (the instance that publishes them).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from pymongo import ASCENDING, UpdateOne
+
+from lendrail.contracts.event import Record
+from lendrail.runtime.faults import point
+from lendrail.runtime.mongo import OUTAGES, Collection, Document
+from lendrail.runtime.publisher import Publisher
+
+log = structlog.get_logger()
+ADOPT_SECONDS = 5
+"""Another instance's records that wait longer than this are anybody's to publish."""
+
+
+def published(records: Sequence[Record]) -> Document:
+    """Outbox fields of a document whose records the caller publishes before it commits (a Kafka handler)."""
+    return {"outbox": [record.stored() for record in records], "sent": len(records)}
+
+
+def waiting(records: Sequence[Record], instance: str) -> Document:
+    """Outbox fields of a document whose records the relay publishes (HTTP requests, due work)."""
+    return {"outbox": [record.stored() for record in records], "sent": 0, "pending": instance}
+
+
+def restored(document: Document) -> list[Record]:
+    """All records of a document, oldest first."""
+    return [Record.restored(stored) for stored in document.get("outbox", ())]
+
+
+class Relay:
+    """Publishes what waits in the outboxes of some collections, in order for each document."""
+
+    def __init__(self, collections: Sequence[Collection], publisher: Publisher, instance: str) -> None:
+        self._collections, self._publisher, self._instance = tuple(collections), publisher, instance
+        self._awake = asyncio.Event()
+
+    async def prepare(self) -> None:
+        for collection in self._collections:
+            await collection.create_index(
+                [("pending", ASCENDING), ("_id", ASCENDING)], partialFilterExpression={"pending": {"$type": "string"}}
+            )
+
+    def wake(self) -> None:
+        """Something was stored just now."""
+        self._awake.set()
+
+    async def run(self) -> None:
+        """Publish until cancelled: at once when woken, and once a second for what others left behind."""
+        while True:
+            try:
+                moved = sum([await self._drain(collection) for collection in self._collections])
+                if not moved:
+                    await self._rest()
+            except OUTAGES as error:
+                log.warning("the relay waits for its store", error=type(error).__name__)
+                await asyncio.sleep(0.5)
+
+    async def _rest(self) -> None:
+        try:
+            await asyncio.wait_for(self._awake.wait(), 1.0)
+        except TimeoutError:
+            for collection in self._collections:
+                await self._adopt(collection)
+        self._awake.clear()
+
+    async def _adopt(self, collection: Collection) -> None:
+        """Take over what an instance that is no longer there left; its clock is the time of the write, by the server."""
+        others = {"pending": {"$type": "string", "$ne": self._instance}}
+        async for document in collection.find(others, {"pending": 1}).limit(200):
+            where = {"_id": document["_id"], "pending": document["pending"]}
+            seen = {"$ifNull": ["$pending_since", "$$NOW"]}
+            age = {"$dateDiff": {"startDate": seen, "endDate": "$$NOW", "unit": "second"}}
+            mine = {"$cond": [{"$gte": [age, ADOPT_SECONDS]}, self._instance, "$pending"]}
+            await collection.update_one(where, [{"$set": {"pending": mine, "pending_since": seen}}])
+
+    async def _drain(self, collection: Collection) -> int:
+        wanted = {"_id": 1, "outbox": 1, "sent": 1}
+        documents = await collection.find({"pending": self._instance}, wanted).limit(500).to_list()
+        await self.publish(collection, documents)
+        return len(documents)
+
+    async def publish(self, collection: Collection, documents: Sequence[Document]) -> None:
+        """Publish the unsent records of `documents` and mark them sent."""
+        if not documents:
+            return
+        await self._publisher.publish(
+            [Record.restored(stored) for document in documents for stored in document["outbox"][document["sent"] :]]
+        )
+        point(f"relay.{collection.name}.published")
+        await collection.bulk_write([_marked(d["_id"], len(d["outbox"])) for d in documents], ordered=False)
+
+
+def _marked(document_id: Any, sent: int) -> UpdateOne:
+    """Count `sent` records as published; records that were added meanwhile keep waiting."""
+    count = {"$max": ["$sent", sent]}
+    done = {"$gte": [count, {"$size": "$outbox"}]}
+    return UpdateOne(
+        {"_id": document_id},
+        [
+            {"$set": {"sent": count, "pending": {"$cond": [done, "$$REMOVE", "$pending"]}}},
+            {"$unset": "pending_since"},
+        ],
+    )

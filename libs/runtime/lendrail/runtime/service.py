@@ -1,0 +1,202 @@
+"""A service: what it is made of, in which order that starts and stops, and how healthy it is.
+
+`app.py` of each service builds one `Service`, hands its clients and stores to the step functions, and `main` serves it.
+HTTP is up at once; Kafka and MongoDB may come later, and readiness says what is still missing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import structlog
+import uvicorn
+from fastapi import FastAPI, Response
+from faststream.kafka import KafkaBroker
+from pymongo import AsyncMongoClient
+from pymongo.asynchronous.database import AsyncDatabase
+
+from lendrail.contracts.topics import Topic
+from lendrail.runtime import http, logs, mongo
+from lendrail.runtime.broker import assigned, make_broker, start_when_there
+from lendrail.runtime.failures import DefectMeter
+from lendrail.runtime.publisher import KafkaPublisher, Publisher
+from lendrail.runtime.settings import ServiceSettings, read_key
+from lendrail.runtime.step import Handler, Steps
+from lendrail.runtime.tokens import PublishedKeys, ServiceTokens, Verifier
+from lendrail.runtime.vault import LocalWrapper, Vault
+
+log = structlog.get_logger()
+Prepare = Callable[[], Awaitable[Any]]
+STOP_SECONDS = 20.0
+
+
+class Service:
+    """Clients, steps, background work and HTTP of one service."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: ServiceSettings,
+        *,
+        broker: KafkaBroker | None = None,
+        publisher: Publisher | None = None,
+        client: AsyncMongoClient[mongo.Document] | None = None,
+    ) -> None:
+        """Tests hand in a broker, a publisher or a client of their own."""
+        self.name, self.settings = name, settings
+        self.client = client or mongo.connect(settings)
+        self.broker = broker or make_broker(settings, name)
+        self.kafka = None if publisher else KafkaPublisher(settings.kafka_bootstrap_servers, settings.instance or name)
+        self.publisher: Publisher = publisher or self.kafka  # type: ignore[assignment]
+        keys = mongo.database(self.client, settings, "keys")["data_keys"]
+        self.vault = Vault(keys, LocalWrapper(read_key(settings.master_key_file)))
+        self.tokens = ServiceTokens(read_key(settings.service_key_file), name)
+        self.http = httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=10)
+        self.defects = DefectMeter()
+        self.steps = Steps(name, settings, self.broker, self.publisher, self.vault, self.defects)
+        self._subscribers: list[Any] = []
+        self._prepare: list[Prepare] = [self.vault.prepare]
+        self._loops: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        self._drains: list[Callable[[float], Awaitable[None]]] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._prepared = False
+        self.needs_broker = True
+
+    @property
+    def database(self) -> AsyncDatabase[mongo.Document]:
+        """The database that this service alone reads and writes."""
+        return mongo.database(self.client, self.settings, self.name)
+
+    def shared(self, name: str) -> AsyncDatabase[mongo.Document]:
+        """A database that several services share: `keys` or `partners`."""
+        return mongo.database(self.client, self.settings, name)
+
+    def on(self, topic: Topic[Any], handle: Handler[Any]) -> None:
+        """Hear `topic` with `handle`."""
+        self.watch(self.steps.on(topic, handle))
+
+    def watch(self, subscriber: Any) -> None:
+        """Let readiness and liveness look at this subscriber."""
+        self._subscribers.append(subscriber)
+
+    def prepare(self, action: Prepare) -> None:
+        """Run `action` (indexes) when MongoDB is there, before any work starts."""
+        self._prepare.append(action)
+
+    def loop(self, run: Callable[[], Coroutine[Any, Any, None]], drain: Any = None) -> None:
+        """Run `run` as long as the service lives; on stop, `drain(seconds)` finishes what is under way."""
+        self._loops.append(run)
+        if drain is not None:
+            self._drains.append(drain)
+
+    def api(self, title: str, verifier: Verifier | None = None) -> FastAPI:
+        """The HTTP application, with health, error answers and the service's life tied to it."""
+        app = FastAPI(title=title, version="1", lifespan=self._lifespan, docs_url=None, redoc_url=None)
+        jwks = PublishedKeys(str(self.settings.jwks_url or ""), self.http)
+        app.state.verifier = verifier or Verifier(self.settings.issuer, jwks)
+        app.state.tokens = self.tokens
+        http.install(app, self.settings.max_body_bytes)
+        app.add_api_route("/live", self._live, include_in_schema=False)
+        app.add_api_route("/ready", self._ready, include_in_schema=False)
+        return app
+
+    @asynccontextmanager
+    async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        await self.start()
+        try:
+            yield
+        finally:
+            await self.stop()
+
+    async def start(self) -> None:
+        if self.kafka is not None:
+            self._spawn(self.kafka.run())
+        self._spawn(self._begin())
+
+    async def _begin(self) -> None:
+        """Indexes first, then loops and consumers; each waits for its server as long as it takes."""
+        while not self._prepared:
+            try:
+                for action in self._prepare:
+                    await action()
+                self._prepared = True
+            except mongo.OUTAGES as error:
+                log.warning("mongodb is not there yet", error=type(error).__name__)
+                await asyncio.sleep(0.5)
+        for run in self._loops:
+            self._spawn(run())
+        if self._subscribers:
+            await start_when_there(self.broker, lambda e: log.warning("kafka is not there yet", error=type(e).__name__))
+
+    async def stop(self) -> None:
+        """Stop reading, finish what is under way, then let go of the clients. Bounded in time."""
+        try:
+            await asyncio.wait_for(self.broker.stop(), STOP_SECONDS)
+        except TimeoutError:
+            log.warning("consumers did not stop in time; their batch comes again")
+        for task in self._tasks[1:]:
+            task.cancel()
+        await asyncio.gather(*(drain(STOP_SECONDS) for drain in self._drains))
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self.kafka is not None:
+            await self.kafka.stop()
+        await self.http.aclose()
+        await self.client.close()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.append(asyncio.create_task(work))
+
+    def _live(self, response: Response) -> dict[str, Any]:
+        """Alive while no background task has died and no consumer was stopped by defects."""
+        dead = [t for t in self._tasks if t.done() and not t.cancelled() and t.exception() is not None]
+        for task in dead:
+            log.critical("a background task died", exc_info=task.exception())
+        checks = {"tasks": not dead, "defects": not self.defects.tripped}
+        return _answer(response, checks)
+
+    async def _ready(self, response: Response) -> dict[str, Any]:
+        checks = {"mongo": self._prepared and await self._mongo_answers()}
+        if self.needs_broker:
+            checks["kafka"] = self.publisher.ready
+            checks["consumers"] = all(assigned(subscriber) for subscriber in self._subscribers)
+        return _answer(response, checks)
+
+    async def _mongo_answers(self) -> bool:
+        try:
+            await asyncio.wait_for(self.client.admin.command("ping"), 2)
+        except (*mongo.OUTAGES, TimeoutError):
+            return False
+        return True
+
+
+def _answer(response: Response, checks: dict[str, bool]) -> dict[str, Any]:
+    good = all(checks.values())
+    response.status_code = 200 if good else 503
+    return {"status": "ok" if good else "unavailable", "checks": checks}
+
+
+def serve(app: FastAPI, service: Service) -> None:
+    """Serve until SIGTERM or Ctrl-C."""
+    settings = service.settings
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(STOP_SECONDS),
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+    )
+
+
+def configure_logs(name: str, settings: ServiceSettings) -> None:
+    logs.configure(name, settings.instance, settings.log_level)

@@ -1,0 +1,47 @@
+"""What every service is told by its environment. Nothing here has a default that works in production by accident."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, Field, HttpUrl, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ServiceSettings(BaseSettings):
+    """Settings that all services share; each service adds its own few."""
+
+    model_config = SettingsConfigDict(env_prefix="LENDRAIL_", frozen=True, hide_input_in_errors=True)
+
+    kafka_bootstrap_servers: str = Field(validation_alias=AliasChoices("KAFKA_BOOTSTRAP_SERVERS"))
+    mongo_url: SecretStr = Field(validation_alias=AliasChoices("MONGO_URL"))
+    environment: Literal["development", "production"] = "production"
+    host: str = "127.0.0.1"
+    port: int = 0
+    log_level: str = "INFO"
+    instance: str = ""
+    database_prefix: str = ""
+    """Put before every database name, so that several stacks can share one MongoDB."""
+
+    master_key_file: Path
+    service_key_file: Path
+    tenants_file: Path
+    issuer: str
+    jwks_url: HttpUrl | None = None
+    public_url: str = ""
+
+    batch_records: Annotated[int, Field(ge=1, le=5000)] = 200
+    max_body_bytes: int = 512 * 1024
+
+
+def read_key(path: Path) -> bytes:
+    """The 32 bytes of a key file (Base64 text). Raises ValueError that names the file and not its content."""
+    try:
+        key = base64.b64decode(path.read_text().strip(), validate=True)
+    except (OSError, ValueError):
+        raise ValueError(f"the key file {path.name} cannot be read as Base64") from None
+    if len(key) != 32:
+        raise ValueError(f"the key file {path.name} must hold 32 bytes in Base64")
+    return key
