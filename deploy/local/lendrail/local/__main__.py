@@ -1,0 +1,5 @@
+"""`python -m lendrail.local` is the command `lendrail`."""
+
+from lendrail.local.cli import app
+
+app()

@@ -1,0 +1,100 @@
+"""Kafka topics from the registry: created when missing, brought to the registry's partitions and retention otherwise.
+
+Services need their topics before they start, with the final number of partitions: a consumer notices new ones late.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, for_code
+
+from lendrail.contracts.topics import DEAD_LETTER_RETENTION_HOURS, INTAKE, TOPICS, dead_letters_of
+
+HOUR_MS = 3_600_000
+
+
+@dataclass(frozen=True)
+class Wanted:
+    name: str
+    partitions: int
+    retention_ms: int
+
+    @property
+    def configs(self) -> dict[str, str]:
+        return {"retention.ms": str(self.retention_ms)}
+
+
+class TopicsError(Exception):
+    """Kafka refused; the message names the topic and Kafka's error."""
+
+
+def wanted(upstreams: Iterable[str]) -> list[Wanted]:
+    """Every topic that a stack with these upstream systems needs, dead letters included."""
+    alive = [Wanted(topic.name, topic.partitions, topic.retention_hours * HOUR_MS) for topic in TOPICS]
+    alive += [Wanted(INTAKE.name(each), INTAKE.partitions, INTAKE.retention_hours * HOUR_MS) for each in upstreams]
+    dead = [Wanted(dead_letters_of(topic.name), 1, DEAD_LETTER_RETENTION_HOURS * HOUR_MS) for topic in alive]
+    return alive + dead
+
+
+async def apply(bootstrap: str, upstreams: Iterable[str], replication: int = 1) -> dict[str, str]:
+    """Make the broker agree with the registry; says for each topic `created`, `changed` or `as it was`.
+
+    `replication` is for new topics only. Repeating it changes nothing. Raises TopicsError.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        await admin.start()
+        needed = {topic.name: topic for topic in wanted(upstreams)}
+        there = {found["topic"]: len(found["partitions"]) for found in await admin.describe_topics()}
+        missing = [topic for name, topic in needed.items() if name not in there]
+        present = [topic for name, topic in needed.items() if name in there]
+        await _create(admin, missing, replication)
+        changed = await _grow(admin, [topic for topic in present if topic.partitions > there[topic.name]])
+        changed |= await _configure(admin, present)
+        return {name: _said(name, missing, changed) for name in needed}
+    except KafkaError as error:
+        raise TopicsError(f"topics could not be applied: {type(error).__name__}") from error
+    finally:
+        await admin.close()
+
+
+def _said(name: str, missing: list[Wanted], changed: set[str]) -> str:
+    if any(topic.name == name for topic in missing):
+        return "created"
+    return "changed" if name in changed else "as it was"
+
+
+async def _create(admin: AIOKafkaAdminClient, topics: list[Wanted], replication: int) -> None:
+    if not topics:
+        return
+    new = [NewTopic(topic.name, topic.partitions, replication, topic_configs=topic.configs) for topic in topics]
+    answer = await admin.create_topics(new)
+    for name, code, *_ in answer.topic_errors:
+        if code and for_code(code).__name__ != "TopicAlreadyExistsError":  # another run was quicker
+            raise TopicsError(f"topic {name} could not be created: {for_code(code).__name__}")
+
+
+async def _grow(admin: AIOKafkaAdminClient, topics: list[Wanted]) -> set[str]:
+    if topics:
+        answer = await admin.create_partitions({topic.name: NewPartitions(topic.partitions) for topic in topics})
+        for name, code, *_ in answer.topic_errors:
+            if code:
+                raise TopicsError(f"topic {name} could not get its partitions: {for_code(code).__name__}")
+    return {topic.name for topic in topics}
+
+
+async def _configure(admin: AIOKafkaAdminClient, topics: list[Wanted]) -> set[str]:
+    """Set the retention where it differs."""
+    resources = [ConfigResource(ConfigResourceType.TOPIC, topic.name, {"retention.ms": ""}) for topic in topics]
+    if not resources:
+        return set()
+    current: dict[str, str] = {}
+    for answer in await admin.describe_configs(resources):
+        for _code, _message, _kind, name, entries in answer.resources:
+            current[name] = next((entry[1] for entry in entries if entry[0] == "retention.ms"), "")
+    different = [topic for topic in topics if current.get(topic.name) != topic.configs["retention.ms"]]
+    if different:
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, t.name, t.configs) for t in different])
+    return {topic.name for topic in different}
