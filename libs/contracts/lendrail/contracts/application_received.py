@@ -12,7 +12,8 @@ from lendrail.contracts.terms import FieldProblem, Reference, Time
 class ApplicationReceived(ApplicationEvent):
     """Stored: this tenant wants finance.
 
-    What comes through the REST door fits the schema. The Kafka intake has nobody to answer, so it passes on what does not
+    What comes through the REST door fits the schema. The Kafka intake has nobody to answer, so it passes on what does
+    not
     fit too: then `application` is absent and `problems` say why, and validation rejects it.
     """
 

@@ -1,6 +1,7 @@
 """What all events share, and their form on Kafka: CloudEvents 1.0 in binary mode (Kafka protocol binding, section 3.2).
 
-The body is the event as JSON; what routing, tracing and decrypting need stands in the headers, so that nobody has to open
+The body is the event as JSON; what routing, tracing and decrypting need stands in the headers, so that nobody has to
+open
 the body for it. An event's id is derived from the fact it states, so stating it twice gives the same id.
 """
 
@@ -22,7 +23,9 @@ TYPE_PREFIX = "io.lendrail."
 
 
 class Malformed(Exception):
-    """A record that can never be read, however often it is tried. The text names the fault and never quotes the record."""
+    """A record that can never be read, however often it is tried. The text names the fault and never quotes the
+    record.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """What an upstream system publishes to its own `intake-<upstream>` topic.
 
-The record is a CloudEvent in binary mode of type `io.lendrail.intake.v1`; its `ce_id` and `ce_source` are the upstream's
+The record is a CloudEvent in binary mode of type `io.lendrail.intake.v1`; its `ce_id` and `ce_source` are the
+upstream's
 own and make a second import the same import. Personal values do not travel in clear: they are left out of `application`
 and put, by JSON pointer, into one JWE (RFC 7516) for the tenant's published key.
 """

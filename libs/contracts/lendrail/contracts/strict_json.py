@@ -1,6 +1,7 @@
 """JSON from outside, read without mercy (RFC 8259 as interoperable systems need it).
 
-Python's reader takes NaN, keeps the last of two equal names and turns amounts into floats; each of these has moved money
+Python's reader takes NaN, keeps the last of two equal names and turns amounts into floats; each of these has moved
+money
 to the wrong place somewhere. Here they are faults, reported without quoting the input.
 """
 
@@ -64,7 +65,9 @@ def loads(data: bytes | str) -> Any:
 
 
 def _depth(text: str) -> int:
-    """Upper bound of the nesting: brackets inside strings count too, which only real documents of absurd size notice."""
+    """Upper bound of the nesting: brackets inside strings count too, which only real documents of absurd size
+    notice.
+    """
     depth = deepest = 0
     for character in text if ("[" in text or "{" in text) else "":
         if character in "[{":

@@ -53,7 +53,9 @@ class DrainOnRevoke(ConsumerRebalanceListener):
 
 
 class EagerBatchSubscriber(BatchSubscriber):
-    """FastStream's own sleeps for `batch_timeout_ms` after an empty poll, deaf to what arrives; this one keeps listening."""
+    """FastStream's own sleeps for `batch_timeout_ms` after an empty poll, deaf to what arrives; this one keeps
+    listening.
+    """
 
     __slots__ = ()
 
@@ -71,7 +73,9 @@ def subscribe(
     topic: str | None = None,
     pattern: str | None = None,
 ) -> BatchSubscriber:
-    """Hand `handle` the raw records of a topic (or of all topics that match), batch by batch; commit after each batch."""
+    """Hand `handle` the raw records of a topic (or of all topics that match), batch by batch; commit after each
+    batch.
+    """
     listener = DrainOnRevoke()
     subscriber: Any = broker.subscriber(
         *([topic] if topic else []),

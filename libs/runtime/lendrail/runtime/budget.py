@@ -3,7 +3,8 @@
 One document per credential holds the time of the next free start. Whoever gets it moves it on by one interval, in one
 atomic update by the server's clock, so starts are never closer than the interval, however many processes there are.
 
-Submissions go first, polls last; every fourth start is reserved for fetches that a partner's hint asked for. A kind that
+Submissions go first, polls last; every fourth start is reserved for fetches that a partner's hint asked for. A kind
+that
 waits says so (a time that goes stale after two seconds), and the others give way to it.
 """
 

@@ -112,7 +112,9 @@ P = TypeVar("P", bound=BaseModel)
 
 
 class Mounted(Generic[P]):
-    """A mounted JSON file; `current` follows changes, and keeps the last good content when the new one cannot be read."""
+    """A mounted JSON file; `current` follows changes, and keeps the last good content when the new one cannot be
+    read.
+    """
 
     def __init__(self, path: Path, kind: type[P]) -> None:
         self._path, self._kind = path, kind

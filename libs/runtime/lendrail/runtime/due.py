@@ -1,6 +1,7 @@
 """Due work: documents with a time, claimed for a while by one worker.
 
-Times and leases are the server's (`$$NOW`), so a worker with a wrong clock neither starts early nor steals. A lease is an
+Times and leases are the server's (`$$NOW`), so a worker with a wrong clock neither starts early nor steals. A lease
+is an
 agreement, not a lock: the worker looks at its own deadline once more just before it does what cannot be undone.
 """
 
@@ -86,7 +87,9 @@ class Worker:
         lease_seconds: float = 120.0,
         poll_seconds: float = 0.5,
     ) -> None:
-        """`work` gets a document, its lease and the number of its lane; `where` says what may be claimed now, None for nothing."""
+        """`work` gets a document, its lease and the number of its lane; `where` says what may be claimed now,
+        None for nothing.
+        """
         self._collection, self._work, self._where = collection, work, where
         self._lease_seconds, self._poll_seconds = lease_seconds, poll_seconds
         self._free = list(range(lanes))

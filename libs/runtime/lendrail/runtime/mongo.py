@@ -76,7 +76,8 @@ class _Write:
 class GroupCommit:
     """Single-document writes of concurrent tasks, sent together: while one bulk is on its way the next one gathers.
 
-    Each caller waits for its own write and gets its own answer. A bulk tells how many updates matched, not which; so each
+    Each caller waits for its own write and gets its own answer. A bulk tells how many updates matched, not which; so
+    each
     update leaves a stamp in its document, and a bulk in which not all matched is looked up by stamp.
     """
 

@@ -75,7 +75,9 @@ class Relay:
         self._awake.clear()
 
     async def _adopt(self, collection: Collection) -> None:
-        """Take over what an instance that is no longer there left; its clock is the time of the write, by the server."""
+        """Take over what an instance that is no longer there left; its clock is the time of the write, by the
+        server.
+        """
         others = {"pending": {"$type": "string", "$ne": self._instance}}
         async for document in collection.find(others, {"pending": 1}).limit(200):
             where = {"_id": document["_id"], "pending": document["pending"]}

@@ -1,6 +1,7 @@
 """The partner port: every request to a partner starts here, within its credential's budget and only while not paused.
 
-The channels of `lendrail.partners` carry the bytes; this port decides when they may, and shares what processes must agree
+The channels of `lendrail.partners` carry the bytes; this port decides when they may, and shares what processes must
+agree
 on through the database `partners`: the next free start, the pause, the access token.
 """
 

@@ -1,7 +1,8 @@
 """Data keys: one for each application, wrapped by a master key; and one for each day of intake.
 
 Deleting a data key erases the person: what is sealed under it stays unreadable everywhere, in backups and topics too.
-The data keys live in the shared database `keys`. AES-256-GCM seals values (NIST SP 800-38D, 96-bit random nonce, the key's
+The data keys live in the shared database `keys`. AES-256-GCM seals values (NIST SP 800-38D, 96-bit random nonce, the
+key's
 id as associated data); AES key wrap (RFC 3394) wraps keys.
 """
 
