@@ -1,0 +1,43 @@
+"""What a simulated partner is: a name, its operations as routes, and a fold over the ledger. Adding one means one
+module (or folder) with such a class and one line in `app.PARTNERS`."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from starlette.routing import Route
+
+from lendrail.sandbox.desk import Desk
+from lendrail.sandbox.dials import Dials
+from lendrail.sandbox.journal import Record
+from lendrail.sandbox.ledger import Ledger
+from lendrail.sandbox.outbound import Outbound
+from lendrail.sandbox.settings import User
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What the sandbox gives each partner; nothing is shared between partners."""
+
+    users: Sequence[User]
+    ledger: Ledger
+    dials: Dials
+    desk: Desk
+    outbound: Outbound
+
+
+class Partner(Protocol):
+    """One simulated partner. `apply` sees every record, old and new; `start` takes up what was left undone."""
+
+    operations: frozenset[str]
+
+    def routes(self) -> Sequence[Route]: ...
+
+    def apply(self, record: Record) -> None: ...
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+Build = Callable[[Tools], Partner]
