@@ -81,6 +81,10 @@ class Steps:
         except TooManyDefects:
             log.critical("too many defects: this consumer stops", topic=topic.name)
             await asyncio.Event().wait()
+        except Exception as error:
+            log.error("a step failed outside its handler; the batch comes again", topic=topic.name, exc_info=error)
+            await asyncio.sleep(1.0)
+            raise
 
     async def _read(self, topic: Topic[E], records: Batch) -> tuple[list[Delivery[E]], list[Record]]:
         """The readable events, and dead letters for the others. Events of erased persons are dropped."""
@@ -118,7 +122,7 @@ class Steps:
             return [await self._defect(deliveries[0], error)]
 
     async def _defect(self, delivery: Delivery[E], error: Exception) -> Record:
-        log.error("our code failed on an event", event=delivery.id, exc_info=error)
+        log.error("our code failed on an event", ce_id=delivery.id, exc_info=error)
         self.defects.count()
         event = delivery.event
         envelope = delivery.envelope

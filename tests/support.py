@@ -1,0 +1,100 @@
+"""What tests of services share: environments with throw-away keys, topics on a real broker, waiting for a fact."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import json
+import os
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from lendrail.contracts.topics import dead_letters_of
+
+TENANT = "demo"
+CREDENTIAL = "demo-ff"
+CLIENT_SECRET = "not-a-real-secret"  # noqa: S105
+WEBHOOK_PATH = "fake-webhook-path-0123456789abcdef0123"
+
+
+def key_file(folder: Path, name: str) -> Path:
+    """A file with 32 random bytes, as every key file has them."""
+    path = folder / name
+    if not path.exists():
+        path.write_text(base64.b64encode(os.urandom(32)).decode())
+        path.chmod(0o600)
+    return path
+
+
+def tenants_file(folder: Path, tenants: list[dict[str, Any]] | None = None) -> Path:
+    """One tenant with one Forward Financing account, or the given ones."""
+    client = {
+        "clientId": "demo-upstream",
+        "secretSha256": hashlib.sha256(CLIENT_SECRET.encode()).hexdigest(),
+        "scopes": ["applications:write", "applications:read", "endpoints:write", "operator"],
+    }
+    account = {
+        "partner": "forward-financing",
+        "credential": CREDENTIAL,
+        "mode": "test",
+        "enabled": True,
+        "options": {"revision": "classic", "attachments": "raw", "vocabulary": "current"},
+        "webhookPath": WEBHOOK_PATH,
+    }
+    default = {
+        "id": TENANT,
+        "name": "Demo Broker",
+        "mode": "test",
+        "emails": ["broker@demo.example.test"],
+        "clients": [client],
+        "upstreams": ["demo-crm"],
+        "partners": [account],
+    }
+    path = folder / "tenants.json"
+    path.write_text(json.dumps({"tenants": tenants or [default]}))
+    return path
+
+
+def environment(
+    folder: Path, *, kafka: str = "127.0.0.1:1", mongo: str = "", prefix: str = "", **more: str
+) -> dict[str, str]:
+    """Environment variables of a service whose files live in `folder`; `more` without the LENDRAIL_ prefix."""
+    return {
+        "KAFKA_BOOTSTRAP_SERVERS": kafka,
+        "MONGO_URL": mongo or "mongodb://127.0.0.1:1",
+        "LENDRAIL_ENVIRONMENT": "development",
+        "LENDRAIL_DATABASE_PREFIX": prefix,
+        "LENDRAIL_MASTER_KEY_FILE": str(key_file(folder, "master.key")),
+        "LENDRAIL_SERVICE_KEY_FILE": str(key_file(folder, "service.key")),
+        "LENDRAIL_TENANTS_FILE": str(tenants_file(folder)),
+        "LENDRAIL_ISSUER": "http://127.0.0.1/test-issuer",
+        **{f"LENDRAIL_{name.upper()}": value for name, value in more.items()},
+    }
+
+
+async def topics(bootstrap: str, *names: str, partitions: int = 2) -> None:
+    """Create topics and their dead letters."""
+    from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        wanted = [NewTopic(name, partitions, 1) for name in names]
+        wanted += [NewTopic(dead_letters_of(name), 1, 1) for name in names]
+        await admin.create_topics(wanted)
+    finally:
+        await admin.close()
+
+
+async def eventually(check: Callable[[], Awaitable[Any]], seconds: float = 20.0) -> Any:
+    """The first truthy answer of `check`; fails when there is none in time."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = await check()
+        if answer:
+            return answer
+        assert time.monotonic() < deadline, f"{check.__qualname__} stayed {answer!r} for {seconds} s"
+        await asyncio.sleep(0.05)
