@@ -18,9 +18,11 @@ T = TypeVar("T")
 KEY = {"api_key": "classic-test-key"}
 USERS: list[dict[str, Any]] = [
     {"user": "classic", "apiKey": "classic-test-key", "settings": {"vocabulary": "classic", "decisionDelayMs": 0}},
-    {"user": "current", "apiKey": "current-test-key", "oauth": {"username": "isO@example.test", "password": "not-a-secret"},
+    {"user": "current", "apiKey": "current-test-key",
+     "oauth": {"username": "iso@example.test", "password": "not-a-secret"},
      "settings": {"vocabulary": "current", "decisionDelayMs": 0}},
     {"user": "paced", "apiKey": "paced-test-key", "rateLimit": {"requests": 1, "seconds": 1}},
+    {"user": "patient", "apiKey": "patient-test-key", "rateLimit": {"requests": 1, "seconds": 60}},
     {"user": "brief", "oauth": {"username": "brief@example.test", "password": "not-a-secret"},
      "settings": {"tokenSeconds": 1}},
 ]  # fmt: skip
@@ -157,6 +159,12 @@ class Listener:
         self.received: list[tuple[float, Any]] = []
         self.files: dict[str, bytes] = {}
         self.url = ""
+        self._came = asyncio.Condition()
+
+    async def until(self, number: int, seconds: float = 8) -> None:
+        """Wait for so many webhooks. Raises TimeoutError."""
+        async with asyncio.timeout(seconds), self._came:
+            await self._came.wait_for(lambda: len(self.received) >= number)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
@@ -164,7 +172,9 @@ class Listener:
         length = next((int(line.split(":")[1]) for line in head.splitlines() if line.startswith("content-length")), 0)
         body = await reader.readexactly(length)
         if head.startswith("post"):
-            self.received.append((time.monotonic(), json.loads(body)))
+            async with self._came:
+                self.received.append((time.monotonic(), json.loads(body)))
+                self._came.notify_all()
         content = self.files.get(path, b"") if head.startswith("get") else b"{}"
         status = "404 Not Found" if head.startswith("get") and path not in self.files else "200 OK"
         writer.write(
