@@ -58,7 +58,9 @@ class Office:
             return _unknown()
         query = request.query_params
         bodies = query.get("bodies", "true").lower() not in ("false", "0")
-        return Json(await asyncio.to_thread(branch.tools.ledger.view, query.get("reference"), bodies))
+        ledger, reference = branch.tools.ledger, query.get("reference")
+        content = await asyncio.to_thread(lambda: orjson.dumps(ledger.view(reference, bodies)))
+        return Response(content, media_type="application/json")
 
     async def summary(self, request: Request) -> Response:
         branch = self._branch(request)
