@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import types
 import typing
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from lendrail.contracts.sensitive import Sensitive
 from lendrail.contracts.terms import FieldProblem
 
 _LONGEST_STEP = 80
@@ -51,35 +53,70 @@ def _own_words(kind: str, message: str) -> str:
 
 def unknown_fields(model: type[BaseModel], data: Any) -> list[str]:
     """Pointers to all fields of `data` that `model` does not know by their wire (alias) names, at every depth."""
-    return [pointer(steps) for steps in _unknown_in_model(model, data, ())]
+    return [pointer(steps) for steps, kind in leaves(model, data) if kind is None]
 
 
-_Steps = tuple[str | int, ...]
+def sensitive_fields(model: type[BaseModel], data: Any) -> list[Steps]:
+    """Where `data` holds values that `model` declares as `Sensitive`; absent and null ones left out."""
+    return [steps for steps, kind in leaves(model, data) if isinstance(kind, type) and issubclass(kind, Sensitive)]
 
 
-def _unknown_in_model(model: type[BaseModel], data: Any, at: _Steps) -> Iterator[_Steps]:
-    if not isinstance(data, dict):
-        return
-    known = {field.alias or name: field.annotation for name, field in model.model_fields.items()}
-    for name, value in data.items():
-        if name in known:
-            yield from _unknown_in(known[name], value, (*at, name))
-        else:
-            yield (*at, name)
+Steps = tuple[str | int, ...]
+Leaf = tuple[Steps, Any]
+"""A place in the data, and the type that the model gives to it; None where the model knows no such field."""
 
 
-def _unknown_in(annotation: Any, data: Any, at: _Steps) -> Iterator[_Steps]:
+def leaves(model: type[BaseModel], data: Any) -> Iterator[Leaf]:
+    """Walk `data` along `model` to everything that is no object or list of the model. Nulls are passed over."""
+    yield from _in_model(model, data, ())
+
+
+@functools.lru_cache(maxsize=512)
+def _fields(model: type[BaseModel]) -> dict[str, Any]:
+    return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
+
+
+@functools.lru_cache(maxsize=2048)
+def _shape(annotation: Any) -> tuple[str, tuple[Any, ...]]:
+    """What the walk has to know of a type; looked up once for each type."""
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
-        yield from _unknown_in(inner[0], data, at)
-    elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield from _unknown_in_model(annotation, data, at)
-    elif origin in (typing.Union, types.UnionType):
-        readings = [list(_unknown_in(each, data, at)) for each in inner if each is not type(None)]
-        yield from min(readings, key=len, default=[])
-    elif origin in (tuple, list) and isinstance(data, list):
+        return _shape(inner[0])
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "model", (annotation,)
+    if origin in (typing.Union, types.UnionType):
+        some = tuple(each for each in inner if each is not type(None))
+        return _shape(some[0]) if len(some) == 1 else ("union", some)
+    if origin in (tuple, list):
+        return "list", inner[:1]
+    return ("dict", inner[1:2]) if origin is dict else ("leaf", (annotation,))
+
+
+def _in_model(model: type[BaseModel], data: Any, at: Steps) -> Iterator[Leaf]:
+    if not isinstance(data, dict):
+        return
+    known = _fields(model)
+    for name, value in data.items():
+        if name in known:
+            yield from _in(known[name], value, (*at, name))
+        else:
+            yield (*at, name), None
+
+
+def _in(annotation: Any, data: Any, at: Steps) -> Iterator[Leaf]:
+    shape, inner = _shape(annotation)
+    if data is None:
+        return
+    if shape == "leaf":
+        yield at, inner[0]
+    elif shape == "model":
+        yield from _in_model(inner[0], data, at)
+    elif shape == "union":
+        readings = [list(_in(each, data, at)) for each in inner]
+        yield from min(readings, key=lambda reading: sum(kind is None for _, kind in reading), default=[])
+    elif shape == "list" and isinstance(data, list):
         for index, each in enumerate(data):
-            yield from _unknown_in(inner[0], each, (*at, index))
-    elif origin is dict and isinstance(data, dict):
+            yield from _in(inner[0], each, (*at, index))
+    elif shape == "dict" and isinstance(data, dict):
         for name, each in data.items():
-            yield from _unknown_in(inner[1], each, (*at, name))
+            yield from _in(inner[0], each, (*at, name))

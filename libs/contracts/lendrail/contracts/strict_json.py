@@ -8,10 +8,13 @@ to the wrong place somewhere. Here they are faults, reported without quoting the
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
 from typing import Any
 
 MAX_DEPTH = 64
+_BRACKETS = re.compile(r"[\[\]{}]")
+_HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class BadJson(ValueError):
@@ -49,6 +52,13 @@ def loads(data: bytes | str) -> Any:
         raise BadJson("the text is not UTF-8") from None
     if _depth(text) > MAX_DEPTH:
         raise BadJson(f"it is nested more than {MAX_DEPTH} levels deep")
+    value = _parsed(text)
+    if _HALF_CHARACTER.search(text) and _has_half_character(value):
+        raise BadJson("a text holds half of a surrogate pair")
+    return value
+
+
+def _parsed(text: str) -> Any:
     try:
         return json.loads(
             text,
@@ -64,15 +74,24 @@ def loads(data: bytes | str) -> Any:
         raise BadJson("it is not JSON" + (f" (at character {position})" if position is not None else "")) from None
 
 
+def _has_half_character(value: Any) -> bool:
+    """Whether some text cannot be written as UTF-8 (RFC 8259, section 8.2)."""
+    try:
+        json.dumps(value, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
 def _depth(text: str) -> int:
     """Upper bound of the nesting: brackets inside strings count too, which only real documents of absurd size
     notice.
     """
     depth = deepest = 0
-    for character in text if ("[" in text or "{" in text) else "":
-        if character in "[{":
+    for bracket in _BRACKETS.findall(text):
+        if bracket in "[{":
             depth += 1
             deepest = max(deepest, depth)
-        elif character in "]}":
+        else:
             depth -= 1
     return deepest

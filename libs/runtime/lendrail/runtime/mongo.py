@@ -40,6 +40,9 @@ OUTAGES = (
 )
 """The store is away for now: pace, try again, lose nothing."""
 
+TAKEN = DuplicateKeyError
+"""Somebody else holds this id or unique key; for services, which do not import the driver."""
+
 
 def connect(settings: ServiceSettings) -> AsyncMongoClient[Document]:
     """A client whose every write is majority and journalled, and whose every operation ends."""
@@ -140,6 +143,8 @@ class GroupCommit:
         except BulkWriteError as error:
             result = dict(error.details or {})
             failed = {fault["index"]: fault for fault in result["writeErrors"]}
+            if result.get("writeConcernErrors"):  # written here, but nobody vouches for the majority
+                raise WTimeoutError("a bulk was not confirmed by the majority") from None
         point(f"store.{label}.after")
         updates = sum(w.stamp is not None for i, w in enumerate(batch) if i not in failed)
         all_matched = result["nMatched"] + result["nUpserted"] == updates
