@@ -1,0 +1,175 @@
+"""Carries a request to a partner over HTTP, and says truthfully whether it left us.
+
+httpx's exceptions cannot tell: the same `RemoteProtocolError` or `ReadError` comes when the partner recorded the call
+and when it did not. So the truth is taken from the transport itself: *not sent* is what failed before the transport
+began to write the request's head; everything after that moment, whatever its exception, is *no answer*.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import quote, urlencode, urlsplit
+
+import httpx
+
+from lendrail.contracts.terms import Mode
+from lendrail.partners.channels.auth import Auth, AuthFailed, AuthFailure
+from lendrail.partners.exchange import Reply, Request
+
+CONNECT_SECONDS = 10.0
+LARGEST_REPLY = 1_000_000
+"""Bytes; partners' answers are a few kilobytes."""
+TOKEN_DEADLINE_SECONDS = 30.0
+
+NotSentReason = Literal[
+    "refused", "no-such-host", "tls", "connect-timeout", "not-connected", "withheld", "invalid-request"
+]
+NoAnswerReason = Literal["deadline", "cut", "too-large", "failed"]
+
+
+class PlainHttpRefused(ValueError):
+    """A live credential whose address is not https."""
+
+
+@dataclass(frozen=True)
+class NotSent:
+    """Not one byte of the request left us."""
+
+    reason: NotSentReason | AuthFailure
+
+
+@dataclass(frozen=True)
+class NoAnswer:
+    """It may have arrived and been carried out; there is no complete reply."""
+
+    reason: NoAnswerReason
+
+
+class _Withheld(Exception):
+    """The guard said no, just before the first byte."""
+
+
+def lane_client(verify: ssl.SSLContext | bool = True) -> httpx.AsyncClient:
+    """A client for one worker lane: one connection, no proxies of the environment, no redirects, quiet logs.
+
+    The idle time is short, since a partner that closes an idle connection while we write to it leaves us not knowing.
+    """
+    for name in ("httpx", "httpcore"):  # they log addresses at INFO and headers at DEBUG
+        logging.getLogger(name).setLevel(logging.WARNING)
+    limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=3.0)
+    timeout = httpx.Timeout(None, connect=CONNECT_SECONDS)
+    return httpx.AsyncClient(
+        verify=verify, trust_env=False, follow_redirects=False, limits=limits, timeout=timeout, http2=False
+    )
+
+
+class RestChannel:
+    """Calls one credential's base address. Raises `PlainHttpRefused` when it is made for live with plain http."""
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        base_url: str,
+        mode: Mode,
+        auth: Auth,
+        pace: Callable[[], Awaitable[object]] | None = None,
+        largest_reply: int = LARGEST_REPLY,
+    ) -> None:
+        """`pace` is awaited before each further call of one `send`: tokens and the repeat after a 401 cost budget."""
+        if mode == "live" and not all(urlsplit(url).scheme == "https" for url in (base_url, *auth.addresses)):
+            raise PlainHttpRefused("a live credential needs https addresses")
+        self._client, self._base_url, self._auth = client, base_url.rstrip("/"), auth
+        self._pace, self._largest_reply = pace, largest_reply
+
+    async def send(
+        self, request: Request, deadline: float, guard: Callable[[], bool] | None = None
+    ) -> Reply | NotSent | NoAnswer:
+        """Send it once; once more only after a complete 401, with a renewed token.
+
+        `deadline` is the total time of one call in seconds. `guard` is asked at the last moment before the first byte:
+        false withholds the request (a worker whose lease is over must not send).
+        """
+        url = self._base_url + request.path + ("?" + urlencode(request.query, quote_via=quote) if request.query else "")
+        try:
+            headers = await self._auth.headers(self._fetch_token)
+            reply = await self._call(url, request, headers, deadline, guard)
+            if isinstance(reply, Reply) and reply.status == 401:
+                renewed = await self._auth.renew(headers, self._fetch_token)
+                if renewed is not None:
+                    await self._wait_turn()
+                    reply = await self._call(url, request, renewed, deadline, guard)
+        except AuthFailed as failure:
+            return NotSent(failure.reason)
+        return reply
+
+    async def _wait_turn(self) -> None:
+        if self._pace is not None:
+            await self._pace()
+
+    async def _fetch_token(self, url: str, request: Request) -> Reply | None:
+        await self._wait_turn()
+        reply = await self._call(url, request, {}, TOKEN_DEADLINE_SECONDS, None)
+        return reply if isinstance(reply, Reply) else None
+
+    async def _call(
+        self, url: str, request: Request, auth: Mapping[str, str], deadline: float, guard: Callable[[], bool] | None
+    ) -> Reply | NotSent | NoAnswer:
+        began = False
+
+        async def trace(event: str, _: Mapping[str, Any]) -> None:
+            nonlocal began
+            if event.endswith("send_request_headers.started"):
+                if guard is not None and not guard():
+                    raise _Withheld
+                began = True
+
+        headers = {**dict(request.headers), "accept-encoding": "identity", **auth}
+        try:
+            async with (
+                asyncio.timeout(deadline),
+                self._client.stream(
+                    request.method, url, headers=headers, content=request.content, extensions={"trace": trace}
+                ) as response,
+            ):
+                return await self._read(response)
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, OSError, _Withheld) as error:
+            return NoAnswer(_why_no_answer(error)) if began else NotSent(_why_not_sent(error))
+
+    async def _read(self, response: httpx.Response) -> Reply | NoAnswer:
+        content = bytearray()
+        async for chunk in response.aiter_raw():
+            content += chunk
+            if len(content) > self._largest_reply:
+                return NoAnswer("too-large")
+        return Reply(response.status_code, {k.lower(): v for k, v in response.headers.items()}, bytes(content))
+
+
+def _why_no_answer(error: Exception) -> NoAnswerReason:
+    if isinstance(error, TimeoutError | httpx.TimeoutException):
+        return "deadline"
+    return "cut" if isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError) else "failed"
+
+
+def _why_not_sent(error: Exception) -> NotSentReason:
+    """The cause at the bottom of httpx's chain names what happened to the connection."""
+    if isinstance(error, _Withheld):
+        return "withheld"
+    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | httpx.LocalProtocolError | UnicodeError):
+        return "invalid-request"
+    if isinstance(error, TimeoutError | httpx.TimeoutException):
+        return "connect-timeout"
+    chain: list[BaseException] = [error]
+    while (below := chain[-1].__cause__ or chain[-1].__context__) is not None and below not in chain:
+        chain.append(below)
+    kinds: tuple[tuple[type[BaseException], NotSentReason], ...] = (
+        (ssl.SSLError, "tls"),
+        (socket.gaierror, "no-such-host"),
+        (ConnectionRefusedError, "refused"),
+    )
+    return next((reason for kind, reason in kinds if any(isinstance(each, kind) for each in chain)), "not-connected")

@@ -1,0 +1,113 @@
+"""A partner's documented refusals as rows of a table. A reply that no row fits is unknown, whatever it looks like."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from lendrail.contracts.terms import FieldProblem
+from lendrail.partners.exchange import CredentialRefused, Duplicate, Outcome, Rejected, Reply, RetryLater, Unknown
+from lendrail.partners.fields import problem
+from lendrail.partners.reading import json_object, sensitive_words
+
+Meaning = Literal["rejected", "duplicate", "retry-later", "credential-refused"]
+Shape = Callable[[Mapping[str, Any] | None], bool]
+_LONGEST_PAUSE = 3600.0
+
+_STOCK_PHRASES = re.compile(
+    r"is invalid|is not valid|is required|is missing|is not a valid url|is not a number|is not included in the list"
+    r"|can't be blank|can not be blank|must exist|must be blank|must be in the past|has already been taken"
+    r"|is too (short|long)( \((min|max)imum is [0-9]{1,5} characters\))?"
+    r"|must provide (an? )?(address|name|phone|email|ssn|date of birth|start date|industry|owner|contact)",
+    re.IGNORECASE,
+)
+"""Sentences of partners that are known to quote nothing; any other one may repeat what was sent."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Replies with this status and shape mean that nothing was taken."""
+
+    status: int
+    means: Meaning
+    shape: Shape = lambda body: True
+    operations: AbstractSet[str] = frozenset()
+    """Empty: all of them."""
+
+
+def says(message: str) -> Shape:
+    """`{"message": …}` and no field errors beside it; case and full stop do not count."""
+
+    def fits(body: Mapping[str, Any] | None) -> bool:
+        told = (body or {}).get("message")
+        return isinstance(told, str) and told.strip().rstrip(".").casefold() == message and "errors" not in (body or {})
+
+    return fits
+
+
+def has_field_errors(key: str = "errors", never: AbstractSet[str] = frozenset({"reference_id"})) -> Shape:
+    """`{key: {field: [text, …]}}` and no id.
+
+    A complaint about our reference (`never`), or a word of uniqueness, is no such thing: it may mean a duplicate.
+    """
+
+    def fits(body: Mapping[str, Any] | None) -> bool:
+        errors = (body or {}).get(key)
+        if body is None or not isinstance(errors, dict) or not errors or "id" in body:
+            return False
+        if "unique" in str(body.get("message")) or any(name.split(".")[-1] in never for name in errors):
+            return False
+        return all(
+            isinstance(texts, list) and all(isinstance(text, str) for text in texts) for texts in errors.values()
+        )
+
+    return fits
+
+
+def refused(
+    operation: str, reply: Reply, table: Iterable[Refusal], partner: str, pointers: Mapping[str, str], pause: float
+) -> Outcome:
+    """What a reply that is not an acceptance means; `pause` is the wait where the partner names none."""
+    body = json_object(reply.content)
+    for row in table:
+        if row.status == reply.status and (not row.operations or operation in row.operations) and row.shape(body):
+            return _meaning(row.means, reply, body or {}, partner, pointers, pause)
+    return Unknown(f"status-{reply.status}")
+
+
+def _meaning(
+    means: Meaning, reply: Reply, body: Mapping[str, Any], partner: str, pointers: Mapping[str, str], pause: float
+) -> Outcome:
+    if means == "credential-refused":
+        return CredentialRefused()
+    if means == "duplicate":
+        return Duplicate()
+    if means == "retry-later":
+        told = reply.headers.get("retry-after", "")
+        return RetryLater(min(float(told), _LONGEST_PAUSE) if re.fullmatch(r"[0-9]{1,6}", told) else pause)
+    words = sensitive_words(reply.content.decode("utf-8", "replace"))
+    return Rejected(tuple(_field_problems(body.get("errors"), partner, pointers)), words)
+
+
+def _field_problems(errors: Any, partner: str, pointers: Mapping[str, str]) -> list[FieldProblem]:
+    if not isinstance(errors, dict) or not errors:
+        return [problem(partner, "", "refused", "was refused by the partner")]
+    return [
+        problem(partner, _pointer(name, pointers), "refused", _safe(name, texts, pointers))
+        for name, texts in errors.items()
+    ]
+
+
+def _pointer(name: str, pointers: Mapping[str, str]) -> str:
+    """Of the name itself, else of the last or first step of a dotted one, else of the whole application."""
+    steps = name.split(".")
+    return next((pointers[each] for each in (name, steps[-1], steps[0]) if each in pointers), "")
+
+
+def _safe(name: str, texts: list[str], pointers: Mapping[str, str]) -> str:
+    shown = [text for text in texts if _STOCK_PHRASES.fullmatch(text.strip().rstrip("."))]
+    told = "; ".join(shown)[:500] or "was refused by the partner, in words that are kept with the attempt"
+    return f"{name}: {told}" if name in pointers else told
