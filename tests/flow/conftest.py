@@ -1,0 +1,45 @@
+"""Whole stacks for the flow tests; one is shared by the tests that leave it as they found it."""
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.flow.stack import Stack
+
+
+@pytest.fixture(scope="session")
+def new_stack() -> Iterator[Callable[[], Stack]]:
+    """Folders for stacks; each is stopped and deleted at the end."""
+    made: list[Stack] = []
+
+    def make() -> Stack:
+        made.append(Stack(Path(tempfile.mkdtemp(prefix="lendrail-"))))
+        return made[-1]
+
+    yield make
+    for stack in made:
+        stack.down()
+        shutil.rmtree(stack.folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def shared_stack(new_stack: Callable[[], Stack]) -> Stack:
+    return new_stack().up("--no-rate-limit")
+
+
+@pytest.fixture
+def stack(shared_stack: Stack) -> Iterator[Stack]:
+    """The shared stack with the partner's dials off."""
+    shared_stack.dials_off()
+    yield shared_stack
+    shared_stack.dials_off()
+
+
+@pytest.fixture
+async def client(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
+    async with stack.client() as client:
+        yield client
