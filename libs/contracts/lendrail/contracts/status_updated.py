@@ -29,7 +29,10 @@ class StatusUpdated(ApplicationEvent):
     partner_id: ForeignId | None = None
     offers: tuple[Offer, ...] = ()
     decline_reasons: tuple[DeclineReason, ...] = ()
+    decline_notes: SensitiveText | None = None
     missing_info: SensitiveText | None = None
+    notes: SensitiveText | None = None
+    """Further words of the partner that belong to no other field."""
     problems: tuple[FieldProblem, ...] = ()
     documents_sent: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
