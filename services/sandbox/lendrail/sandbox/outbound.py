@@ -1,7 +1,7 @@
 """What a partner sends and fetches by itself: webhooks to its customers, documents from the links they gave.
 
-One httpx client per lane: a client shared by many concurrent calls costs four times the CPU. Addresses may be loopback
-or private, since the sandbox is a rehearsal tool and listens on loopback itself.
+Links are read with one httpx client per lane: a client shared by many concurrent calls costs four times the CPU.
+Addresses may be loopback or private, since the sandbox is a rehearsal tool and listens on loopback itself.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ import httpx
 
 from lendrail.sandbox.journal import Record
 from lendrail.sandbox.ledger import Effect, Ledger, event
+from lendrail.sandbox.posts import Posts
 
 LANES = 8
 RETRY_SECONDS = (0.2, 1.0, 3.0)
@@ -54,6 +55,7 @@ class Outbound:
         self._tasks: set[asyncio.Task[None]] = set()
         self._lanes: asyncio.LifoQueue[httpx.AsyncClient] = asyncio.LifoQueue()
         self._clients: list[httpx.AsyncClient] = []
+        self._posts: Posts | None = None
 
     def apply(self, record: Record) -> None:
         """Follower: what is planned and not yet sent."""
@@ -66,6 +68,7 @@ class Outbound:
     def start(self) -> None:
         """Opens the lanes and takes up what an earlier life had planned."""
         trust = ssl.create_default_context()
+        self._posts = Posts(trust)
         for _ in range(LANES):
             client = httpx.AsyncClient(verify=trust, trust_env=False, follow_redirects=False, timeout=CALL_SECONDS)
             self._clients.append(client)
@@ -78,6 +81,8 @@ class Outbound:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._posts is not None:
+            self._posts.close()
         for client in self._clients:
             await client.aclose()
 
@@ -113,10 +118,10 @@ class Outbound:
 
     async def _post(self, url: str, body: dict[str, str]) -> int | None:
         """The HTTP status, or None when no answer came."""
+        assert self._posts is not None, "started"
         try:
-            async with asyncio.timeout(CALL_SECONDS), self._lane() as client:
-                return (await client.post(url, json=body)).status_code
-        except (httpx.HTTPError, TimeoutError):
+            return await self._posts.post(url, body, CALL_SECONDS)
+        except OSError:  # TimeoutError and NoAnswer are such
             return None
 
     async def fetch(self, url: str) -> Fetched:
