@@ -16,7 +16,7 @@ from rich.table import Table
 
 from lendrail.local import control, supervisor, timeline, topics
 from lendrail.local import publish as publishing
-from lendrail.local.configure import UPSTREAM
+from lendrail.local.configure import UPSTREAM, write_files
 from lendrail.local.render import rendered
 from lendrail.local.sample import applications
 from lendrail.local.servers import ServerError
@@ -209,6 +209,19 @@ def topics_apply(
         raise fail(str(error)) from None
     for name, what in done.items():
         console.print(f"{name}: {what}", markup=False)
+
+
+@app.command()
+def configure(
+    sandbox_url: Annotated[str, typer.Option(help="Where the services find the sandbox")],
+    state: StateFolder = None,
+    rate_limit: Annotated[bool, typer.Option(help="Keep partners' rate limits, here and in the sandbox")] = True,
+) -> None:
+    """Write keys, tenants and credentials without starting anything, for a stack that somebody else runs."""
+    where = state_of(state)
+    where.config.mkdir(parents=True, exist_ok=True)
+    write_files(where, sandbox_url.rstrip("/"), rate_limit=rate_limit)
+    console.print(f"{where.config} is ready.")
 
 
 @app.command()
