@@ -41,12 +41,17 @@ def _personal(root: dict[str, Any], schema: Any, value: Any, at: str) -> Iterato
     for branch in (*schema.get("anyOf", ()), *schema.get("oneOf", ()), *schema.get("allOf", ())):
         yield from _personal(root, branch, value, at)
     if isinstance(value, dict):
-        known, others = schema.get("properties", {}), schema.get("additionalProperties")
+        known, others = schema.get("properties", {}), _of_any_name(schema)
         for name, inner in value.items():
             yield from _personal(root, known.get(name, others), inner, f"{at}/{_step(name)}")
     if isinstance(value, list):
         for index, inner in enumerate(value):
             yield from _personal(root, schema.get("items"), inner, f"{at}/{index}")
+
+
+def _of_any_name(schema: dict[str, Any]) -> Any:
+    """The schema of a map's values; a name that fits no pattern is treated alike, since it may hold the same."""
+    return next(iter(schema.get("patternProperties", {}).values()), schema.get("additionalProperties"))
 
 
 def _without(value: Any, pointers: set[str], at: str) -> Any:

@@ -3,6 +3,7 @@
 Services need their topics before they start, with the final number of partitions: a consumer notices new ones late.
 """
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from aiokafka.errors import KafkaError, for_code
 from lendrail.contracts.topics import DEAD_LETTER_RETENTION_HOURS, INTAKE, TOPICS, dead_letters_of
 
 HOUR_MS = 3_600_000
+SETTLE_SECONDS = 20
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,23 @@ async def apply(bootstrap: str, upstreams: Iterable[str], replication: int = 1) 
         await _create(admin, missing, replication)
         changed = await _grow(admin, [topic for topic in present if topic.partitions > there[topic.name]])
         changed |= await _configure(admin, present)
+        await _settle(admin, needed)
         return {name: _said(name, missing, changed) for name in needed}
     except KafkaError as error:
         raise TopicsError(f"topics could not be applied: {type(error).__name__}") from error
     finally:
         await admin.close()
+
+
+async def _settle(admin: AIOKafkaAdminClient, needed: dict[str, Wanted]) -> None:
+    """Wait until the broker tells everyone what it has accepted: each partition with its leader."""
+    for _ in range(SETTLE_SECONDS * 20):
+        found = await admin.describe_topics(list(needed))
+        led = {each["topic"]: sum(part["leader"] >= 0 for part in each["partitions"]) for each in found}
+        if all(led.get(name, 0) >= topic.partitions for name, topic in needed.items()):
+            return
+        await asyncio.sleep(0.05)
+    raise TopicsError(f"topics have no leader after {SETTLE_SECONDS} s")
 
 
 def _said(name: str, missing: list[Wanted], changed: set[str]) -> str:
