@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, WTimeoutError
 
 from lendrail.contracts.event import Event, Record
 from lendrail.runtime.faults import point
@@ -51,6 +51,8 @@ async def _insert(collection: Collection, documents: Sequence[Document]) -> list
     try:
         await collection.insert_many(documents, ordered=False)
     except BulkWriteError as error:
+        if (error.details or {}).get("writeConcernErrors"):
+            raise WTimeoutError("effects were not confirmed by the majority") from None
         faults = (error.details or {})["writeErrors"]
         if any(fault["code"] != 11000 for fault in faults):
             raise RuntimeError(f"MongoDB refused a write with code {faults[0]['code']}") from None

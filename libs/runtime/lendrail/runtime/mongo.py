@@ -13,7 +13,6 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import (
     BulkWriteError,
     ConnectionFailure,
-    DuplicateKeyError,
     ExecutionTimeout,
     NetworkTimeout,
     NotPrimaryError,
@@ -21,6 +20,7 @@ from pymongo.errors import (
     WaitQueueTimeoutError,
     WTimeoutError,
 )
+from pymongo.errors import DuplicateKeyError as DuplicateKeyError  # services catch it from here
 from pymongo.read_concern import ReadConcern
 
 from lendrail.runtime.faults import point

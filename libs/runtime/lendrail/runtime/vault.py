@@ -19,7 +19,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 from pymongo.asynchronous.collection import AsyncCollection
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, WTimeoutError
 
 from lendrail.contracts.sensitive import TOKEN, Erased, SealBroken
 from lendrail.runtime.faults import point
@@ -105,6 +105,8 @@ class Vault:
         try:
             await self._keys.insert_many(documents, ordered=False)
         except BulkWriteError as error:
+            if (error.details or {}).get("writeConcernErrors"):
+                raise WTimeoutError("data keys were not confirmed by the majority") from None
             taken = list((error.details or {})["writeErrors"])
             if any(fault["code"] != 11000 for fault in taken):
                 raise
