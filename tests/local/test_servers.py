@@ -148,8 +148,8 @@ async def test_kafka_keeps_its_records_over_a_kill(kafka_server: Kafka) -> None:
 
 
 async def test_mongo_keeps_its_documents_over_a_kill(mongo_server: Mongo, database_prefix: str) -> None:
-    client: AsyncMongoClient[dict[str, Any]]
-    async with AsyncMongoClient(mongo_server.url, w="majority", journal=True) as client:
+    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(mongo_server.url, w="majority", journal=True)
+    async with client:
         await client[database_prefix].things.insert_one({"_id": "before"})
         mongo_server.kill()
         mongo_server.start()
@@ -163,8 +163,8 @@ def test_without_compression_the_files_show_what_is_stored(tmp_path: Path) -> No
 
     server = Mongo(tmp_path, compression=False).start()
     try:
-        client: MongoClient[dict[str, Any]]
-        with MongoClient(server.url, w="majority", journal=True) as client:
+        client: MongoClient[dict[str, Any]] = MongoClient(server.url, w="majority", journal=True)
+        with client:
             client.scan.things.insert_many([{"text": "planted-canary-" + "lorem ipsum " * 50} for _ in range(50)])
     finally:
         server.stop()
