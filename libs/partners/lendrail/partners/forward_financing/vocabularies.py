@@ -55,11 +55,11 @@ _NAICS_BY_INDUSTRY = {
     "Consulting": "5416",
     "Convenience Stores": "445120 445131",
     "Education": "61",
-    "Electricians/Plumbing/HVAC": "23821 23822",
+    "Electricians/Plumbing/HVAC": "23821 23822 23511 23531",
     "Farming": "111 112 1151 1152",
     "Furniture": "442 4491",
     "Gas Stations": "447 4571",
-    "General Contractor": "236 237",
+    "General Contractor": "236 237 233 234",
     "Gyms": "71394",
     "Home Healthcare": "6216",
     "Hotels/Hospitality": "721",
@@ -79,13 +79,14 @@ _NAICS_BY_INDUSTRY = {
     "Salons & Spas": "8121",
     "Security Guard": "56161",
     "Staffing": "5613",
-    "Subcontractor": "238",
+    "Subcontractor": "238 235",
     "Ticket/Concert Venues": "7113",
     "Travel": "5615",
     "Trucking & Transportation": "48 492",
     "Wholesale & Distribution": "42",
     "Wine & Liquor": "4453",
 }
+"""Editions of 1997 to 2022: their codes of other years (233 to 235, 447, 4571, …) never name something else."""
 INDUSTRIES = frozenset(_NAICS_BY_INDUSTRY)
 INDUSTRY_OF_NAICS = MappingProxyType(
     {prefix: industry for industry, prefixes in _NAICS_BY_INDUSTRY.items() for prefix in prefixes.split()}
