@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,25 +47,32 @@ async def prepare(collection: Collection) -> None:
     await collection.create_index([("due", ASCENDING)], partialFilterExpression={"due": {"$type": "date"}})
 
 
-async def claim(collection: Collection, where: Document, limit: int, seconds: float) -> list[Claimed]:
-    """Claim up to `limit` documents that match `where` and are due now, oldest first, for `seconds`."""
-    ready: Document = {
-        **where,
+def ready() -> Document:
+    """The filter for what is due now and under nobody's lease."""
+    return {
         "$expr": {"$and": [{"$lte": ["$due", "$$NOW"]}, {"$lte": [{"$ifNull": ["$lease.until", "$$NOW"]}, "$$NOW"]}]},
         "due": {"$type": "date"},
     }
-    found = await collection.find(ready, {"_id": 1}).sort("due", ASCENDING).limit(limit).to_list()
-    if not found:
+
+
+async def claim(collection: Collection, where: Document, limit: int, seconds: float) -> list[Claimed]:
+    """Claim up to `limit` documents that match `where` and are due now, oldest first, for `seconds`."""
+    found = await collection.find({**where, **ready()}, {"_id": 1}).sort("due", ASCENDING).limit(limit).to_list()
+    return await take(collection, [document["_id"] for document in found], seconds)
+
+
+async def take(collection: Collection, ids: Sequence[Any], seconds: float) -> list[Claimed]:
+    """Claim those of `ids` that are still due and free."""
+    if not ids:
         return []
     token = uuid.uuid4().hex
     lease = Lease(token, time.monotonic() + seconds - MARGIN_SECONDS)
     until = {"$dateAdd": {"startDate": "$$NOW", "unit": "millisecond", "amount": int(seconds * 1000)}}
     point(f"store.{collection.name}.claim")
     await collection.update_many(
-        {**ready, "_id": {"$in": [document["_id"] for document in found]}},
-        [{"$set": {"lease": {"token": token, "until": until}}}],
+        {**ready(), "_id": {"$in": list(ids)}}, [{"$set": {"lease": {"token": token, "until": until}}}]
     )
-    cursor = collection.find({"_id": {"$in": [document["_id"] for document in found]}, "lease.token": token})
+    cursor = collection.find({"_id": {"$in": list(ids)}, "lease.token": token})
     return [(document, lease) async for document in cursor]
 
 
