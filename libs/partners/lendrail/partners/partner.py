@@ -75,6 +75,8 @@ class Partner:
     title: str
     auth: frozenset[str]
     """Authentication schemes of its revisions, as in the credentials file."""
+    key_header: str | None = None
+    """Of the scheme `api-key`: the header that carries the key."""
     rate: Rate | None = None
     """Published limit per credential."""
     operations: Mapping[str, Operation]

@@ -7,6 +7,7 @@ FORWARD_FINANCING = Partner(
     name=profile.NAME,
     title="Forward Financing",
     auth=frozenset({"api-key", "oauth-password"}),
+    key_header=profile.KEY_HEADER,
     rate=profile.RATE,
     operations=profile.OPERATIONS,
     check=mapping.check,

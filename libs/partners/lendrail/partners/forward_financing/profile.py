@@ -13,6 +13,7 @@ from lendrail.partners.partner import Capability, Operation, Rate
 from lendrail.partners.refusals import Refusal, has_field_errors, says
 
 NAME = "forward-financing"
+KEY_HEADER = "api_key"  # the underscore is theirs; proxies on the way must let it pass
 RATE = Rate(requests=1, seconds=1)  # "per user"; over it 429. No Retry-After is documented, so we wait:
 RETRY_AFTER_SECONDS = 2.0
 
