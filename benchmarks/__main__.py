@@ -1,0 +1,362 @@
+"""`make bench`: Lendrail's own services against a bare loop, one run, the same machine, the same durability.
+
+Applications are published to the Kafka intake all at once (or at a rate, for latency); the clock runs from the first
+record published to the last decision stated on the status topic. The simulated partner decides at once, has no rate
+limit, and is the same program on both sides, and so are Kafka, MongoDB and the endpoint that receives the notices.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import datetime as dt
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from aiokafka import AIOKafkaProducer
+from joserfc.jwk import ECKey
+from pymongo import MongoClient
+from rich.console import Console
+from rich.table import Table
+from tests.support import topics
+
+from benchmarks import bare
+from benchmarks.watch import Seen, Usage, header_time, percentile, until, usage, watch
+from lendrail.local import publish
+from lendrail.local.sample import applications
+from lendrail.local.servers import Kafka, Mongo
+from lendrail.local.servers.ports import free_port
+
+console = Console(highlight=False, width=140)
+SAMPLE = Path(__file__).parent.parent / "examples" / "sba-7a-sample.csv"
+PARTNER = "forward-financing"
+
+
+@dataclass
+class Result:
+    side: str
+    count: int
+    seconds: float
+    to_partner: list[float]
+    to_status: list[float]
+    use: dict[str, Usage]
+    writes: float
+    calls: float
+    notices: float
+
+    @property
+    def rate(self) -> float:
+        return self.count / self.seconds
+
+    @property
+    def cpu(self) -> float:
+        """CPU seconds of the side's own processes for each 1 000 applications."""
+        return sum(each.cpu for each in self.use.values()) / self.count * 1000
+
+
+def loans(count: int, start: int) -> list[dict[str, Any]]:
+    """Real loans that the partner can take: one identity and the same industry and approving amount for each."""
+    found = []
+    for number in range(start, start + count):
+        loan = next(iter(applications(SAMPLE, 1, number % 9_000)))
+        loan["business"]["registrations"][0]["number"] = f"00-{number:07d}"
+        loan["business"]["legalName"] = f"Example Venture {number:07d} LLC"
+        loan["business"]["startDate"] = "2014-05-01"
+        loan["business"].setdefault("industry", {"naics": "722511"})
+        loan["business"]["industry"]["naics"] = "722511"
+        loan["owners"][0]["ssn"] = f"9{number:08d}"
+        loan["requestedFinance"]["amount"] = {"amount": "30000", "currency": "USD"}
+        found.append(loan)
+    return found
+
+
+async def publish_all(kafka: str, topic: str, records: Sequence[tuple[bytes, Any, bytes]], rate: float | None) -> None:
+    """Publish; at random times with the mean `rate` a second when that is given."""
+    producer: Any = AIOKafkaProducer(bootstrap_servers=kafka, acks="all", enable_idempotence=True)
+    await producer.start()
+    futures = []
+    for value, headers, key in records:
+        futures.append(await producer.send(topic, value, key=key, headers=headers))
+        if rate:
+            await asyncio.sleep(random.expovariate(rate))
+    await asyncio.gather(*futures)
+    await producer.stop()
+
+
+def operations(mongo: str) -> int:
+    """Documents written since MongoDB started."""
+    with MongoClient[dict[str, Any]](mongo) as client:
+        written = client.admin.command("serverStatus")["metrics"]["document"]
+    return int(written["inserted"] + written["updated"] + written["deleted"])
+
+
+def seconds(time: str) -> float:
+    """An RFC 3339 time of the ledger, since the epoch."""
+    return dt.datetime.fromisoformat(time).timestamp()
+
+
+def get(url: str) -> Any:
+    return httpx.get(url, trust_env=False, timeout=120).json()
+
+
+@contextmanager
+def listener() -> Any:
+    port = free_port()
+    process = subprocess.Popen([sys.executable, "-m", "benchmarks.listener", str(port)])
+    try:
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+class Lendrail:
+    """Side (b): the stack as `lendrail up` starts it."""
+
+    name = "lendrail"
+
+    def __init__(self, folder: Path, notices: str) -> None:
+        self.folder, self.notices = folder, notices
+
+    def start(self) -> None:
+        command = ("up", "--detach", "--no-rate-limit", "--no-email")
+        self._lendrail(*command, LENDRAIL_LOG_LEVEL="WARNING")
+        self.endpoints = json.loads((self.folder / "endpoints.json").read_text())
+        self.kafka, self.mongo = self.endpoints["kafka"], self.endpoints["mongo"]
+        self.sandbox = self.endpoints["sandbox"]["url"]
+        asyncio.run(self._register())
+
+    async def _register(self) -> None:
+        api = publish.Api(self.endpoints)
+        async with api.client:
+            (await api.post("/v1/endpoints", {"url": self.notices})).raise_for_status()
+
+    def stop(self) -> None:
+        self._lendrail("down")
+
+    def _lendrail(self, *arguments: str, **more: str) -> None:
+        command = [sys.executable, "-m", "lendrail.local", *arguments, "--state", str(self.folder)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=os.environ | more)
+
+    @property
+    def pids(self) -> dict[str, int]:
+        return {name: self.endpoints["services"][name]["pid"] for name in bare.ROLES}
+
+    topic, results = "intake-demo-crm", "status-updated"
+
+    def records(self, count: int, start: int) -> list[tuple[bytes, Any, bytes]]:
+        key: ECKey = publish.public_key(self.folder / "config" / "intake.jwk")
+        made = (publish.record(loan, key) for loan in loans(count, start))
+        return [(value, headers, event_id.encode()) for value, headers, event_id in made]
+
+    @staticmethod
+    def decided(record: Any) -> tuple[str, float] | None:
+        if b'"status":"approved"' not in record.value:
+            return None
+        return record.key.decode(), header_time(record)
+
+    async def accepted(self, count: int) -> dict[str, float]:
+        seen = Seen()
+        await watch(self.kafka, "application-received", lambda r: (r.key.decode(), header_time(r)), count, seen)
+        return seen.decided
+
+    def called(self) -> dict[str, float]:
+        """When the partner took each lead, by application."""
+        with MongoClient[dict[str, Any]](self.mongo) as client:
+            owner = {
+                str(d["reference"]): str(d["application_id"]) for d in client["submission"]["opportunities"].find()
+            }
+        leads = get(f"{self.sandbox}/_ledger/{PARTNER}?bodies=false")["leads"]
+        return {owner[lead["reference"]]: seconds(lead["at"]) for lead in leads if lead["reference"] in owner}
+
+
+class Bare:
+    """Side (a): benchmarks/bare.py, one process for each role."""
+
+    name = "bare"
+
+    def __init__(self, folder: Path, notices: str) -> None:
+        self.folder, self.notices = folder, notices
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self) -> None:
+        self._kafka, self._mongo = Kafka(self.folder / "kafka").start(), Mongo(self.folder / "mongo").start()
+        self.kafka, self.mongo = self._kafka.bootstrap, self._mongo.url
+        asyncio.run(topics(self.kafka, *bare.TOPICS, partitions=bare.PARTITIONS))
+        port, webhooks = free_port(), free_port()
+        self.sandbox = f"http://127.0.0.1:{port}"
+        user = {"partner": PARTNER, "user": "demo", "apiKey": "fake-key", "rateLimit": None}
+        config = self.folder / "sandbox.json"
+        settings = {"vocabulary": "classic", "decisionDelayMs": 0}
+        config.write_text(json.dumps({"users": [user | {"settings": settings}]}))
+        environment = os.environ | {
+            "LENDRAIL_PORT": str(port),
+            "LENDRAIL_SANDBOX_LEDGER": str(self.folder / "ledger"),
+            "LENDRAIL_SANDBOX_CONFIG": str(config),
+            "BARE_KAFKA": self.kafka,
+            "BARE_MONGO": self.mongo,
+            "BARE_PARTNER": f"{self.sandbox}/{PARTNER}/v1",
+            "BARE_PARTNER_KEY": "fake-key",
+            "BARE_LISTENER": self.notices,
+            "BARE_WEBHOOK_PORT": str(webhooks),
+            "BARE_DOCUMENTS_PORT": str(free_port()),
+        }
+        self._sandbox = subprocess.Popen(
+            [sys.executable, "-m", "lendrail.sandbox"], env=environment, stdout=subprocess.DEVNULL
+        )
+        for role in bare.ROLES:
+            self.running[role] = subprocess.Popen([sys.executable, "-m", "benchmarks.bare", role], env=environment)
+        asyncio.run(until(self._up, 30))
+        body = {"webhook_url": f"http://127.0.0.1:{webhooks}/"}
+        url = f"{self.sandbox}/{PARTNER}/v1/webhook"
+        httpx.post(url, json=body, headers={"api_key": "fake-key"}, trust_env=False).raise_for_status()
+        time.sleep(3)
+
+    def _up(self) -> bool:
+        try:
+            return httpx.get(f"{self.sandbox}/ready", trust_env=False).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def stop(self) -> None:
+        for process in (*self.running.values(), self._sandbox):
+            process.terminate()
+        for process in (*self.running.values(), self._sandbox):
+            process.wait(10)
+        self._kafka.stop()
+        self._mongo.stop()
+
+    @property
+    def pids(self) -> dict[str, int]:
+        return {name: process.pid for name, process in self.running.items()}
+
+    topic, results = "b-intake", "b-status"
+
+    def records(self, count: int, start: int) -> list[tuple[bytes, Any, bytes]]:
+        found = loans(count, start)
+        return [(json.dumps(loan).encode(), None, f"app-{start + n}".encode()) for n, loan in enumerate(found)]
+
+    @staticmethod
+    def decided(record: Any) -> tuple[str, float] | None:
+        if b'"approved"' not in record.value[:60]:
+            return None
+        return record.key.decode(), record.timestamp / 1000
+
+    async def accepted(self, count: int) -> dict[str, float]:
+        seen = Seen()
+        await watch(self.kafka, "b-received", lambda r: (r.key.decode(), r.timestamp / 1000), count, seen)
+        return seen.decided
+
+    def called(self) -> dict[str, float]:
+        leads = get(f"{self.sandbox}/_ledger/{PARTNER}?bodies=false")["leads"]
+        return {lead["reference"]: seconds(lead["at"]) for lead in leads}
+
+
+Side = Lendrail | Bare
+
+
+async def measure(side: Side, count: int, start: int, rate: float | None, seconds: float) -> Result:
+    """One run; `start` applications were sent before."""
+    records = side.records(count, start)
+    before, written = usage(side.pids), operations(side.mongo)
+    called = get(f"{side.sandbox}/_ledger/{PARTNER}/summary")["counts"]["calls"]
+    told = get(side.notices)
+    seen, begin = Seen(), time.time()
+    async with asyncio.timeout(seconds):
+        await asyncio.gather(
+            publish_all(side.kafka, side.topic, records, rate),
+            watch(side.kafka, side.results, side.decided, start + count, seen),
+        )
+    end = max(seen.decided.values())
+    await asyncio.sleep(3)
+    after = usage(side.pids)
+    use = {n: Usage(after[n].cpu - before[n].cpu, after[n].peak) for n in after}
+    accepted, partner = await side.accepted(start + count), side.called()
+    ours = [key for key, time_ in accepted.items() if time_ >= begin - 0.01 and key in partner]
+    return Result(
+        side.name,
+        count,
+        end - begin,
+        [partner[key] - accepted[key] for key in ours],
+        [seen.decided[key] - accepted[key] for key in ours if key in seen.decided],
+        use,
+        (operations(side.mongo) - written) / count,
+        (get(f"{side.sandbox}/_ledger/{PARTNER}/summary")["counts"]["calls"] - called) / count,
+        (get(side.notices) - told) / count,
+    )
+
+
+def show(results: Sequence[Result], title: str) -> None:
+    table = Table(title=title, box=None, title_justify="left")
+    columns = ("side", "applications", "a second", "to partner p50/p99 ms", "to status p50/p99 ms", "CPU s/1000")
+    for name in (*columns, "writes", "partner calls", "notices"):
+        table.add_column(name, justify="right")
+    for r in results:
+        ms = [f"{percentile(v, 50) * 1000:.0f} / {percentile(v, 99) * 1000:.0f}" for v in (r.to_partner, r.to_status)]
+        cells = (
+            r.side,
+            str(r.count),
+            f"{r.rate:.1f}",
+            *ms,
+            f"{r.cpu:.2f}",
+            f"{r.writes:.1f}",
+            f"{r.calls:.2f}",
+            f"{r.notices:.2f}",
+        )
+        table.add_row(*cells)
+    console.print(table)
+    for r in results:
+        parts = ", ".join(f"{n} {u.cpu / r.count * 1000:.2f} s {u.peak:.0f} MB" for n, u in r.use.items())
+        console.print(f"  {r.side} {r.count}: CPU s/1000 and peak memory: {parts}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--applications", type=int, nargs="+", default=[1000, 10_000, 30_000])
+    parser.add_argument("--sides", nargs="+", default=["bare", "lendrail"], choices=["bare", "lendrail"])
+    parser.add_argument("--latency-rate", type=float, default=5.0, help="random arrivals a second; 0 leaves this out")
+    arguments = parser.parse_args()
+    results: list[Result] = []
+    quiet: list[Result] = []
+    with listener() as notices:
+        for name in arguments.sides:
+            folder = Path(tempfile.mkdtemp(prefix="lendrail-bench-"))
+            side: Side = Bare(folder, notices) if name == "bare" else Lendrail(folder, notices)
+            try:
+                side.start()
+                sent = 100
+                asyncio.run(measure(side, sent, 0, None, 60))  # warm
+                if arguments.latency_rate:
+                    quiet.append(asyncio.run(measure(side, 200, sent, arguments.latency_rate, 300)))
+                    sent += 200
+                for count in arguments.applications:
+                    results.append(asyncio.run(measure(side, count, sent, None, 60 + count / 10)))
+                    show(results[-1:], f"{name} {count}")
+                    sent += count
+            finally:
+                side.stop()
+                shutil.rmtree(folder, ignore_errors=True)
+    show(results, "all at once")
+    if quiet:
+        show(quiet, f"random arrivals, {arguments.latency_rate:g} a second")
+    rates = {(r.side, r.count): r.rate for r in results}
+    for count in arguments.applications:
+        if ("bare", count) in rates and ("lendrail", count) in rates:
+            ratio = rates["lendrail", count] / rates["bare", count]
+            console.print(f"{count} applications: Lendrail does {ratio:.2f} of the bare loop")
+
+
+if __name__ == "__main__":
+    main()
