@@ -116,6 +116,16 @@ async def test_reply_comes_back_whole_and_the_request_is_byte_identical() -> Non
     assert b"accept-encoding: identity" in server.requests[0].lower()
 
 
+async def test_cookies_are_not_kept() -> None:
+    cookie = OK.replace(b"\r\n\r\n", b"\r\nset-cookie: a=b; path=/\r\n\r\n")
+    async with serving(says(cookie)) as (server, url), lane_client() as client:
+        channel = RestChannel(client, url, "test", KEY)
+        await channel.send(POST, 2)
+        await channel.send(POST, 2)
+    assert server.requests[0] == server.requests[1]
+    assert b"cookie" not in server.requests[1].lower()
+
+
 async def test_refused_connection_is_not_sent(free_port: int) -> None:
     assert await send(f"http://127.0.0.1:{free_port}") == NotSent("refused")
 

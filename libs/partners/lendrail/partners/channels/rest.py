@@ -13,6 +13,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Literal
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -39,7 +40,7 @@ class PlainHttpRefused(ValueError):
 
 @dataclass(frozen=True)
 class NotSent:
-    """Not one byte of the request left us."""
+    """The partner has not taken it: not one byte left us, or it was refused with a complete 401 and not sent again."""
 
     reason: NotSentReason | AuthFailure
 
@@ -65,7 +66,13 @@ def lane_client(verify: ssl.SSLContext | bool = True) -> httpx.AsyncClient:
     limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=3.0)
     timeout = httpx.Timeout(None, connect=CONNECT_SECONDS)
     return httpx.AsyncClient(
-        verify=verify, trust_env=False, follow_redirects=False, limits=limits, timeout=timeout, http2=False
+        verify=verify,
+        trust_env=False,
+        follow_redirects=False,
+        limits=limits,
+        timeout=timeout,
+        headers={"user-agent": "lendrail"},
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # none: a lane serves several credentials
     )
 
 
