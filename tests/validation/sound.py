@@ -3,8 +3,9 @@
 import copy
 from typing import Any
 
-from lendrail.contracts.application import Application
 from tests import make
+
+from lendrail.contracts.application import Application
 
 EARLIER = "2026-01-02T03:04:05Z"
 
