@@ -1,0 +1,190 @@
+"""Carrying notices out: leased work, lane by lane, repeated by schedule, then parked."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Sequence
+from typing import Any, Protocol
+
+import httpx
+import structlog
+
+from lendrail.contracts.sensitive import Erased, SealBroken
+from lendrail.notifications.endpoints import Endpoint, Endpoints
+from lendrail.notifications.lanes import Lanes
+from lendrail.notifications.letter import compose
+from lendrail.notifications.order import SENDING, WAITING, Notice, next_notice, wait_before
+from lendrail.notifications.signing import signed_headers
+from lendrail.notifications.store import Deliveries
+from lendrail.notifications.web import Caller
+from lendrail.runtime.due import Lease, Worker
+from lendrail.runtime.faults import point
+from lendrail.runtime.mail_port import MailNotSent, MailPort, MailRefused, MailUnknown
+from lendrail.runtime.mongo import Document
+from lendrail.runtime.vault import Vault
+
+log = structlog.get_logger()
+GONE = "http-410"
+WEBHOOK_LEASE_MARGIN = 10.0
+MAIL_LEASE_SECONDS = 180.0
+
+
+class Carrier(Protocol):
+    """Tells one notice to one endpoint."""
+
+    async def __call__(
+        self, queue: Document, notice: Notice, lease: Lease, lane: int, to: Endpoint, body: str
+    ) -> None: ...
+
+
+class Queues:
+    """What webhooks and mails share: who is told, what, and what becomes of the queue."""
+
+    def __init__(self, store: Deliveries, endpoints: Endpoints, vault: Vault, schedule: Sequence[float]) -> None:
+        self.store, self.endpoints = store, endpoints
+        self._vault, self._schedule = vault, schedule
+
+    async def serve(self, queue: Document, lease: Lease, lane: int, carry: Carrier) -> None:
+        """Let `carry` tell the next notice of a claimed queue, if there is one and somebody to hear it."""
+        notice = next_notice(queue["notices"])
+        if notice is None:
+            await self.store.settle_all(queue, lease)
+            return
+        endpoint = await self.endpoints.current(queue["tenant"], queue["endpoint"])
+        if endpoint is None:
+            await self.store.cancelled(queue, lease, "endpoint-gone")
+            return
+        try:
+            body = (await self._vault.get(queue["application"])).open(notice["body"])
+        except Erased:
+            await self.store.cancelled(queue, lease, "erased")
+            return
+        except SealBroken:
+            await self.store.parked(queue, lease, notice["id"], notice["tries"], "unreadable")
+            return
+        await carry(queue, notice, lease, lane, endpoint, body)
+
+    async def again(self, queue: Document, notice: Notice, lease: Lease, tries: int, outcome: str) -> None:
+        """Repeat by schedule; when it is used up, park."""
+        seconds = wait_before(self._schedule, tries)
+        if seconds is None:
+            log.warning("a notice is parked", notice=notice["id"], outcome=outcome, tries=tries)
+            await self.store.parked(queue, lease, notice["id"], tries, outcome)
+            return
+        change = {"state": WAITING, "tries": tries, "outcome": outcome}
+        await self.store.later(queue, lease, notice["id"], change, seconds)
+
+    async def unknown(self, queue: Document, notice: Notice, lease: Lease, tries: int) -> None:
+        """Nobody knows whether the mail left: it stays `sending`, which the next attempt reads as such."""
+        change = {"state": SENDING, "tries": tries, "outcome": "unknown"}
+        await self.store.later(queue, lease, notice["id"], change, self._schedule[0])
+
+
+class Webhooks:
+    """Signed calls to the tenants' endpoints."""
+
+    def __init__(self, queues: Queues, callers: Sequence[Caller], seconds: float) -> None:
+        """One caller for each lane. A call ends after `seconds`."""
+        self._queues, self._callers = queues, callers
+        self._lanes = Lanes(len(callers))
+        self.worker = Worker(
+            queues.store.collection,
+            self._work,
+            where=self._where,
+            lanes=len(callers),
+            lease_seconds=seconds + WEBHOOK_LEASE_MARGIN,
+        )
+
+    async def _where(self) -> Document:
+        return {"channel": "webhook", "endpoint": {"$nin": self._lanes.full()}}
+
+    async def _work(self, queue: Document, lease: Lease, lane: int) -> None:
+        if not self._lanes.enter(queue["endpoint"]):
+            await self._queues.store.put_back(queue, lease)
+            return
+        try:
+            await self._queues.serve(queue, lease, lane, self._carry)
+        finally:
+            self._lanes.leave(queue["endpoint"])
+
+    async def _carry(self, queue: Document, notice: Notice, lease: Lease, lane: int, to: Endpoint, body: str) -> None:
+        content = body.encode()
+        headers = {
+            "content-type": "application/json",
+            "user-agent": "Lendrail-Webhooks/1",
+            **signed_headers(to.secret, notice["id"], int(time.time()), content),
+        }
+        if not lease.held:
+            return
+        point("webhook.before")
+        outcome = await self._callers[lane].post(httpx.URL(to.target), headers, content)
+        point("webhook.after")
+        await self._record(queue, notice, lease, outcome)
+
+    async def _record(self, queue: Document, notice: Notice, lease: Lease, outcome: str) -> None:
+        endpoint, tries = queue["endpoint"], notice["tries"] + 1
+        good = outcome.startswith("http-2")
+        self._lanes.outcome(endpoint, good)
+        if good:
+            await self._queues.store.delivered(queue, lease, notice["id"], tries, outcome)
+        elif outcome == GONE:
+            log.warning("an endpoint is gone", endpoint=endpoint)
+            await self._queues.endpoints.disable(endpoint)
+            await self._queues.store.cancelled(queue, lease, GONE)
+        else:
+            await self._queues.again(queue, notice, lease, tries, outcome)
+            if seconds := self._lanes.hold_seconds(endpoint):
+                await self._queues.store.hold(endpoint, seconds)
+
+    async def aclose(self) -> None:
+        await asyncio.gather(*(caller.aclose() for caller in self._callers))
+
+
+class Letters:
+    """Mails. A mail that may have left is sent at most once more, under the same Message-ID, and marked."""
+
+    def __init__(self, queues: Queues, ports: Sequence[MailPort], sender: str) -> None:
+        self._queues, self._ports, self._sender = queues, ports, sender
+        self.worker = Worker(
+            queues.store.collection,
+            self._work,
+            where=self._where,
+            lanes=len(ports),
+            lease_seconds=MAIL_LEASE_SECONDS,
+        )
+
+    async def _where(self) -> Document:
+        return {"channel": "email"}
+
+    async def _work(self, queue: Document, lease: Lease, lane: int) -> None:
+        await self._queues.serve(queue, lease, lane, self._carry)
+
+    async def _carry(self, queue: Document, notice: Notice, lease: Lease, lane: int, to: Endpoint, body: str) -> None:
+        store, notice_id = self._queues.store, notice["id"]
+        may_have_left = notice["state"] == SENDING
+        if may_have_left and notice.get("repeated"):
+            log.warning("a mail is parked: its outcome was unknown twice", notice=notice_id)
+            await store.parked(queue, lease, notice_id, notice["tries"], "unknown")
+            return
+        mail = compose(body, notice_id=notice_id, sender=self._sender, recipient=to.target, stated=notice["stated"])
+        repeated = may_have_left or bool(notice.get("repeated"))
+        if not lease.held or not await store.sending(queue, lease, notice_id, repeated=repeated):
+            return
+        tries = notice["tries"] + 1
+        await self._record(queue, notice, lease, tries, self._ports[lane].send(mail, to.target))
+
+    async def _record(self, queue: Document, notice: Notice, lease: Lease, tries: int, sent: Awaitable[Any]) -> None:
+        try:
+            await sent
+        except MailRefused as reply:
+            await self._queues.store.parked(queue, lease, notice["id"], tries, str(reply))
+        except MailNotSent as reason:
+            await self._queues.again(queue, notice, lease, tries, str(reason))
+        except MailUnknown:
+            await self._queues.unknown(queue, notice, lease, tries)
+        else:
+            await self._queues.store.delivered(queue, lease, notice["id"], tries, "accepted")
+
+    async def aclose(self) -> None:
+        await asyncio.gather(*(port.aclose() for port in self._ports))

@@ -1,0 +1,87 @@
+"""The e-mail about an update. No personal data: mail is read on the way, so names, links of offers and a partner's free
+words stay out, and a link to the API stands in for them.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import email.utils
+import json
+from email import policy
+from email.message import EmailMessage
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
+
+from lendrail.contracts.status_updated import StatusUpdated
+from lendrail.contracts.terms import Offer
+
+SUBJECT_CHARACTERS = 150
+_SEVEN_BIT = policy.SMTP.clone(cte_type="7bit")
+"""Every relay carries it, also one without 8BITMIME."""
+
+
+@cache
+def _template(name: str) -> Template:
+    loader = PackageLoader("lendrail.notifications", "templates")
+    environment = Environment(
+        loader=loader, autoescape=select_autoescape(enabled_extensions=("html",)), undefined=StrictUndefined
+    )
+    return environment.get_template(name)
+
+
+def letter(update: StatusUpdated, public_url: str) -> str:
+    """Subject, text and HTML of the letter, as the JSON text that is stored."""
+    about = {
+        "application": str(update.application_id),
+        "partner": update.partner or "",
+        "status": update.status.value,
+        "version": update.state_version,
+        "observed": update.observed_at.astimezone(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "references": [_line(f"{r.system} {r.kind}: {r.value}") for r in update.references],
+        "offers": [_offer(offer) for offer in update.offers],
+        "reasons": sorted({reason.code.value for reason in update.decline_reasons}),
+        "problems": [f"{problem.pointer or '/'} ({problem.code})" for problem in update.problems],
+        "link": f"{public_url}/v1/applications/{update.application_id}",
+        "test": update.mode == "test",
+    }
+    text, html = (_template(name).render(about) for name in ("letter.txt", "letter.html"))
+    return json.dumps({"subject": _subject(update), "text": text, "html": html})
+
+
+def compose(stored: str, *, notice_id: str, sender: str, recipient: str, stated: dt.datetime) -> EmailMessage:
+    """The mail as it is sent; the same notice always makes the same mail, so a repeat is known by its Message-ID."""
+    parts = json.loads(stored)
+    mail = EmailMessage(policy=_SEVEN_BIT)
+    mail["From"] = sender
+    mail["To"] = recipient
+    mail["Subject"] = parts["subject"]
+    mail["Date"] = email.utils.format_datetime(stated.astimezone(dt.UTC))
+    mail["Message-ID"] = f"<{notice_id}@{sender.rpartition('@')[2].rstrip('>')}>"
+    mail["Auto-Submitted"] = "auto-generated"
+    mail.set_content(parts["text"])
+    mail.add_alternative(parts["html"], subtype="html")
+    mail.set_boundary(f"=={notice_id}==")
+    return mail
+
+
+def _subject(update: StatusUpdated) -> str:
+    reference = next((r.value for r in update.references), str(update.application_id))
+    whom = f" at {update.partner}" if update.partner else ""
+    return _line(f"{update.status.value}{whom}: {reference}")
+
+
+def _line(text: str) -> str:
+    """One line without control characters: what others wrote must not become a header of its own."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:SUBJECT_CHARACTERS]
+
+
+def _offer(offer: Offer) -> str:
+    parts = [_line(f"{offer.id} {offer.variant or ''}")]
+    if offer.amount:
+        parts.append(f"{offer.amount.amount:,f} {offer.amount.currency}")
+    if offer.term:
+        parts.append(f"{offer.term.value} {offer.term.unit}")
+    if offer.factor_rate is not None:
+        parts.append(f"factor {offer.factor_rate:f}")
+    return ", ".join(parts)
