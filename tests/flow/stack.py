@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-
 from tests import make
 
 PARTNER = "forward-financing"
@@ -34,11 +33,11 @@ class Stack:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def lendrail(self, *arguments: str, timeout: float = 240, **environment: str) -> str:
+    def lendrail(self, *arguments: str, **environment: str) -> str:
         """Run the command `lendrail`; its output. Fails when it fails."""
         command = [sys.executable, "-m", "lendrail.local", *arguments, "--state", str(self.folder)]
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=timeout, check=False, env=os.environ | environment
+            command, capture_output=True, text=True, timeout=240, check=False, env=os.environ | environment
         )
         assert done.returncode == 0, f"lendrail {' '.join(arguments)}: {done.stdout[-3000:]}{done.stderr[-2000:]}"
         return done.stdout
@@ -100,9 +99,7 @@ def loan(amount: str, reference: str | None = None, **changes: Any) -> dict[str,
     """
     number = uuid.uuid4().int
     data = make.application_json(**changes)
-    data["business"]["registrations"] = [
-        {"scheme": "ein", "country": "US", "number": f"00-{number % 10_000_000:07d}"}
-    ]
+    data["business"]["registrations"] = [{"scheme": "ein", "country": "US", "number": f"00-{number % 10_000_000:07d}"}]
     for owner in data["owners"]:
         owner["ssn"] = f"900-{number % 100:02d}-{number // 100 % 10_000:04d}"
         number //= 1_000_000

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-
 from tests.flow.stack import PARTNER, Stack, loan, opportunity, post, reached, until
 
 
@@ -31,8 +30,12 @@ async def test_an_application_is_approved_and_everybody_knows(stack: Stack, clie
             await asyncio.sleep(0.2)
 
 
-@pytest.mark.parametrize(("amount", "status"), [("30001", "declined"), ("30002", "info-required"), ("30003", "in-review")])
-async def test_each_answer_of_the_partner_is_shown(stack: Stack, client: httpx.AsyncClient, amount: str, status: str) -> None:
+@pytest.mark.parametrize(
+    ("amount", "status"), [("30001", "declined"), ("30002", "info-required"), ("30003", "in-review")]
+)
+async def test_each_answer_of_the_partner_is_shown(
+    stack: Stack, client: httpx.AsyncClient, amount: str, status: str
+) -> None:
     view = await until(client, await post(client, loan(amount)), reached(status))
     deal = opportunity(view)
     if status == "declined":
@@ -68,7 +71,9 @@ async def test_what_is_found_later_is_a_rejection_with_every_problem(client: htt
     assert len(view["problems"]) >= 2
 
 
-async def test_the_kafka_intake_ends_in_the_same_import(stack: Stack, client: httpx.AsyncClient, tmp_path: Path) -> None:
+async def test_the_kafka_intake_ends_in_the_same_import(
+    stack: Stack, client: httpx.AsyncClient, tmp_path: Path
+) -> None:
     good, bad = loan("30001", reference=f"good-{uuid.uuid4()}"), loan("30000", reference=f"bad-{uuid.uuid4()}")
     bad["owners"][0]["favouriteColour"] = "blue"
     file = tmp_path / "applications.json"
