@@ -1,0 +1,47 @@
+"""Who hears what. Handlers store; nobody here calls a partner."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lendrail.contracts.application_rejected import ApplicationRejected
+from lendrail.contracts.application_validated import ApplicationValidated
+from lendrail.contracts.event import Record
+from lendrail.contracts.partner_ack import PartnerAck
+from lendrail.contracts.partner_webhook import PartnerWebhook
+from lendrail.contracts.terms import utc_now
+from lendrail.runtime.step import Delivery
+from lendrail.status import observe
+from lendrail.status.hints import Hints
+from lendrail.status.store import Opportunities
+from lendrail.status.timing import Timing
+
+
+class Handlers:
+    """They return nothing to publish: what they stored has been published from its outbox when they end."""
+
+    def __init__(self, opportunities: Opportunities, hints: Hints, timing: Timing) -> None:
+        self._opportunities, self._hints, self._timing = opportunities, hints, timing
+
+    async def on_application_validated(self, deliveries: Sequence[Delivery[ApplicationValidated]]) -> Sequence[Record]:
+        now = utc_now()
+        heard = [each for delivery in deliveries for each in observe.validated(delivery, now)]
+        await self._opportunities.hear(heard, self._timing.after_event)
+        return ()
+
+    async def on_application_rejected(self, deliveries: Sequence[Delivery[ApplicationRejected]]) -> Sequence[Record]:
+        now = utc_now()
+        heard = [observe.rejected(delivery, now) for delivery in deliveries]
+        await self._opportunities.hear(heard, self._timing.after_event)
+        return ()
+
+    async def on_partner_ack(self, deliveries: Sequence[Delivery[PartnerAck]]) -> Sequence[Record]:
+        now = utc_now()
+        await self._opportunities.hear([observe.answered(d, now) for d in deliveries], self._timing.after_event)
+        told = {(d.event.credential, d.event.partner_id) for d in deliveries if d.event.partner_id}
+        await self._hints.known([(credential, partner_id) for credential, partner_id in told if partner_id])
+        return ()
+
+    async def on_partner_webhook(self, deliveries: Sequence[Delivery[PartnerWebhook]]) -> Sequence[Record]:
+        await self._hints.heard(deliveries)
+        return ()

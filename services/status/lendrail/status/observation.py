@@ -1,0 +1,125 @@
+"""What we heard of an opportunity, each thing once, and the state that it all folds to. Values without behaviour."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from lendrail.contracts.partner_ack import Operation, Outcome
+from lendrail.contracts.sensitive import SensitiveText
+from lendrail.contracts.status_updated import Source
+from lendrail.contracts.terms import (
+    DeclineReason,
+    FieldProblem,
+    ForeignId,
+    Model,
+    Offer,
+    Reference,
+    Report,
+    Status,
+    Time,
+)
+
+RANKS: dict[str, int] = {
+    "validation": 0,
+    "ack": 1,
+    "webhook": 2,
+    "fetch": 3,
+    "poll": 3,
+    "feed": 4,
+    "csv": 5,
+    "person": 6,
+}
+"""Of two observations of the same moment the one of the higher rank counts as the later."""
+
+
+class Validated(Model):
+    """Validation's word on one partner: `status` is submitting, ineligible, or invalid for the whole application."""
+
+    kind: Literal["validated"] = "validated"
+    status: Status
+    revision: int
+    received_at: Time
+    references: tuple[Reference, ...] = ()
+    problems: tuple[FieldProblem, ...] = ()
+
+
+class Answered(Model):
+    """What came of one attempt; a later `version` of the same attempt replaces an earlier one."""
+
+    kind: Literal["answered"] = "answered"
+    attempt_id: uuid.UUID
+    version: int
+    operation: Operation
+    outcome: Outcome
+    document: str | None = None
+    partner_id: ForeignId | None = None
+    report: Report | None = None
+    problems: tuple[FieldProblem, ...] = ()
+    reason: str | None = None
+    next_check_at: Time | None = None
+
+
+class Reported(Model):
+    """What the partner says when it is asked."""
+
+    kind: Literal["reported"] = "reported"
+    report: Report
+
+
+class Missing(Model):
+    """The partner does not know the id that it gave us."""
+
+    kind: Literal["missing"] = "missing"
+
+
+Said = Annotated[Validated | Answered | Reported | Missing, Field(discriminator="kind")]
+
+
+class Observation(Model):
+    """One thing heard. Its place in the order is fixed when it is stored and never computed again."""
+
+    id: str
+    source: Source
+    at: Time
+    """The partner's time, never later than our receipt; for a fetch the server's time when it began."""
+    received_at: Time
+    partner_time: Time | None = None
+    said: Said
+
+    @property
+    def place(self) -> tuple[dt.datetime, int, int, str]:
+        version = self.said.version if isinstance(self.said, Answered) else 0
+        return self.at, RANKS[self.source], version, self.id
+
+
+class State(Model):
+    """The truth about one opportunity, as far as it was told."""
+
+    status: Status
+    source: Source
+    observed_at: Time
+    received_at: Time | None = None
+    references: tuple[Reference, ...] = ()
+    partner_words: str | None = None
+    partner_time: Time | None = None
+    partner_id: ForeignId | None = None
+    offers: tuple[Offer, ...] = ()
+    decline_reasons: tuple[DeclineReason, ...] = ()
+    decline_notes: SensitiveText | None = None
+    missing_info: SensitiveText | None = None
+    notes: SensitiveText | None = None
+    problems: tuple[FieldProblem, ...] = ()
+    documents_sent: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    next_check_at: Time | None = None
+
+    def looks_like(self, other: State | None) -> bool:
+        """Whether a tenant would see the same; that somebody said it again is no news."""
+        if other is None:
+            return False
+        same = {"observed_at": self.observed_at, "source": self.source, "partner_time": self.partner_time}
+        return self == other.model_copy(update=same)

@@ -1,0 +1,28 @@
+"""What the status service is told by its environment, beside what every service is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from lendrail.runtime.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """Times are seconds."""
+
+    credentials_file: Path
+    """Secrets of our credentials at partners."""
+    sweep_seconds: Annotated[float, Field(gt=0)] = 900
+    """How often an open opportunity is looked at when nobody calls us. The first look is after this time."""
+    recheck_seconds: Annotated[float, Field(gt=0)] = 15
+    """When we look once more after a hint that brought no news: it may have been faster than the partner's own data."""
+    retry_seconds: tuple[float, ...] = (1, 2, 5, 15, 60, 300, 900)
+    """Waits after a read that failed; the last one repeats."""
+    pause_seconds: Annotated[float, Field(gt=0)] = 60
+    """How long a credential rests after it was refused."""
+    fetch_lanes: Annotated[int, Field(ge=1, le=64)] = 8
+    """Reads of partners at the same time; each lane keeps one connection per credential."""
+    orphan_sweep_seconds: Annotated[float, Field(gt=0)] = 30

@@ -1,0 +1,211 @@
+"""Opportunities in MongoDB: one document each, changed only by compare-and-set on its `rev`.
+
+One write holds the new observations, the state they fold to and the versions of it that nobody was told yet; whoever
+wrote publishes all unsent versions in their order. A writer that loses the race reads again and folds again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lendrail.contracts.event import Envelope, Record, encode, envelope_of
+from lendrail.contracts.status_updated import StatusUpdated
+from lendrail.contracts.terms import Mode, utc_now
+from lendrail.runtime.mongo import TAKEN, Collection, Document, GroupCommit
+from lendrail.runtime.outbox import Relay
+from lendrail.runtime.vault import Key
+from lendrail.status.fold import fold
+from lendrail.status.observation import Observation, State
+
+SERVICE = "status"
+NAMED = "/now"
+"""Suffix of an instance's name on records that a running task publishes itself; the relay adopts what it leaves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Which opportunity is meant, or which application when it has none (then the last three are None)."""
+
+    id: str
+    application_id: str
+    tenant: str
+    mode: Mode
+    partner: str | None = None
+    credential: str | None = None
+    opportunity_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Something new about a subject, with the bytes that it was read from, if any."""
+
+    subject: Subject
+    observation: Observation
+    key: Key
+    cause: Envelope
+    raw: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A document as it was read."""
+
+    rev: int | None = None
+    observations: tuple[Observation, ...] = ()
+    state: State | None = None
+    version: int = 0
+
+
+Extra = Callable[[Document | None, State, Sequence[Observation]], Mapping[str, Any]]
+"""(document as read, new state, new observations) → further aggregation expressions to set in the same write."""
+
+
+class Opportunities:
+    """Reads, folds, writes, publishes."""
+
+    def __init__(self, collection: Collection, relay: Relay, instance: str) -> None:
+        self.collection, self._relay = collection, relay
+        self._group = GroupCommit(collection)
+        self._instance = instance
+        self._named = instance + NAMED
+
+    async def prepare(self) -> None:
+        await self.collection.create_index("application_id")
+        await self.collection.create_index(
+            [("credential", 1), ("partner_id", 1)], partialFilterExpression={"partner_id": {"$type": "string"}}
+        )
+        await self.collection.create_index(
+            [("credential", 1), ("fetch.reason", 1), ("due", 1)], partialFilterExpression={"due": {"$type": "date"}}
+        )
+        mine = {"pending": self._named}  # of a process of this name that ended before it could publish
+        await self.collection.update_many(mine, {"$set": {"pending": self._instance}})
+
+    async def find(self, ids: Sequence[str]) -> dict[str, Document]:
+        cursor = self.collection.find({"_id": {"$in": list(ids)}})
+        return {document["_id"]: document async for document in cursor}
+
+    async def hear(
+        self, heard: Sequence[Heard], extra: Extra, found: Mapping[str, Document] | None = None
+    ) -> dict[str, Document]:
+        """Add what is new, publish what is unsent. Returns the documents as they are afterwards, without the extras.
+
+        `found`: the documents, where the caller has read them already.
+        """
+        waiting: dict[str, list[Heard]] = {}
+        for each in heard:
+            waiting.setdefault(each.subject.id, []).append(each)
+        done: dict[str, Document] = {}
+        while waiting:
+            found, ids = await self.find(list(waiting)) if found is None else found, list(waiting)
+            written = await asyncio.gather(*(self._add(found.get(i), waiting[i], extra) for i in ids))
+            for document_id, document in zip(ids, written, strict=True):
+                if document is not None:
+                    done[document_id] = document
+                    del waiting[document_id]
+            found = None
+        await self.publish(list(done.values()))
+        return done
+
+    async def publish(self, documents: Sequence[Document]) -> None:
+        unsent = [document for document in documents if document["sent"] < len(document["outbox"])]
+        await self._relay.publish(self.collection, unsent)
+
+    async def change(self, where: Document, stages: list[Document]) -> bool:
+        """A change that touches no observation: times, leases, hints. Whether the document still matched."""
+        return await self._group.update(where, stages)
+
+    async def _add(self, document: Document | None, heard: Sequence[Heard], extra: Extra) -> Document | None:
+        """The document after the write; None when another writer was faster."""
+        first = heard[0]
+        known = read(document, first.key)
+        old = {each.id for each in known.observations}
+        fresh = list({each.observation.id: each for each in heard if each.observation.id not in old}.values())
+        state = fold([*known.observations, *(each.observation for each in fresh)])
+        news = not state.looks_like(known.state)
+        if document is not None and not fresh and not news:
+            return document
+        version = known.version + news
+        records = [_record(first.subject, state, version, heard[-1])] if news else []
+        after = _after(document, heard[-1], known, state, version, records)
+        further = extra(document, state, [each.observation for each in fresh])
+        stages = self._stages(after, fresh, records, further)
+        try:
+            matched = await self._group.update({"_id": first.subject.id, "rev": known.rev}, stages, upsert=True)
+        except TAKEN:
+            return None
+        return after if matched else None
+
+    def _stages(
+        self, after: Document, fresh: Sequence[Heard], records: Sequence[Record], extra: Mapping[str, Any]
+    ) -> list[Document]:
+        """Partners' words may begin with a dollar sign, which an aggregation would read as a path: hence `$literal`."""
+        plain = {name: {"$literal": after[name]} for name in after if name not in ("_id", "outbox", "sent")}
+        appended = {
+            "observations": _append("$observations", [_stored(each) for each in fresh]),
+            "outbox": _append("$outbox", [record.stored() for record in records]),
+            "sent": {"$ifNull": ["$sent", 0]},
+        }
+        pending = {"pending": {"$literal": self._named}} if records else {}
+        return [{"$set": {**plain, **appended, **pending, **extra}}]
+
+
+def read(document: Document | None, key: Key) -> Known:
+    """Raises ValidationError for a document that this version of the program cannot read."""
+    if document is None:
+        return Known()
+    context = {"key": key}
+    observations = tuple(Observation.model_validate(each, context=context) for each in document["observations"])
+    state = State.model_validate(document["state"], context=context)
+    return Known(document["rev"], observations, state, document["version"])
+
+
+def _stored(heard: Heard) -> Document:
+    kept = heard.observation.model_dump(mode="json", by_alias=True, exclude_none=True, context={"key": heard.key})
+    return kept | ({"raw": heard.key.seal_bytes(heard.raw)} if heard.raw is not None else {})
+
+
+def _append(name: str, values: list[Any]) -> Document:
+    return {"$concatArrays": [{"$ifNull": [name, []]}, {"$literal": values}]}
+
+
+def _after(
+    document: Document | None, heard: Heard, known: Known, state: State, version: int, records: Sequence[Record]
+) -> Document:
+    """The document as this write leaves it; its observations aside, which are appended."""
+    before = document or {"outbox": [], "sent": 0}
+    subject, cause = heard.subject, heard.cause
+    after: Document = {
+        "_id": subject.id,
+        "application_id": subject.application_id,
+        "tenant": subject.tenant,
+        "mode": subject.mode,
+        "partner": subject.partner,
+        "credential": subject.credential,
+        "opportunity_id": subject.opportunity_id,
+        "rev": (known.rev or 0) + 1,
+        "version": version,
+        "status": state.status.value,
+        "state": state.model_dump(mode="json", by_alias=True, exclude_none=True, context={"key": heard.key}),
+        "cause": {"id": cause.id, "correlation_id": cause.correlation_id, "traceparent": cause.traceparent},
+        "outbox": [*before["outbox"], *(record.stored() for record in records)],
+        "sent": before["sent"],
+    }
+    return after | ({"partner_id": state.partner_id} if state.partner_id else {})
+
+
+def _record(subject: Subject, state: State, version: int, heard: Heard) -> Record:
+    told = {name: getattr(state, name) for name in State.model_fields}
+    event = StatusUpdated(
+        tenant_id=subject.tenant,
+        mode=subject.mode,
+        application_id=subject.application_id,
+        opportunity_id=subject.opportunity_id,
+        partner=subject.partner,
+        credential=subject.credential,
+        state_version=version,
+        **told,
+    )
+    return encode(event, envelope_of(event, SERVICE, utc_now(), heard.cause), heard.key)

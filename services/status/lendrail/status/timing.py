@@ -1,0 +1,110 @@
+"""When an opportunity is looked at next, as expressions that MongoDB evaluates: its clock is the only one that counts.
+
+`fetch` of a document: `reason` (hint or sweep) of the next look, `hinted_at`, `seen_at` (when the partner last said
+what we show), `quiet` (looks without news in a row), `failures` (in a row), `error`, `not_before` (for hints).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lendrail.runtime.due import in_seconds
+from lendrail.runtime.mongo import Document
+from lendrail.status.fold import FINAL
+from lendrail.status.observation import Answered, Observation, State
+from lendrail.status.settings import Settings
+
+LONGEST_HINT_WAIT = 300.0
+
+
+class Timing:
+    """Chooses the times; see `settings.py` for the numbers."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def after_event(self, document: Document | None, state: State, fresh: Sequence[Observation]) -> Mapping[str, Any]:
+        """After an event: sweeps begin with the partner's id and end with a final state; a hint is always followed."""
+        fetch = (document or {}).get("fetch", {})
+        if "due" in (document or {}) and fetch.get("reason") == "hint":
+            return {}
+        if _older_report(fresh, fetch.get("seen_at")):
+            return {"due": "$$NOW", "fetch.reason": "sweep"}
+        if state.status in FINAL:
+            return {"due": "$$REMOVE"}
+        if not state.partner_id or "due" in (document or {}):
+            return {}
+        return {"due": in_seconds(self._sweep(0)), "fetch.reason": "sweep", "fetch.quiet": 0}
+
+    def after_look(self, document: Document, token: str, began: dt.datetime, final: bool, news: bool) -> Document:
+        """After a look that began at `began`: a hint that came later leads to one more look at once.
+
+        A hint without news is followed by one more look soon, since it may have overtaken the partner's own data; then
+        hints have to wait, each time longer, so that a forged flood does not eat the credential's budget.
+        """
+        fetch = document.get("fetch", {})
+        hinted = fetch.get("reason") == "hint"
+        quiet = 0 if news else fetch.get("quiet", 0) + 1
+        wait = self._settings.recheck_seconds if hinted and not news else self._sweep(quiet)
+        patience = min(0.5 * 2**quiet, LONGEST_HINT_WAIT)
+        return _released(token) | {
+            "due": _if_hinted(
+                began, {"$max": ["$$NOW", "$fetch.not_before"]}, "$$REMOVE" if final else in_seconds(wait)
+            ),
+            "fetch.reason": _if_hinted(began, "hint", "sweep"),
+            "fetch.seen_at": began,
+            "fetch.quiet": quiet,
+            "fetch.not_before": "$$REMOVE" if news or not hinted else in_seconds(patience),
+            "fetch.failures": 0,
+            "fetch.error": "$$REMOVE",
+        }
+
+    def after_failure(self, document: Document, token: str, error: str, seconds: float | None) -> Document:
+        """After a look that told nothing; the same look comes again. `seconds`: what the partner asked for."""
+        failures = document.get("fetch", {}).get("failures", 0)
+        schedule = self._settings.retry_seconds
+        wait = schedule[min(failures, len(schedule) - 1)] if seconds is None else seconds
+        return _released(token) | {
+            "due": in_seconds(wait * random.uniform(1, 1.25)),
+            "fetch.failures": failures + 1,
+            "fetch.error": {"$literal": error},
+        }
+
+    def _sweep(self, quiet: int) -> float:
+        """Slower and slower, up to eight times, where four looks in a row brought nothing; spread over a tenth."""
+        return self._settings.sweep_seconds * 2.0 ** min(max(quiet - 3, 0), 3) * random.uniform(1, 1.1)
+
+
+def hinted(hint: Document) -> list[Document]:
+    """The stages that note a hint and make the opportunity due."""
+    hints = {"$concatArrays": [{"$ifNull": ["$hints", []]}, [{**{k: {"$literal": v} for k, v in hint.items()}}]]}
+    return [
+        {
+            "$set": {
+                "hints": {"$slice": [hints, -20]},
+                "due": {"$max": ["$$NOW", "$fetch.not_before"]},
+                "fetch.reason": "hint",
+                "fetch.hinted_at": "$$NOW",
+                "rev": {"$add": ["$rev", 1]},
+            }
+        }
+    ]
+
+
+def _released(token: str) -> Document:
+    """Give the lease back, if it is still ours."""
+    return {"lease": {"$cond": [{"$eq": ["$lease.token", token]}, "$$REMOVE", "$lease"]}}
+
+
+def _if_hinted(began: dt.datetime, then: Any, otherwise: Any) -> Document:
+    return {"$cond": [{"$gt": ["$fetch.hinted_at", began]}, then, otherwise]}
+
+
+def _older_report(fresh: Sequence[Observation], seen_at: dt.datetime | None) -> bool:
+    """A report that is older than our newest look: look once more instead of guessing which one holds."""
+    if seen_at is None:
+        return False
+    return any(isinstance(o.said, Answered) and o.said.report is not None and o.at < seen_at for o in fresh)

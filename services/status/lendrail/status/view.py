@@ -1,0 +1,86 @@
+"""What owners and operators may read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Depends, Response
+
+from lendrail.contracts.sensitive import Erased
+from lendrail.contracts.terms import Model, Status, utc_now
+from lendrail.runtime.http import Problem, authorised, reply
+from lendrail.runtime.mongo import Collection, Document
+from lendrail.runtime.tokens import Caller
+from lendrail.runtime.vault import Key, Vault
+from lendrail.status.store import read
+
+READ = Depends(authorised("applications:read"))
+OPERATE = Depends(authorised("operator"))
+MOST_ORPHANS = 500
+
+
+def routes(opportunities: Collection, orphans: Collection, vault: Vault) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/v1/opportunities/{opportunity_id}")
+    async def opportunity(opportunity_id: str, caller: Caller = READ) -> Response:
+        """The truth about one opportunity, how old it is and everything that it was folded from."""
+        mine = {"_id": opportunity_id, "tenant": caller.tenant_id, "mode": caller.mode}
+        document = await opportunities.find_one(mine, {"outbox": 0})
+        if document is None:
+            raise Problem(404, "not-found", "There is no such opportunity.")
+        try:
+            return reply(_shown(document, await vault.get(document["application_id"])))
+        except Erased:
+            return reply(_named(document) | {"status": Status.ERASED.value})
+
+    @router.get("/v1/orphans")
+    async def unmatched(caller: Caller = OPERATE) -> Response:
+        """Partners' calls that nobody could match yet, newest first: ids and times, never their bodies."""
+        wanted = {"partner": 1, "credential": 1, "partner_id": 1, "received_at": 1}
+        cursor = orphans.find({"tenant": caller.tenant_id}, wanted).sort("received_at", -1).limit(MOST_ORPHANS)
+        names = {"_id": "id", "partner": "partner", "credential": "credential", "partner_id": "partnerId"}
+        found = [
+            {shown: each[name] for name, shown in names.items()} | {"receivedAt": each["received_at"]}
+            async for each in cursor
+        ]
+        return reply({"orphans": found})
+
+    return router
+
+
+def _named(document: Document) -> dict[str, Any]:
+    return {
+        "id": document["_id"],
+        "applicationId": document["application_id"],
+        "opportunityId": document["opportunity_id"],
+        "partner": document["partner"],
+        "mode": document["mode"],
+    }
+
+
+def _shown(document: Document, key: Key) -> dict[str, Any]:
+    known = read(document, key)
+    assert known.state is not None
+    seen = max(known.state.observed_at, document.get("fetch", {}).get("seen_at", known.state.observed_at))
+    return {
+        **_named(document),
+        "version": document["version"],
+        **_revealed(known.state),
+        "seenAt": seen,
+        "ageSeconds": round(max((utc_now() - seen).total_seconds(), 0), 3),
+        "nextLook": _next_look(document),
+        "observations": [_revealed(each) for each in sorted(known.observations, key=lambda o: o.place)],
+    }
+
+
+def _next_look(document: Document) -> dict[str, Any] | None:
+    fetch = document.get("fetch", {})
+    if "due" not in document:
+        return None
+    told = {"due": document["due"], "reason": fetch.get("reason")}
+    return told | ({"failures": fetch["failures"], "error": fetch.get("error")} if fetch.get("failures") else {})
+
+
+def _revealed(model: Model) -> dict[str, Any]:
+    return model.model_dump(mode="json", by_alias=True, exclude_none=True, context={"reveal": True})

@@ -1,0 +1,72 @@
+"""Who carries out the looks: for each credential one worker for hints and one for sweeps.
+
+So a credential whose budget is used up delays only itself, and a sweep that waits never stands in a hint's way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from lendrail.runtime.budget import Kind
+from lendrail.runtime.directory import Credential, Credentials, Mounted
+from lendrail.runtime.due import Lease, Worker
+from lendrail.runtime.mongo import Collection, Document
+from lendrail.runtime.partner_port import PartnerPort
+from lendrail.status.fetch import LEASE_SECONDS, Fetch
+from lendrail.status.settings import Settings
+
+LIMITED_LANES = 2
+"""For a credential with a rate limit: more would only wait for its budget with a lease in hand."""
+LOOK_FOR_CREDENTIALS_SECONDS = 2.0
+Look = Callable[[Document, Lease, int], Awaitable[None]]
+
+
+class Workers:
+    """Keeps two workers for each credential of the mounted file, as it changes."""
+
+    def __init__(
+        self,
+        collection: Collection,
+        fetch: Fetch,
+        port: PartnerPort,
+        credentials: Mounted[Credentials],
+        settings: Settings,
+    ) -> None:
+        self._collection, self._fetch, self._port = collection, fetch, port
+        self._credentials, self._settings = credentials, settings
+        self._hints: dict[str, Worker] = {}
+        self._all: list[Worker] = []
+
+    def wake(self, credential: str) -> None:
+        """A hint of this credential is due."""
+        if credential in self._hints:
+            self._hints[credential].wake()
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            while True:
+                for credential in self._credentials.current.credentials:
+                    if credential.id not in self._hints:
+                        self._hints[credential.id] = hints = self._worker(credential, "hint")
+                        sweeps = self._worker(credential, "poll")
+                        self._all += [hints, sweeps]
+                        group.create_task(hints.run())
+                        group.create_task(sweeps.run())
+                await asyncio.sleep(LOOK_FOR_CREDENTIALS_SECONDS)
+
+    async def drain(self, seconds: float) -> None:
+        await asyncio.gather(*(worker.drain(seconds) for worker in self._all))
+
+    def _worker(self, credential: Credential, kind: Kind) -> Worker:
+        lanes = min(self._settings.fetch_lanes, LIMITED_LANES) if credential.rate else self._settings.fetch_lanes
+        mine = {"credential": credential.id, "fetch.reason": "hint" if kind == "hint" else "sweep"}
+
+        async def look(document: Document, lease: Lease, lane: int) -> None:
+            await self._fetch.look(document, lease, lane, kind)
+
+        async def where() -> Document | None:
+            return None if credential.id in await self._port.paused() else mine
+
+        poll = 0.5 if kind == "hint" else min(1.0, self._settings.sweep_seconds / 4)
+        return Worker(self._collection, look, where=where, lanes=lanes, lease_seconds=LEASE_SECONDS, poll_seconds=poll)

@@ -1,0 +1,233 @@
+"""The fold: pure rules, and the promise that order and repetition of deliveries do not matter."""
+
+import datetime as dt
+import random
+import uuid
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.make import NOW
+
+from lendrail.contracts.partner_ack import Operation, Outcome
+from lendrail.contracts.sensitive import Sensitive, SensitiveText
+from lendrail.contracts.terms import DeclineReason, FieldProblem, Money, Offer, ReasonCode, Report, Status
+from lendrail.status.fold import FINAL, REOPENED, fold
+from lendrail.status.observation import Answered, Missing, Observation, Reported, Said, State, Validated
+
+ATTEMPT = uuid.UUID(int=1)
+PROBLEM = FieldProblem(pointer="/business", code="refused", message="was refused by the partner", phase="partner")
+
+
+def seen(second: float, said: Said, source: str = "fetch", name: str = "") -> Observation:
+    at = NOW + dt.timedelta(seconds=second)
+    return Observation(id=name or f"{source}-{second}", source=source, at=at, received_at=at, said=said)
+
+
+def validated(second: float = 0, status: Status = Status.SUBMITTING, revision: int = 1) -> Observation:
+    problems = () if status is Status.SUBMITTING else (PROBLEM,)
+    said = Validated(status=status, revision=revision, received_at=NOW, problems=problems)
+    return seen(second, said, "validation", f"validated-{revision}-{second}")
+
+
+def ack(second: float, outcome: Outcome, operation: Operation = "create", **values: Any) -> Observation:
+    values = {"attempt_id": ATTEMPT, "version": 1} | values
+    name = f"{values['attempt_id']}-{values['version']}-{operation}"
+    return seen(second, Answered(operation=operation, outcome=outcome, **values), "ack", name)
+
+
+def report(second: float, status: Status | None, words: str = "Word", **values: Any) -> Observation:
+    return seen(second, Reported(report=Report(status=status, words=words, **values)))
+
+
+def state(*heard: Observation) -> State:
+    return fold(heard)
+
+
+def test_every_outcome_of_a_submission_has_its_status() -> None:
+    retried: dict[str, Any] = {"next_check_at": NOW}
+    cases: list[tuple[Observation, Status, tuple[str, ...]]] = [
+        (ack(1, "accepted", partner_id="L1"), Status.SUBMITTED, ()),
+        (ack(1, "accepted"), Status.SUBMITTED, ("partner-id-unknown",)),
+        (ack(1, "accepted-id-unknown"), Status.SUBMITTED, ("partner-id-unknown",)),
+        (ack(1, "id-bound", partner_id="L1"), Status.SUBMITTED, ()),
+        (ack(1, "duplicate"), Status.DUPLICATE, ()),
+        (ack(1, "rejected", problems=(PROBLEM,)), Status.FAILED, ("refused",)),
+        (ack(1, "parked", reason="no-answer"), Status.OUTCOME_UNKNOWN, ("no-answer", "parked")),
+        (ack(1, "unknown", **retried), Status.OUTCOME_UNKNOWN, ()),
+        (ack(1, "not-sent", **retried), Status.SUBMITTING, ("not-sent",)),
+        (ack(1, "not-sent", problems=(PROBLEM,)), Status.FAILED, ("not-sent",)),
+    ]
+    assert {a.said.outcome for a, _, _ in cases if isinstance(a.said, Answered)} == set(get_args(Outcome))
+    for answer, status, flags in cases:
+        folded = state(validated(), answer)
+        assert (folded.status, folded.flags) == (status, flags), answer
+        assert isinstance(answer.said, Answered)
+        assert folded.problems == answer.said.problems
+        assert folded.next_check_at == answer.said.next_check_at
+
+
+def test_the_newer_version_of_an_attempt_rules_whatever_its_clock_says() -> None:
+    late_clock = ack(60, "unknown", version=1, next_check_at=NOW)
+    assert state(late_clock, ack(5, "accepted", version=2, partner_id="L1")).status is Status.SUBMITTED
+
+
+def test_an_acceptance_is_not_undone_by_a_later_attempt() -> None:
+    other = ack(9, "rejected", attempt_id=uuid.UUID(int=2))
+    assert state(ack(1, "accepted", partner_id="L1"), other).status is Status.SUBMITTED
+
+
+def test_an_id_bound_by_a_person_counts() -> None:
+    folded = state(ack(1, "accepted-id-unknown"), ack(2, "id-bound", version=2, partner_id="L9"))
+    assert (folded.partner_id, folded.flags) == ("L9", ())
+
+
+def test_a_decision_outranks_every_answer() -> None:
+    for outcome in ("unknown", "parked", "rejected", "accepted"):
+        assert state(report(1, Status.APPROVED), ack(5, outcome)).status is Status.APPROVED
+
+
+def test_a_decision_that_came_with_the_answer() -> None:
+    told = Report(
+        status=Status.DECLINED, words="No", decline_reasons=(DeclineReason(code=ReasonCode.FRAUD, words="x"),)
+    )
+    folded = state(validated(), ack(1, "accepted", partner_id="L1", report=told))
+    assert (folded.status, folded.source, folded.partner_words) == (Status.DECLINED, "ack", "No")
+    assert folded.decline_reasons == told.decline_reasons
+
+
+def test_what_the_partner_says_is_shown_and_replaced() -> None:
+    offer = Offer(
+        id="base", amount=Money(amount="30000", currency="USD"), action_link=Sensitive("https://x.example.test")
+    )
+    missing = report(1, Status.INFO_REQUIRED, missing_info=SensitiveText("two more statements"))
+    approved = report(2, Status.APPROVED, "Approval Sent", offers=(offer,))
+    assert state(missing).missing_info == SensitiveText("two more statements")
+    folded = state(missing, approved)
+    assert (folded.missing_info, folded.offers, folded.partner_words) == (None, (offer,), "Approval Sent")
+    assert folded.observed_at == approved.at
+
+
+def test_an_unknown_word_is_shown_and_never_guessed() -> None:
+    folded = state(report(1, Status.APPROVED), report(2, None, "Underwriting Hold"))
+    assert (folded.status, folded.partner_words, folded.flags) == (
+        Status.APPROVED,
+        "Underwriting Hold",
+        ("unmapped-words",),
+    )
+    assert folded.observed_at == NOW + dt.timedelta(seconds=1)
+    assert state(ack(0, "accepted", partner_id="L"), report(1, None)).status is Status.IN_REVIEW
+    assert state(report(1, None), report(2, Status.DECLINED)).flags == ()
+
+
+def test_documents_are_listed_and_their_failures_flagged() -> None:
+    folded = state(
+        ack(1, "accepted", partner_id="L1"),
+        ack(2, "accepted", "document", attempt_id=uuid.UUID(int=2), document="summary.xlsx"),
+        ack(3, "rejected", "document", attempt_id=uuid.UUID(int=3), document="photo.bmp"),
+    )
+    assert (folded.status, folded.documents_sent, folded.flags) == (
+        Status.SUBMITTED,
+        ("summary.xlsx",),
+        ("document-rejected",),
+    )
+
+
+def test_our_withdrawal_and_acceptance_count_when_the_partner_took_them() -> None:
+    approved = report(1, Status.APPROVED)
+    assert state(approved, ack(2, "accepted", "accept")).status is Status.ACCEPTED
+    assert state(approved, ack(2, "rejected", "accept")).status is Status.APPROVED
+    assert state(approved, ack(2, "accepted", "withdraw")).status is Status.WITHDRAWN
+
+
+def test_an_id_that_the_partner_forgot_is_flagged_until_it_knows_it_again() -> None:
+    accepted, missing = ack(0, "accepted", partner_id="L1"), seen(1, Missing())
+    assert state(accepted, missing).flags == ("unknown-at-partner",)
+    assert state(accepted, missing).status is Status.SUBMITTED
+    assert state(accepted, missing, report(2, Status.IN_REVIEW)).flags == ()
+
+
+def test_the_newest_revision_rules_over_validation() -> None:
+    folded = state(validated(9, Status.INELIGIBLE, revision=1), validated(1, Status.SUBMITTING, revision=2))
+    assert (folded.status, folded.problems) == (Status.SUBMITTING, ())
+
+
+@pytest.mark.parametrize("before", sorted(FINAL))
+@pytest.mark.parametrize("after", sorted(Status))
+def test_final_states_are_final_but_for_the_listed_exceptions(before: Status, after: Status) -> None:
+    folded = state(report(1, before), report(2, after))
+    if before == after:
+        assert (folded.status, folded.flags) == (before, ())
+    elif (before, after) in REOPENED:
+        assert (folded.status, folded.flags) == (after, (f"alarm:{after}-after-{before}",))
+    else:
+        assert (folded.status, folded.flags) == (before, (f"contradicted:{after}-after-{before}",))
+
+
+STATUSES = st.sampled_from(sorted(Status))
+
+
+def made(model: type[Any], **parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """By field names; `st.builds` would ask for the aliases too."""
+    return st.fixed_dictionaries(parts).map(lambda values: model(**values))
+
+
+REPORTS = made(
+    Report,
+    status=st.none() | STATUSES,
+    words=st.text(max_size=5),
+    flags=st.lists(st.sampled_from(["unknown-stage", "unreadable-offers"]), max_size=2).map(tuple),
+    missing_info=st.none() | st.just(SensitiveText("more")),
+)
+SAID: st.SearchStrategy[Said] = st.one_of(
+    made(Validated, status=STATUSES, revision=st.integers(1, 3), received_at=st.just(NOW)),
+    made(
+        Answered,
+        attempt_id=st.integers(1, 3).map(lambda n: uuid.UUID(int=n)),
+        version=st.integers(1, 3),
+        operation=st.sampled_from(get_args(Operation)),
+        outcome=st.sampled_from(get_args(Outcome)),
+        document=st.none() | st.just("a.pdf"),
+        partner_id=st.none() | st.sampled_from(["L1", "L2"]),
+        report=st.none() | REPORTS,
+        next_check_at=st.none() | st.just(NOW),
+    ),
+    made(Reported, report=REPORTS),
+    st.just(Missing()),
+)
+SOURCE = {Validated: ["validation"], Answered: ["ack"], Reported: ["fetch", "poll"], Missing: ["fetch", "poll"]}
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Observation]:
+    heard = []
+    for number in range(draw(st.integers(1, 8))):
+        said = draw(SAID)
+        source = draw(st.sampled_from(SOURCE[type(said)]))
+        heard.append(seen(draw(st.integers(0, 4)), said, source, f"o{number}"))
+    return heard
+
+
+@given(histories(), st.randoms(use_true_random=False))
+def test_any_order_and_any_repetition_give_the_same_state(heard: list[Observation], chance: random.Random) -> None:
+    again = heard + chance.choices(heard, k=chance.randint(0, 6))
+    chance.shuffle(again)
+    assert fold(again) == fold(heard)
+
+
+@given(histories())
+def test_a_state_is_never_final_for_want_of_words(heard: list[Observation]) -> None:
+    """Total: every history folds; a status other than those that somebody stated is never made up."""
+    folded = fold(heard)
+    stated = {o.said.status for o in heard if isinstance(o.said, Validated)}
+    reports = [o.said.report for o in heard if isinstance(o.said, Reported | Answered) and o.said.report]
+    stated |= {each.status for each in reports if each.status}
+    answered = {Status.SUBMITTED, Status.OUTCOME_UNKNOWN, Status.DUPLICATE, Status.FAILED, Status.ACCEPTED}
+    ours = {Status.SUBMITTING, Status.IN_REVIEW, Status.WITHDRAWN} | answered
+    assert folded.status in stated | ours
+
+
+def test_nothing_heard_is_nothing_to_fold() -> None:
+    with pytest.raises(ValueError, match="nothing to fold"):
+        fold([])
