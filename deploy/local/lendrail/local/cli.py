@@ -1,4 +1,4 @@
-"""The command `lendrail`."""
+"""The command `lendrail`: starting, stopping and looking at a stack. `traffic.py` has what one does with it."""
 
 import asyncio
 import os
@@ -6,23 +6,19 @@ import shutil
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from lendrail.local import control, supervisor, timeline, topics
-from lendrail.local import publish as publishing
+from lendrail.local import control, supervisor, topics, traffic
 from lendrail.local.configure import UPSTREAM, write_files
-from lendrail.local.render import rendered
-from lendrail.local.sample import applications
 from lendrail.local.servers import ServerError
 from lendrail.local.servers.process import started_at, tail
 from lendrail.local.stack import Options, probe
-from lendrail.local.state import State, is_up, project, read_json
+from lendrail.local.state import State, is_up, read_json
+from lendrail.local.terminal import UP_SECONDS, StateFolder, console, fail, show_more, state_of
 
 app = typer.Typer(
     help="Lendrail on this machine: real Kafka, real MongoDB, every service a process of its own.",
@@ -32,22 +28,8 @@ app = typer.Typer(
 )
 topics_app = typer.Typer(help="Kafka topics.", no_args_is_help=True)
 app.add_typer(topics_app, name="topics")
-console = Console(highlight=False, soft_wrap=True)
-
-StateFolder = Annotated[
-    Path | None, typer.Option("--state", envvar="LENDRAIL_STATE", help="Folder of the stack; default .lendrail")
-]
-DETACH_SECONDS = 240.0  # the first run downloads
-MANY = 20  # more results than this are only counted
-
-
-def state_of(folder: Path | None) -> State:
-    return State(folder or project() / ".lendrail")
-
-
-def fail(message: str) -> typer.Exit:
-    console.print(message, style="red", markup=False)
-    return typer.Exit(1)
+for command in (traffic.demo, traffic.publish, traffic.watch):
+    app.command()(command)
 
 
 @app.command()
@@ -91,12 +73,10 @@ def up_detached(where: State, options: Options) -> None:
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd=Path.cwd()
         )
-    shown, end = 0, time.monotonic() + DETACH_SECONDS
+    text, end = "", time.monotonic() + UP_SECONDS
     while True:
         finished = child.poll()
-        text = log.read_text()
-        console.print(text[shown:], end="", markup=False)
-        shown = len(text)
+        text = show_more(log, text)
         if finished is not None:
             raise typer.Exit(finished)
         if where.endpoints.exists() and "up after" in text:
@@ -104,7 +84,7 @@ def up_detached(where: State, options: Options) -> None:
         if time.monotonic() > end:
             child.terminate()
             child.wait()
-            raise fail(f"The stack was not ready within {DETACH_SECONDS:.0f} s; {log} tells what happened.")
+            raise fail(f"The stack was not ready within {UP_SECONDS:.0f} s; {log} tells what happened.")
         time.sleep(0.1)
 
 
@@ -222,60 +202,3 @@ def configure(
     where.config.mkdir(parents=True, exist_ok=True)
     write_files(where, sandbox_url.rstrip("/"), rate_limit=rate_limit)
     console.print(f"{where.config} is ready.")
-
-
-@app.command()
-def publish(
-    file: Annotated[Path | None, typer.Argument(help="JSON: one application or a list of them")] = None,
-    sample: Annotated[int, typer.Option(help="Instead of FILE: so many real loans with invented people")] = 0,
-    skip: Annotated[int, typer.Option(help="Loans to leave out before the sample begins")] = 0,
-    rest: Annotated[bool, typer.Option("--rest", help="Through the REST door instead of the Kafka intake")] = False,
-    state: StateFolder = None,
-) -> None:
-    """Send applications as an upstream system would; personal values are sealed on Kafka."""
-    where = state_of(state)
-    endpoints = read_json(where.endpoints)
-    if not endpoints:
-        raise fail("The stack is down; `lendrail up` starts it.")
-    found = _read(file, sample, skip)
-    if rest:
-        sent = asyncio.run(publishing.to_rest(endpoints, found, lambda each: None))
-    else:
-        key = publishing.public_key(where.config / "intake.jwk")
-        sent = asyncio.run(publishing.to_kafka(endpoints["kafka"], key, found))
-    if len(sent) <= MANY:
-        for each in sent:
-            problems = ", ".join(sorted({f"{p.get('pointer')} {p.get('code')}" for p in each.problems}))
-            console.print(each.application_id or f"{each.status}: {problems}", markup=False)
-    refused = sum(each.application_id is None for each in sent)
-    console.print(f"{len(sent) - refused} sent, {refused} refused at the door")
-
-
-def _read(file: Path | None, sample: int, skip: int) -> list[dict[str, Any]]:
-    if (file is None) == (sample == 0):
-        raise fail("Name a FILE or a number of loans with --sample.")
-    if file is None:
-        return list(applications(project() / "examples" / "sba-7a-sample.csv", sample, skip))
-    try:
-        return publishing.read_applications(file)
-    except (OSError, ValueError):
-        raise fail(f"{file} cannot be read as JSON of one application or a list of them.") from None
-
-
-@app.command()
-def watch(
-    application: Annotated[str | None, typer.Argument(help="Only this application: its id or how it begins")] = None,
-    state: StateFolder = None,
-) -> None:
-    """The live timeline, read from Kafka; with an APPLICATION from its beginning. Ctrl-C ends it."""
-    kafka = read_json(state_of(state).endpoints).get("kafka") or os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
-    if not kafka:
-        raise fail("The stack is down; `lendrail up` starts it.")
-
-    async def show() -> None:
-        async for line in timeline.lines(kafka, from_start=application is not None):
-            if application is None or (line.application or "").startswith(application):
-                console.print(rendered(line))
-
-    with suppress(KeyboardInterrupt):
-        asyncio.run(show())

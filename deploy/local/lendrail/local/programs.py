@@ -72,7 +72,6 @@ def _own(name: str, state: State, files: Files, addresses: Addresses) -> dict[st
     told = {"LENDRAIL_INSTANCE": f"{name}-1"}
     if name == "gateway":
         told |= {"LENDRAIL_ISSUER_KEY_FILE": str(files.issuer_key)}
-        told |= {"LENDRAIL_SPOOL": str(state.data / "gateway")}
         return told | {f"LENDRAIL_{other.upper()}_URL": addresses.url(other) for other in FORWARDED}
     told |= {"LENDRAIL_JWKS_URL": addresses.url("gateway") + JWKS_PATH}
     if name in ("submission", "status"):
@@ -83,7 +82,8 @@ def _own(name: str, state: State, files: Files, addresses: Addresses) -> dict[st
         told |= {
             "LENDRAIL_SMTP_HOST": "127.0.0.1",
             "LENDRAIL_SMTP_PORT": str(addresses.ports[SMTP]),
-            "LENDRAIL_SMTP_STARTTLS": "false",  # the sink offers it with a certificate that nobody else trusts
+            "LENDRAIL_SMTP_STARTTLS": "true",
+            "LENDRAIL_SMTP_CA_FILE": str(state.config / "smtp.pem"),
             "LENDRAIL_SMTP_SENDER": "lendrail@demo.example.test",
         }
     return told

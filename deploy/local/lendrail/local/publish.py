@@ -17,7 +17,7 @@ from joserfc.jwk import ECKey
 from lendrail.contracts.intake import Intake, NewApplication, imported_application_id
 from lendrail.contracts.topics import INTAKE
 from lendrail.local.configure import TENANT, UPSTREAM
-from lendrail.local.seal import sealed
+from lendrail.runtime.jose import seal_sensitive
 
 SOURCE = f"urn:example:{UPSTREAM}"
 TOGETHER = 32
@@ -42,13 +42,12 @@ def read_applications(file: Path) -> list[dict[str, Any]]:
     return found
 
 
-def public_key(file: Path) -> ECKey:
-    """The tenant's published intake key: only its public part is taken from the stack's key file."""
-    private = ECKey.import_key(json.loads(file.read_text()))
-    return ECKey.import_key(private.as_dict(private=False))
+def public_key(file: Path) -> dict[str, Any]:
+    """The tenant's published intake key as a JWK: only its public part is taken from the stack's key file."""
+    return dict(ECKey.import_key(json.loads(file.read_text())).as_dict(private=False))
 
 
-async def to_kafka(bootstrap: str, key: ECKey, applications: Iterable[dict[str, Any]]) -> list[Sent]:
+async def to_kafka(bootstrap: str, key: dict[str, Any], applications: Iterable[dict[str, Any]]) -> list[Sent]:
     """Publish each as a CloudEvent in binary mode, personal values sealed; says the ids they will be stored under."""
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True)
     await producer.start()
@@ -66,9 +65,9 @@ async def to_kafka(bootstrap: str, key: ECKey, applications: Iterable[dict[str, 
         await producer.stop()
 
 
-def record(application: dict[str, Any], key: ECKey) -> tuple[bytes, list[tuple[str, bytes]], str]:
+def record(application: dict[str, Any], key: dict[str, Any]) -> tuple[bytes, list[tuple[str, bytes]], str]:
     """Body, headers and event id of one intake record."""
-    open_part, token = sealed(application, key)
+    open_part, token = seal_sensitive(application, key)
     intake = Intake(intent=NewApplication(application=open_part, sensitive=token))
     event_id = str(uuid.uuid4())
     now = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

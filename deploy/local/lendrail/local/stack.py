@@ -56,10 +56,11 @@ class Stack:
         files = write_files(self.state, addresses.url(SANDBOX), rate_limit=self.options.rate_limit)
         for name in (SMTP, SANDBOX):
             self._begin(name, files, addresses)
-        with self._told("Kafka and MongoDB"):
+        with self._told("Kafka, MongoDB, mail sink"):
             for server in (self.kafka, self.mongo):
                 if server:
                     server.wait()
+            self._wait(SMTP)  # its certificate is read by those who send
         with self._told("topics"):
             try:
                 asyncio.run(topics.apply(addresses.kafka, [UPSTREAM]))
@@ -68,7 +69,7 @@ class Stack:
         for name in SERVICES:
             self._begin(name, files, addresses)
         with self._told("services"):
-            for name in (SMTP, SANDBOX, *SERVICES):
+            for name in (SANDBOX, *SERVICES):
                 self._wait(name)
         self._publish_endpoints(addresses)
 

@@ -3,6 +3,7 @@
 Only headers and words that name nobody are read (status, partner, outcome); everything personal stays sealed.
 """
 
+import asyncio
 import datetime as dt
 import json
 from collections.abc import AsyncIterator, Iterable
@@ -92,8 +93,12 @@ def _object(value: bytes | None) -> dict[str, Any]:
     return {}
 
 
-async def lines(bootstrap: str, *, from_start: bool = False) -> AsyncIterator[Line]:
+async def lines(
+    bootstrap: str, *, from_start: bool = False, started: asyncio.Event | None = None
+) -> AsyncIterator[Line]:
     """All events as they come, for ever; `from_start` begins with the oldest that Kafka still has.
+
+    What is published after `started` is set is seen.
 
     Reads every partition without a consumer group, so it disturbs no service.
     """
@@ -101,6 +106,8 @@ async def lines(bootstrap: str, *, from_start: bool = False) -> AsyncIterator[Li
     await consumer.start()
     try:
         await _assign(consumer, from_start)
+        if started:
+            started.set()
         timeline = Timeline()
         while True:
             found = await consumer.getmany(timeout_ms=100)
@@ -112,7 +119,7 @@ async def lines(bootstrap: str, *, from_start: bool = False) -> AsyncIterator[Li
 
 
 async def _assign(consumer: AIOKafkaConsumer, from_start: bool) -> None:
-    """Where it begins is fixed when this returns: what is published afterwards is seen."""
+    """Fix where reading begins."""
     partitions = [TopicPartition(topic.name, number) for topic in TOPICS for number in range(topic.partitions)]
     consumer.assign(partitions)
     if from_start:
