@@ -7,7 +7,7 @@ import pytest
 from pymongo import AsyncMongoClient
 from pymongo.errors import DuplicateKeyError
 
-from lendrail.runtime.mongo import Collection, GroupCommit
+from lendrail.runtime.mongo import Collection, GroupCommit, insert_absent
 
 
 @pytest.fixture
@@ -57,3 +57,14 @@ async def test_pipeline_updates_use_the_servers_clock(things: Collection) -> Non
     document = await things.find_one({"_id": 1})
     assert document is not None
     assert "at" in document
+
+
+async def test_only_what_is_absent_is_inserted(things: Collection) -> None:
+    await insert_absent(things, [])
+    await insert_absent(things, [{"_id": n, "by": "first"} for n in range(5)])
+    await insert_absent(things, [{"_id": n, "by": "second"} for n in range(8)])
+    assert [(d["_id"], d["by"]) async for d in things.find().sort("_id")] == [
+        (n, "first" if n < 5 else "second") for n in range(8)
+    ]
+    with pytest.raises(RuntimeError, match="code"):
+        await insert_absent(things, [{"_id": ["no", "list"]}])

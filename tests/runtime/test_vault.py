@@ -35,6 +35,14 @@ def test_what_is_sealed_opens_under_its_key_only(plain: str) -> None:
             stranger.open(token)
 
 
+@given(st.binary(), st.binary())
+def test_sealed_content_is_the_same_for_the_same_content_only(one: bytes, two: bytes) -> None:
+    key = Key("a", b"1" * 32)
+    assert key.open_bytes(key.seal_content(one)) == one
+    assert (key.seal_content(one) == key.seal_content(two)) == (one == two)
+    assert key.seal_content(one)[:12] != Key("a", b"2" * 32).seal_content(one)[:12]
+
+
 async def test_a_key_is_made_once_and_found_by_every_process(keys: Collection) -> None:
     first, second = Vault(keys, LocalWrapper(MASTER)), Vault(keys, LocalWrapper(MASTER))
     made = await first.create(["a", "b"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,6 +67,22 @@ def database(client: AsyncMongoClient[Document], settings: ServiceSettings, name
         write_concern=WriteConcern("majority", j=True),
         read_concern=ReadConcern("majority"),
     )
+
+
+async def insert_absent(collection: Collection, documents: Sequence[Document]) -> None:
+    """Insert those whose id, or unique key, is not taken yet. Raises RuntimeError for any other refusal."""
+    if not documents:
+        return
+    point(f"store.{collection.name}.before")
+    try:
+        await collection.insert_many(documents, ordered=False)
+    except BulkWriteError as error:
+        if (error.details or {}).get("writeConcernErrors"):
+            raise WTimeoutError("documents were not confirmed by the majority") from None
+        faults = [fault for fault in (error.details or {})["writeErrors"] if fault["code"] != 11000]
+        if faults:
+            raise RuntimeError(f"MongoDB refused a write with code {faults[0]['code']}") from None
+    point(f"store.{collection.name}.after")
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import hmac
 import os
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
@@ -54,11 +55,12 @@ class LocalWrapper:
 class Key:
     """A data key in memory; see `lendrail.contracts.sensitive.DataKey`."""
 
-    __slots__ = ("_aad", "_cipher", "id")
+    __slots__ = ("_aad", "_cipher", "_secret", "id")
 
     def __init__(self, key_id: str, secret: bytes) -> None:
         self.id = key_id
         self._cipher = AESGCM(secret)
+        self._secret = secret
         self._aad = key_id.encode()
 
     def seal(self, plain: str) -> str:
@@ -75,6 +77,13 @@ class Key:
 
     def seal_bytes(self, plain: bytes) -> bytes:
         nonce = os.urandom(12)
+        return nonce + self._cipher.encrypt(nonce, plain, self._aad)
+
+    def seal_content(self, plain: bytes) -> bytes:
+        """Like `seal_bytes`, but the same bytes always give the same sealed bytes, so that a stored file which is
+        written again, or half written by somebody who died, is the same file. The nonce is a keyed hash of the bytes.
+        """
+        nonce = hmac.digest(self._secret, b"content|" + plain, "sha256")[:12]
         return nonce + self._cipher.encrypt(nonce, plain, self._aad)
 
     def open_bytes(self, sealed: bytes) -> bytes:
