@@ -62,7 +62,7 @@ def broken() -> dict[str, Any]:
 
 
 BROKEN = {
-    ("/mode", "mode-mismatch"),
+    ("/mode", "mode-crossing"),
     ("/business/startDate", "in-future"),
     ("/business/formedOn", "in-future"),
     ("/business/franchise/since", "in-future"),
@@ -108,7 +108,7 @@ def test_all_three_phases_at_once() -> None:
     tenant = Tenant(id="demo", name="Demo", mode="test", partners=(account(),))
     verdict = validate(application, tuple(unfit), Facts(tenant, NOW))
     assert {(each.pointer, each.code, each.phase, each.partner) for each in verdict.everything()} == {
-        ("/shoeSize", "unknown-field", "frontend", None),
+        ("/shoeSize", "unknown_field", "frontend", None),
         ("/owners", "ownership-over-100", "backend", None),
         ("/owners/1/ssn", "missing", "partner", FF),
     }
@@ -122,15 +122,20 @@ def test_what_does_not_fit_the_schema_is_told_whole() -> None:
     assert codes(unfit) == {
         ("/mode", "literal_error"),
         ("/owners/0/ssn", "digits_length"),
-        ("/shoeSize", "unknown-field"),
+        ("/shoeSize", "unknown_field"),
     }
     assert validate(None, tuple(unfit), Facts(Tenant(id="d", name="D", mode="test"), NOW)).problems == tuple(unfit)
 
 
 def test_what_the_intake_handed_over_is_kept() -> None:
-    handed = (FieldProblem(pointer="/x", code="unknown-field", message="is not a field of an application"),)
+    handed = (FieldProblem(pointer="/x", code="unknown_field", message="is not a field of the application"),)
     verdict = validate(sound(), handed, Facts(Tenant(id="d", name="D", mode="test"), NOW))
     assert verdict.problems == handed
+    unsound = validate(sound(consents=[]), tuple(judged(sound(consents=[])).problems), Facts(None, NOW))
+    again = judged(sound(consents=[]))
+    tenant = Tenant(id="d", name="D", mode="test")
+    assert validate(sound(consents=[]), again.problems, Facts(tenant, NOW)).problems == again.problems, "told once"
+    assert codes(unsound.problems) == {("/consents", "consent-missing"), ("", "tenant-unknown")}
 
 
 def test_a_tenant_that_is_gone() -> None:

@@ -45,7 +45,7 @@ class Verdict:
 def read(body: Any) -> tuple[Application | None, list[FieldProblem]]:
     """The frontend phase for JSON that nobody checked yet: the application if it fits the schema, and every problem."""
     unknown = [
-        FieldProblem(pointer=pointer, code="unknown-field", message="is not a field of an application")
+        FieldProblem(pointer=pointer, code="unknown_field", message="is not a field of the application")
         for pointer in unknown_fields(Application, body)
     ]
     try:
@@ -63,8 +63,13 @@ def validate(application: Application | None, handed_over: tuple[FieldProblem, .
     found = [*handed_over, *backend(application, facts.received_at)]
     if application.mode != facts.tenant.mode:
         message = f"the tenant is for {facts.tenant.mode} applications only"
-        found.append(problem("/mode", "mode-mismatch", message))
+        found.append(problem("/mode", "mode-crossing", message))
     if facts.earlier is not None:
         message = f"the same business or person asked for the same amount and product in application {facts.earlier}"
         found.append(problem("", "duplicate", message))
-    return Verdict(tuple(found), candidates(application, facts.tenant))
+    return Verdict(_once(found), candidates(application, facts.tenant))
+
+
+def _once(problems: list[FieldProblem]) -> tuple[FieldProblem, ...]:
+    """Without those that the door has told already."""
+    return tuple({(each.pointer, each.code): each for each in reversed(problems)}.values())[::-1]
