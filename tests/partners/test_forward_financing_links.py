@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from lendrail.partners.exchange import Accepted, File, PartlyAccepted, Rejected
 from tests.partners.rehearsals import REHEARSALS, Sandbox
 from tests.partners.test_conformance import Stage
+
+from lendrail.partners.exchange import Accepted, File, PartlyAccepted, Rejected
 
 CONTENT = b"%PDF-1.4 fake"
 
