@@ -14,6 +14,11 @@ from lendrail.contracts.terms import NAMESPACE
 from lendrail.contracts.topics import dead_letters_of
 from lendrail.runtime.vault import Vault
 
+MAX_VALUE = 480 * 1024
+"""Bytes of a value that still fits a record of 1 MiB when it is sealed (Base64 twice). A longer one is left out: it can
+be read at its place in the topic as long as that keeps it, and a letter that no broker takes would stop the partition.
+"""
+
 
 async def dead_letter(record: Any, reason: str, service: str, vault: Vault) -> Record:
     """The dead letter of a consumed Kafka record. The same record always makes the same id."""
@@ -28,8 +33,9 @@ async def dead_letter(record: Any, reason: str, service: str, vault: Vault) -> R
         "service": service,
         "key": key.seal(_text(record.key)),
         "headers": key.seal(orjson.dumps([[name, _text(value)] for name, value in record.headers]).decode()),
-        "value": key.seal(_text(record.value)),
     }
+    if len(record.value or b"") <= MAX_VALUE:
+        body["value"] = key.seal(_text(record.value))
     headers = {
         "content-type": "application/json",
         "ce_specversion": "1.0",

@@ -1,0 +1,121 @@
+"""The one place that makes the gateway: clients, stores, doors, routes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Query, Request, Response
+
+from lendrail.contracts.topics import APPLICATION_REJECTED, APPLICATION_VALIDATED, STATUS_UPDATED
+from lendrail.gateway import issuer, openapi
+from lendrail.gateway.door import Door
+from lendrail.gateway.forward import Forwarder
+from lendrail.gateway.handlers import Handlers
+from lendrail.gateway.intake import PATTERN, IntakeDoor, IntakeKeys
+from lendrail.gateway.reads import Reader, shown
+from lendrail.gateway.settings import Settings
+from lendrail.gateway.store import Applications, Facts, Webhooks
+from lendrail.gateway.webhooks import WebhookDoor
+from lendrail.runtime.broker import subscribe
+from lendrail.runtime.directory import Mounted, Tenants
+from lendrail.runtime.http import Problem, authorised, reply
+from lendrail.runtime.outbox import Relay
+from lendrail.runtime.service import Service
+from lendrail.runtime.tokens import Caller, Verifier
+
+NAME = "gateway"
+OWNERS = ("validation", "documents", "submission", "status", "notifications")
+NO_STORE = {"Cache-Control": "no-store"}
+Reading = Annotated[Caller, Depends(authorised("applications:read"))]
+Writing = Annotated[Caller, Depends(authorised("applications:write"))]
+Anybody = Annotated[Caller, Depends(authorised())]
+
+
+def build(settings: Settings, **doubles: Any) -> tuple[Service, FastAPI]:
+    """The service and its HTTP application; `doubles` are handed to `Service`. Raises ValueError without an issuer."""
+    service = Service(NAME, settings, **doubles)
+    service.needs_broker = False  # durable in MongoDB is enough to say 202; the relay publishes when Kafka is there
+    tenants = Mounted(settings.tenants_file, Tenants)
+    instance = settings.instance or NAME
+
+    applications = Applications(service.database["applications"])
+    webhooks = Webhooks(service.database["webhooks"])
+    facts = Facts(service.database["facts"])
+    relay = Relay([applications.collection, webhooks.collection], service.publisher, instance)
+    for store in (applications, webhooks, facts, relay):
+        service.prepare(store.prepare)
+    service.loop(relay.run)
+
+    handlers = Handlers(facts)
+    service.on(APPLICATION_VALIDATED, handlers.on_application_validated)
+    service.on(APPLICATION_REJECTED, handlers.on_application_rejected)
+    service.on(STATUS_UPDATED, handlers.on_status_updated)
+    keys = IntakeKeys()
+    intake = IntakeDoor(
+        applications,
+        service.database["conflicts"],
+        service.vault,
+        tenants,
+        keys,
+        service.publisher,
+        service.defects,
+        clear_allowed=settings.environment == "development",
+    )
+    service.watch(subscribe(service.broker, intake.consume, group=f"{NAME}.intake", settings=settings, pattern=PATTERN))
+
+    own = _issuer(settings, settings.issuer_key_file, tenants)
+    app = service.api("Lendrail", Verifier(settings.issuer, own.keys) if own else None)
+    if own is not None:
+        issuer.install(app, own)
+    owners = {owner: str(getattr(settings, f"{owner}_url")) for owner in OWNERS}
+    Forwarder(service.http, owners, settings.forward_seconds).install(app)
+    _applications(app, Door(applications, service.vault, relay, tenants, instance))
+    _reads(app, Reader(applications, facts, service.vault), tenants, keys)
+    _webhooks(app, WebhookDoor(webhooks, service.vault, relay, tenants, instance))
+    openapi.install(app, settings.public_url or settings.issuer, with_issuer=own is not None)
+    return service, app
+
+
+def _issuer(settings: Settings, key_file: Path | None, tenants: Mounted[Tenants]) -> issuer.Issuer | None:
+    if key_file is not None:
+        return issuer.Issuer(key_file, settings.issuer, tenants)
+    if settings.jwks_url is None:
+        raise ValueError("set LENDRAIL_ISSUER_KEY_FILE for the embedded issuer, or LENDRAIL_JWKS_URL for another one")
+    return None
+
+
+def _applications(app: FastAPI, door: Door) -> None:
+    @app.post("/v1/applications")
+    async def post(request: Request, caller: Writing) -> Response:
+        return await door.post(request, caller)
+
+
+def _reads(app: FastAPI, reader: Reader, tenants: Mounted[Tenants], keys: IntakeKeys) -> None:
+    @app.get("/v1/applications")
+    async def page(
+        caller: Reading,
+        reference: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
+        system: Annotated[str | None, Query(min_length=1, max_length=80)] = None,
+        size: Annotated[int, Query(alias="pageSize", ge=1, le=200)] = 50,
+        token: Annotated[str | None, Query(alias="pageToken", max_length=300)] = None,
+    ) -> Response:
+        return reply(shown(await reader.page(caller, reference, system, size, token)), headers=NO_STORE)
+
+    @app.get("/v1/applications/{application_id}")
+    async def one(caller: Reading, application_id: str) -> Response:
+        return reply(shown(await reader.one(caller, application_id)), headers=NO_STORE)
+
+    @app.get("/v1/keys/intake")
+    async def intake_key(caller: Anybody) -> Response:
+        tenant = tenants.current.by_id.get(caller.tenant_id)
+        published = keys.published(tenant) if tenant else None
+        if published is None:
+            raise Problem(404, "no-intake-key", "Your tenant has no intake key; ask your operator for one.")
+        return reply(published)
+
+
+def _webhooks(app: FastAPI, door: WebhookDoor) -> None:
+    @app.api_route("/webhooks/{partner}/{path}", methods=["POST", "PUT"])
+    async def webhook(request: Request, partner: str, path: str) -> Response:
+        return await door.post(request, partner, path)

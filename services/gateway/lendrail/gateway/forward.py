@@ -1,0 +1,129 @@
+"""Routes that other services own: passed on with the caller's own token, which the owner verifies again.
+
+One table says which. Nothing is retried, no redirect is followed, and only the headers named here go through.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+import httpx
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.responses import Response, StreamingResponse
+
+from lendrail.runtime.http import RETRY_AFTER_SECONDS, Problem, correlation_id, request_id
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Route:
+    methods: tuple[str, ...]
+    path: str
+    owner: str
+    public: bool = False
+    """Without a bearer token: the path itself is the secret, so answers are never stored and never referred to."""
+
+
+ROUTES = (
+    Route(("POST",), "/v1/applications/preflight", "validation"),
+    Route(("GET",), "/v1/schemas/{partner}", "validation"),
+    Route(("GET",), "/v1/opportunities/{id}", "status"),
+    Route(("GET",), "/v1/attempts", "submission"),
+    Route(("GET", "POST"), "/v1/attempts/{rest:path}", "submission"),
+    Route(("GET", "POST"), "/v1/endpoints", "notifications"),
+    Route(("GET", "POST", "DELETE"), "/v1/endpoints/{rest:path}", "notifications"),
+    Route(("GET",), "/v1/deliveries", "notifications"),
+    Route(("GET", "POST"), "/v1/deliveries/{rest:path}", "notifications"),
+    Route(("GET",), "/d/{token}", "documents", public=True),
+)
+REQUEST_HEADERS = ("authorization", "content-type", "accept", "idempotency-key")
+ANSWER_HEADERS = (
+    "content-type",
+    "content-length",
+    "content-disposition",
+    "cache-control",
+    "location",
+    "retry-after",
+    "www-authenticate",
+    "idempotency-replayed",
+)
+SECRET_PATH_HEADERS = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class Forwarder:
+    """Passes requests on to the services at `owners`."""
+
+    def __init__(self, client: httpx.AsyncClient, owners: Mapping[str, str], seconds: float) -> None:
+        self._client, self._owners, self._seconds = client, owners, seconds
+
+    def install(self, app: FastAPI) -> None:
+        for route in ROUTES:
+            app.add_api_route(route.path, self._endpoint(route), methods=list(route.methods), include_in_schema=False)
+
+    def _endpoint(self, route: Route) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
+            return await self.forward(route, request)
+
+        return endpoint
+
+    async def forward(self, route: Route, request: Request) -> Response:
+        """The owner's answer, streamed. Raises `Problem` 404, 502 or 503."""
+        if not _plain(request.scope["path"]):
+            raise Problem(404, "not-found", "There is nothing here.")
+        outgoing = self._client.build_request(
+            request.method,
+            httpx.URL(self._owners[route.owner]).copy_with(raw_path=_target(request)),
+            headers=_headers(request),
+            content=await request.body() or None,
+        )
+        answer = await self._send(route, outgoing)
+        headers = {name: answer.headers[name] for name in ANSWER_HEADERS if name in answer.headers}
+        more = SECRET_PATH_HEADERS if route.public else {}
+        return StreamingResponse(self._body(answer), answer.status_code, {**headers, **more})
+
+    async def _send(self, route: Route, outgoing: httpx.Request) -> httpx.Response:
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await self._client.send(outgoing, stream=True)
+        except (TimeoutError, httpx.TimeoutException, httpx.ConnectError) as error:
+            log.warning("the owner of a route is away", owner=route.owner, error=type(error).__name__)
+            after = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+            detail = "The service behind this route does not answer; look whether it took effect before you repeat it."
+            raise Problem(503, "unavailable", detail, headers=after) from None
+        except httpx.HTTPError as error:
+            log.warning("the owner of a route answered badly", owner=route.owner, error=type(error).__name__)
+            raise Problem(502, "bad-gateway", "The service behind this route gave no readable answer.") from None
+
+    async def _body(self, answer: httpx.Response) -> AsyncIterator[bytes]:
+        try:
+            async with asyncio.timeout(self._seconds * 4):
+                async for chunk in answer.aiter_raw():
+                    yield chunk
+        finally:
+            await answer.aclose()
+
+
+def _plain(path: str) -> bool:
+    """No part that could make the owner read another path than the one whose route matched."""
+    parts = path.split("/")[1:]
+    return all(part not in ("", ".", "..") and not set(part) & set("%\\") for part in parts) and path.isprintable()
+
+
+def _target(request: Request) -> bytes:
+    path: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
+    query: bytes = request.scope["query_string"]
+    return path.partition(b"?")[0] + (b"?" + query if query else b"")
+
+
+def _headers(request: Request) -> dict[str, str]:
+    passed = {name: request.headers[name] for name in REQUEST_HEADERS if name in request.headers}
+    ids = {"X-Request-Id": request_id(request), "X-Correlation-Id": correlation_id(request)}
+    return passed | ids | {"Accept-Encoding": "identity"}

@@ -1,0 +1,51 @@
+"""What the gateway hears, for its read model: each fact once, under its own id, personal values still sealed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from lendrail.contracts.application_rejected import ApplicationRejected
+from lendrail.contracts.application_validated import ApplicationValidated
+from lendrail.contracts.event import ApplicationEvent, Record
+from lendrail.contracts.status_updated import StatusUpdated
+from lendrail.gateway.store import Facts
+from lendrail.runtime import inbox
+from lendrail.runtime.step import Delivery
+
+E = TypeVar("E", bound=ApplicationEvent)
+
+
+class Handlers:
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+
+    async def on_application_validated(self, deliveries: Sequence[Delivery[ApplicationValidated]]) -> Sequence[Record]:
+        return await self._keep(deliveries)
+
+    async def on_application_rejected(self, deliveries: Sequence[Delivery[ApplicationRejected]]) -> Sequence[Record]:
+        return await self._keep(deliveries)
+
+    async def on_status_updated(self, deliveries: Sequence[Delivery[StatusUpdated]]) -> Sequence[Record]:
+        return await self._keep(deliveries)
+
+    async def _keep(self, deliveries: Sequence[Delivery[E]]) -> Sequence[Record]:
+        return await inbox.once(self._facts.collection, deliveries, _facts)
+
+
+async def _facts(deliveries: Sequence[Delivery[E]]) -> list[inbox.Effect]:
+    return [(_fact(delivery), ()) for delivery in deliveries]
+
+
+def _fact(delivery: Delivery[E]) -> dict[str, object]:
+    """The event without the application, which is stored already."""
+    event = delivery.event
+    return {
+        "application": event.subject,
+        "event": event.topic,
+        "service": delivery.envelope.source,
+        "time": delivery.envelope.time,
+        "said": event.model_dump(
+            mode="json", by_alias=True, exclude_none=True, exclude={"application"}, context={"key": delivery.key}
+        ),
+    }

@@ -1,0 +1,113 @@
+"""Reading applications: whatever the facts tell, for the tenant that the application belongs to."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lendrail.contracts.status_updated import StatusUpdated
+from lendrail.contracts.terms import Model, Reference, utc_now
+from lendrail.gateway import view
+from lendrail.gateway.paging import older_than, question_of, token_after
+from lendrail.gateway.store import Applications, Facts, utc
+from lendrail.runtime.http import Problem
+from lendrail.runtime.mongo import Document
+from lendrail.runtime.tokens import Caller
+from lendrail.runtime.vault import Key, Vault
+
+SAID: dict[str, type[view.Validated | view.Rejected | StatusUpdated]] = {
+    "application-validated": view.Validated,
+    "application-rejected": view.Rejected,
+    "status-updated": StatusUpdated,
+}
+
+
+class Reader:
+    """Answers callers about their own applications; another tenant's do not exist."""
+
+    def __init__(
+        self, applications: Applications, facts: Facts, vault: Vault, clock: Callable[[], dt.datetime] = utc_now
+    ) -> None:
+        self._applications, self._facts, self._vault, self._clock = applications, facts, vault, clock
+
+    async def one(self, caller: Caller, application: str) -> view.ApplicationView:
+        """Raises `Problem` 404."""
+        document = None
+        if is_id(application):
+            document = await self._applications.one(caller.tenant_id, caller.mode, application)
+        if document is None:
+            raise Problem(404, "not-found", "You have no such application.")
+        return (await self._views([document]))[0]
+
+    async def page(
+        self, caller: Caller, reference: str | None, system: str | None, size: int, token: str | None
+    ) -> view.ApplicationPage:
+        """Raises `Problem` 400 for a token of another list."""
+        question = question_of(caller.tenant_id, caller.mode, reference, system)
+        where: Document = {"tenant": caller.tenant_id, "mode": caller.mode}
+        if reference is not None:
+            where["references.value"] = reference
+        if system is not None:
+            wanted = {"system": system} | ({"value": reference} if reference is not None else {})
+            where["references"] = {"$elemMatch": wanted}
+        if token is not None:
+            where |= older_than(token, question)
+        documents = await self._applications.page(where, size + 1)
+        shown = documents[:size]
+        more = token_after(shown[-1], question) if len(documents) > size else None
+        items = tuple(view.summary(each) for each in await self._views(shown))
+        return view.ApplicationPage(items=items, next_page_token=more)
+
+    async def _views(self, documents: Sequence[Document]) -> list[view.ApplicationView]:
+        """Erasure is asked of the store, not of the keys that this process remembers."""
+        ids = [document["_id"] for document in documents]
+        gone = await self._vault.erased(ids)
+        keys = await self._vault.find(set(ids) - gone)
+        facts = await self._facts.of(ids)
+        now = self._clock()
+        return [
+            view.erased(_received(document))
+            if document["_id"] not in keys
+            else view.view(_received(document), _facts(facts[document["_id"]], keys[document["_id"]]), now)
+            for document in documents
+        ]
+
+
+def shown(answer: Model) -> dict[str, Any]:
+    """JSON for the owner, personal values in clear."""
+    told: dict[str, Any] = answer.model_dump(mode="json", by_alias=True, exclude_none=True, context={"reveal": True})
+    return told
+
+
+def is_id(text: str) -> bool:
+    """Whether this is the canonical form of a UUID, the only one under which we store."""
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def _received(document: Document) -> view.Received:
+    return view.Received(
+        application_id=uuid.UUID(document["_id"]),
+        mode=document["mode"],
+        door=document["door"],
+        upstream=document["upstream"],
+        received_at=utc(document["received"]),
+        references=tuple(Reference(**reference) for reference in document["references"]),
+    )
+
+
+def _facts(documents: Sequence[Document], key: Key) -> list[view.Fact]:
+    return [
+        view.Fact(
+            id=fact["_id"],
+            event=fact["event"],
+            service=fact["service"],
+            time=utc(fact["time"]),
+            said=SAID[fact["event"]].model_validate(fact["said"], context={"key": key}),
+        )
+        for fact in documents
+    ]

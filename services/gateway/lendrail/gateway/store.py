@@ -1,0 +1,126 @@
+"""What the gateway remembers in MongoDB: applications and webhooks with their outboxes, facts, conflicts.
+
+One document in `applications` holds the received event, its outbox and the idempotency key, so none of them can exist
+without the others. The application itself is kept once, sealed, inside the stored event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from lendrail.runtime.mongo import Collection, Document, GroupCommit
+from lendrail.runtime.vault import INTAKE_KEY_DAYS, Key, Vault
+
+NEWEST_FIRST = [("received", -1), ("_id", -1)]
+_HEAD = {"outbox": 0}
+
+
+class Applications:
+    """The applications of all tenants; every read names the tenant and the mode of whoever asks."""
+
+    def __init__(self, collection: Collection) -> None:
+        self.collection = collection
+        self._inserts = GroupCommit(collection)
+        self.prepared = False
+
+    async def prepare(self) -> None:
+        keyed = {"idempotency": {"$type": "string"}}
+        await self.collection.create_index(
+            [("tenant", 1), ("idempotency", 1)], unique=True, partialFilterExpression=keyed
+        )
+        await self.collection.create_index([("tenant", 1), ("mode", 1), *NEWEST_FIRST])
+        await self.collection.create_index([("tenant", 1), ("mode", 1), ("references.value", 1), *NEWEST_FIRST])
+        self.prepared = True
+
+    async def add(self, document: Document) -> None:
+        """Durable when it returns. Raises `DuplicateKeyError` when the idempotency key is taken."""
+        await self._inserts.insert(document)
+
+    async def by_key(self, tenant: str, idempotency: str) -> Document | None:
+        return await self.collection.find_one({"tenant": tenant, "idempotency": idempotency}, _HEAD)
+
+    async def one(self, tenant: str, mode: str, application: str) -> Document | None:
+        return await self.collection.find_one({"_id": application, "tenant": tenant, "mode": mode}, _HEAD)
+
+    async def page(self, where: Document, limit: int) -> list[Document]:
+        return await self.collection.find(where, _HEAD).sort(NEWEST_FIRST).limit(limit).to_list()
+
+    async def known(self, ids: Iterable[str]) -> dict[str, Document]:
+        """Applications with their outboxes, for the intake, which publishes them again."""
+        return {d["_id"]: d async for d in self.collection.find({"_id": {"$in": list(ids)}})}
+
+
+class Facts:
+    """What other services said about applications: one document for each event, under the event's own id."""
+
+    def __init__(self, collection: Collection) -> None:
+        self.collection = collection
+
+    async def prepare(self) -> None:
+        await self.collection.create_index("application")
+
+    async def of(self, applications: Sequence[str]) -> dict[str, list[Document]]:
+        found: dict[str, list[Document]] = {application: [] for application in applications}
+        async for fact in self.collection.find({"application": {"$in": list(applications)}}):
+            found[fact["application"]].append(fact)
+        return found
+
+
+class Webhooks:
+    """Calls of partners, kept as they came until the intake key that seals them is destroyed."""
+
+    def __init__(self, collection: Collection) -> None:
+        self.collection = collection
+        self._inserts = GroupCommit(collection)
+
+    async def prepare(self) -> None:
+        await self.collection.create_index("received", expireAfterSeconds=INTAKE_KEY_DAYS * 86_400)
+
+    async def add(self, document: Document) -> None:
+        """Durable when it returns. Raises `DuplicateKeyError` when the same call is there already."""
+        await self._inserts.insert(document)
+
+
+class KeyCutter:
+    """Durable data keys for requests that come at the same time: while one write is on its way the next one gathers."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+        self._waiting: dict[str, asyncio.Future[Key]] = {}
+        self._runner: asyncio.Task[None] | None = None
+
+    async def cut(self, key_id: str) -> Key:
+        """A new data key, durable when it returns."""
+        future: asyncio.Future[Key] = asyncio.get_running_loop().create_future()
+        self._waiting[key_id] = future
+        if self._runner is None or self._runner.done():
+            self._runner = asyncio.create_task(self._run())
+        return await future
+
+    async def _run(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting, {}
+            try:
+                keys = await self._vault.create(list(batch))
+                answers: dict[str, Any] = {key_id: keys[key_id] for key_id in batch}
+            except Exception as error:
+                answers = dict.fromkeys(batch, error)
+            for key_id, future in batch.items():
+                _settle(future, answers[key_id])
+
+
+def _settle(future: asyncio.Future[Key], answer: Key | Exception) -> None:
+    if future.done():
+        return
+    if isinstance(answer, Exception):
+        future.set_exception(answer)
+    else:
+        future.set_result(answer)
+
+
+def utc(time: dt.datetime) -> dt.datetime:
+    """A stored time, which the driver may hand back with another zone object."""
+    return time.astimezone(dt.UTC)

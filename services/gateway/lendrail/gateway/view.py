@@ -1,0 +1,279 @@
+"""The read model: an application's timeline and opportunities, folded from facts in any order. Pure.
+
+Facts are kept one by one and folded when somebody reads, so order, repeats and late facts cannot spoil anything.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from lendrail.contracts.application_validated import Eligible, Ineligible
+from lendrail.contracts.sensitive import SensitiveText
+from lendrail.contracts.status_updated import StatusUpdated
+from lendrail.contracts.terms import DeclineReason, FieldProblem, Mode, Model, Offer, Reference, Status, Time
+
+
+class Validated(Model):
+    """What the read model keeps of `application-validated`: all but the application."""
+
+    revision: int
+    eligible: tuple[Eligible, ...] = ()
+    ineligible: tuple[Ineligible, ...] = ()
+
+
+class Rejected(Model):
+    revision: int
+    problems: tuple[FieldProblem, ...] = ()
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One event of another service, as it was said."""
+
+    id: str
+    event: str
+    service: str
+    time: dt.datetime
+    said: Validated | Rejected | StatusUpdated
+
+
+class TimelineEntry(Model):
+    """Something that happened. `words` are the partner's own."""
+
+    time: Time
+    event: str
+    service: str
+    status: Status
+    opportunity_id: uuid.UUID | None = None
+    partner: str | None = None
+    source: str | None = None
+    """How it became known: validation, ack, webhook, fetch, poll, feed, csv or person."""
+    words: str | None = None
+
+
+class OpportunityView(Model):
+    """The application at one partner. Offers' action links are secrets of the tenant."""
+
+    opportunity_id: uuid.UUID
+    partner: str | None = None
+    credential: str | None = None
+    status: Status
+    status_since: Time
+    age_seconds: int
+    """Age of the status now, in seconds."""
+    observed_at: Time
+    """When somebody last looked, or was told."""
+    source: str
+    partner_id: str | None = None
+    partner_words: str | None = None
+    partner_time: Time | None = None
+    offers: tuple[Offer, ...] = ()
+    decline_reasons: tuple[DeclineReason, ...] = ()
+    missing_info: SensitiveText | None = None
+    documents_sent: tuple[str, ...] = ()
+    reasons: tuple[FieldProblem, ...] = ()
+    """Why the partner cannot take it, or refused it, field by field."""
+    flags: tuple[str, ...] = ()
+    next_check_at: Time | None = None
+
+
+class ApplicationSummary(Model):
+    application_id: uuid.UUID
+    status: Status
+    revision: int
+    mode: Mode
+    received_at: Time
+    references: tuple[Reference, ...] = ()
+
+
+class ApplicationView(ApplicationSummary):
+    door: str
+    upstream: str
+    problems: tuple[FieldProblem, ...] = ()
+    """Why the application was rejected."""
+    timeline: tuple[TimelineEntry, ...] = ()
+    opportunities: tuple[OpportunityView, ...] = ()
+
+
+class ApplicationPage(Model):
+    """Newest first. Without `next_page_token` it is the last page."""
+
+    items: tuple[ApplicationSummary, ...]
+    next_page_token: str | None = None
+
+
+@dataclass(frozen=True)
+class Received:
+    """An application as it came through one of the doors."""
+
+    application_id: uuid.UUID
+    mode: Mode
+    door: str
+    upstream: str
+    received_at: dt.datetime
+    references: tuple[Reference, ...]
+
+
+ADVANCE = (
+    Status.FUNDED,
+    Status.ACCEPTED,
+    Status.APPROVED,
+    Status.INFO_REQUIRED,
+    Status.REFERRED,
+    Status.IN_REVIEW,
+    Status.OUTCOME_UNKNOWN,
+    Status.SUBMITTED,
+    Status.SUBMITTING,
+    Status.RECEIVED,
+    Status.DUPLICATE,
+    Status.DECLINED,
+    Status.EXPIRED,
+    Status.WITHDRAWN,
+    Status.FAILED,
+    Status.INELIGIBLE,
+    Status.INVALID,
+    Status.ERASED,
+)
+"""An application is where its best opportunity is: live ones before ended ones."""
+
+
+def view(received: Received, facts: Iterable[Fact], now: dt.datetime) -> ApplicationView:
+    """The application as all facts together tell it; the order and the number of times they came do not matter."""
+    once = sorted({fact.id: fact for fact in facts}.values(), key=_order)
+    opportunities = _opportunities(once, now)
+    rejected = [fact.said for fact in once if isinstance(fact.said, Rejected) and fact.said.revision == 1]
+    return ApplicationView(
+        application_id=received.application_id,
+        status=_overall(once, opportunities, bool(rejected)),
+        revision=max([1, *(f.said.revision for f in once if isinstance(f.said, Validated))]),
+        mode=received.mode,
+        door=received.door,
+        upstream=received.upstream,
+        received_at=received.received_at,
+        references=received.references,
+        problems=rejected[0].problems if rejected else (),
+        timeline=(_arrival(received), *(_entry(fact) for fact in once)),
+        opportunities=tuple(opportunities),
+    )
+
+
+def erased(received: Received) -> ApplicationView:
+    """What is left of an application whose data key was deleted."""
+    return ApplicationView(
+        application_id=received.application_id,
+        status=Status.ERASED,
+        revision=1,
+        mode=received.mode,
+        door=received.door,
+        upstream=received.upstream,
+        received_at=received.received_at,
+    )
+
+
+def summary(of: ApplicationView) -> ApplicationSummary:
+    return ApplicationSummary(**{name: getattr(of, name) for name in ApplicationSummary.model_fields})
+
+
+def _order(fact: Fact) -> tuple[dt.datetime, int, str]:
+    """By time; versions of one opportunity that carry the same time stay in order."""
+    return fact.time, fact.said.state_version if isinstance(fact.said, StatusUpdated) else 0, fact.id
+
+
+def _arrival(received: Received) -> TimelineEntry:
+    return TimelineEntry(
+        time=received.received_at, event="application-received", service="gateway", status=Status.RECEIVED
+    )
+
+
+def _entry(fact: Fact) -> TimelineEntry:
+    entry = TimelineEntry(time=fact.time, event=fact.event, service=fact.service, status=Status.RECEIVED)
+    said = fact.said
+    if isinstance(said, StatusUpdated):
+        told = {name: getattr(said, name) for name in ("status", "opportunity_id", "partner", "source")}
+        return entry.model_copy(update=told | {"words": said.partner_words})
+    if isinstance(said, Rejected):
+        return entry.model_copy(update={"status": Status.INVALID})
+    return entry.model_copy(update={"status": Status.SUBMITTING if said.eligible else Status.INELIGIBLE})
+
+
+def _overall(facts: Sequence[Fact], opportunities: Sequence[OpportunityView], rejected: bool) -> Status:
+    if opportunities:
+        return min((each.status for each in opportunities), key=ADVANCE.index)
+    said = [f.said for f in facts if isinstance(f.said, StatusUpdated) and f.said.opportunity_id is None]
+    if said:
+        return max(said, key=lambda update: update.state_version).status
+    if rejected:
+        return Status.INVALID
+    return Status.INELIGIBLE if any(isinstance(f.said, Validated) for f in facts) else Status.RECEIVED
+
+
+def _opportunities(facts: Sequence[Fact], now: dt.datetime) -> list[OpportunityView]:
+    """Every opportunity that validation named or status spoke of, by partner."""
+    found: dict[uuid.UUID, OpportunityView] = {}
+    validated = [fact for fact in facts if isinstance(fact.said, Validated)]
+    for fact in sorted(validated, key=lambda fact: fact.said.revision if isinstance(fact.said, Validated) else 0):
+        found |= {each.opportunity_id: each for each in _named(fact, now)}
+    updates: dict[uuid.UUID, list[StatusUpdated]] = {}
+    for fact in facts:
+        if isinstance(fact.said, StatusUpdated) and fact.said.opportunity_id is not None:
+            updates.setdefault(fact.said.opportunity_id, []).append(fact.said)
+    for opportunity, versions in updates.items():
+        found[opportunity] = _told(found.get(opportunity), versions, now)
+    return sorted(found.values(), key=lambda each: (each.partner or "", each.credential or "", each.opportunity_id))
+
+
+def _named(fact: Fact, now: dt.datetime) -> Iterable[OpportunityView]:
+    assert isinstance(fact.said, Validated)
+    named: tuple[Eligible | Ineligible, ...] = (*fact.said.eligible, *fact.said.ineligible)
+    for each in named:
+        refused = isinstance(each, Ineligible)
+        yield OpportunityView(
+            opportunity_id=each.opportunity_id,
+            partner=each.partner,
+            credential=each.credential,
+            status=Status.INELIGIBLE if refused else Status.SUBMITTING,
+            status_since=fact.time,
+            age_seconds=_age(fact.time, now),
+            observed_at=fact.time,
+            source="validation",
+            reasons=each.reasons if isinstance(each, Ineligible) else (),
+        )
+
+
+def _told(named: OpportunityView | None, versions: Sequence[StatusUpdated], now: dt.datetime) -> OpportunityView:
+    """The newest version; `status_since` reaches back over the versions before it with the same status."""
+    newest_first = sorted(versions, key=lambda update: -update.state_version)
+    newest = newest_first[0]
+    since = newest.observed_at
+    for update in newest_first:
+        if update.status != newest.status:
+            break
+        since = min(since, update.observed_at)
+    assert newest.opportunity_id is not None
+    return OpportunityView(
+        opportunity_id=newest.opportunity_id,
+        partner=newest.partner or (named.partner if named else None),
+        credential=newest.credential or (named.credential if named else None),
+        status=newest.status,
+        status_since=since,
+        age_seconds=_age(since, now),
+        observed_at=newest.observed_at,
+        source=newest.source,
+        partner_id=newest.partner_id,
+        partner_words=newest.partner_words,
+        partner_time=newest.partner_time,
+        offers=newest.offers,
+        decline_reasons=newest.decline_reasons,
+        missing_info=newest.missing_info,
+        documents_sent=newest.documents_sent,
+        reasons=newest.problems or (named.reasons if named else ()),
+        flags=newest.flags,
+        next_check_at=newest.next_check_at,
+    )
+
+
+def _age(since: dt.datetime, now: dt.datetime) -> int:
+    return max(0, int((now - since).total_seconds()))
