@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI
 
 from lendrail.contracts.topics import APPLICATION_REJECTED, APPLICATION_VALIDATED, PARTNER_ACK, PARTNER_WEBHOOK
 from lendrail.runtime.directory import Credentials, Mounted
+from lendrail.runtime.mongo import Collection
 from lendrail.runtime.outbox import Relay
 from lendrail.runtime.partner_port import PartnerPort
 from lendrail.runtime.service import Service
@@ -25,37 +27,55 @@ from lendrail.status.workers import Workers
 NAME = "status"
 
 
-def build(settings: Settings, *, verifier: Verifier | None = None, **doubles: Any) -> tuple[Service, FastAPI]:
-    """`doubles`: a broker, publisher or client instead of the real one (see `Service`)."""
-    service = Service(NAME, settings, **doubles)
+@dataclass(frozen=True)
+class Parts:
+    """What the service is made of, under the hood of Kafka and HTTP."""
+
+    relay: Relay
+    opportunities: Opportunities
+    hints: Hints
+    handlers: Handlers
+    workers: Workers
+    lanes: Lanes
+    orphans: Collection
+
+    async def prepare(self) -> None:
+        """Indexes; needs MongoDB."""
+        for part in (self.relay, self.opportunities, self.hints):
+            await part.prepare()
+
+    async def drain(self, seconds: float) -> None:
+        await self.workers.drain(seconds)
+        await self.lanes.close()
+
+
+def assemble(service: Service, settings: Settings) -> Parts:
+    """The clients and stores of `service`, put into the step functions."""
     collection, orphans = service.database["opportunities"], service.database["orphans"]
     instance = settings.instance or f"{NAME}-1"
     relay = Relay([collection], service.publisher, instance)
     opportunities, timing = Opportunities(collection, relay, instance), Timing(settings)
-
     credentials = Mounted(settings.credentials_file, Credentials)
     port = PartnerPort(service.shared("partners")["credentials"], credentials, service.vault)
     lanes = Lanes()
     fetch = Fetch(opportunities, timing, port, service.vault, lanes, settings)
     workers = Workers(collection, fetch, port, credentials, settings)
-
-    async def drain(seconds: float) -> None:
-        await workers.drain(seconds)
-        await lanes.close()
-
     hints = Hints(opportunities, orphans, workers.wake, settings.orphan_sweep_seconds)
+    return Parts(relay, opportunities, hints, Handlers(opportunities, hints, timing), workers, lanes, orphans)
 
-    handlers = Handlers(opportunities, hints, timing)
-    service.on(APPLICATION_VALIDATED, handlers.on_application_validated)
-    service.on(APPLICATION_REJECTED, handlers.on_application_rejected)
-    service.on(PARTNER_ACK, handlers.on_partner_ack)
-    service.on(PARTNER_WEBHOOK, handlers.on_partner_webhook)
 
-    for part in (relay, opportunities, hints):
-        service.prepare(part.prepare)
-    service.loop(relay.run)
-    service.loop(workers.run, drain)
-    service.loop(hints.run)
+def build(settings: Settings, *, verifier: Verifier | None = None, **doubles: Any) -> tuple[Service, FastAPI]:
+    """`doubles`: a broker, publisher or client instead of the real one (see `Service`)."""
+    service = Service(NAME, settings, **doubles)
+    parts = assemble(service, settings)
+    service.on(APPLICATION_VALIDATED, parts.handlers.on_application_validated)
+    service.on(APPLICATION_REJECTED, parts.handlers.on_application_rejected)
+    service.on(PARTNER_ACK, parts.handlers.on_partner_ack)
+    service.on(PARTNER_WEBHOOK, parts.handlers.on_partner_webhook)
+    service.prepare(parts.prepare)
+    service.loop(parts.relay.run)
+    service.loop(parts.workers.run, parts.drain)
+    service.loop(parts.hints.run)
     api = service.api("Lendrail status", verifier)
-    api.include_router(routes(collection, orphans, service.vault))
+    api.include_router(routes(parts.opportunities.collection, parts.orphans, service.vault))
     return service, api
