@@ -1,0 +1,78 @@
+"""Builds the service: the one place where clients and stores are made and handed to the steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+
+from lendrail.contracts.topics import SUBMIT
+from lendrail.partners import PARTNERS
+from lendrail.partners.channels.rest import CONNECT_SECONDS
+from lendrail.runtime.directory import Credentials, Mounted, Tenants
+from lendrail.runtime.due import MARGIN_SECONDS
+from lendrail.runtime.outbox import Relay
+from lendrail.runtime.partner_port import PartnerPort
+from lendrail.runtime.service import Service
+from lendrail.runtime.tokens import Verifier
+from lendrail.submission.channels import Channels
+from lendrail.submission.documents import Documents
+from lendrail.submission.handlers import Handlers
+from lendrail.submission.lanes import Lanes
+from lendrail.submission.people import People, routes
+from lendrail.submission.registrations import Registrations
+from lendrail.submission.settings import Settings
+from lendrail.submission.store import SERVICE, Store
+from lendrail.submission.workers import Submitter
+
+
+def build(settings: Settings, verifier: Verifier | None = None, **doubles: Any) -> tuple[Service, FastAPI]:
+    """Raises ValueError where a lease would end before a call could."""
+    _check(settings)
+    service = Service(SERVICE, settings, **doubles)
+    tenants, credentials = Mounted(settings.tenants_file, Tenants), Mounted(settings.credentials_file, Credentials)
+    port = PartnerPort(service.shared("partners")["credentials"], credentials, service.vault)
+    instance = settings.instance or f"{SERVICE}-1"
+    store = Store(service.database["opportunities"], instance)
+    relay = Relay([store.collection], service.publisher, instance)
+    channels = Channels(port, settings.lanes)
+    documents = Documents(settings.documents_url, service.tokens.header)
+    submitter = Submitter(settings, store, port, service.vault, channels, documents, relay.wake)
+
+    def most(credential: str) -> int:
+        known = credentials.current.by_id.get(credential)
+        limited = known is not None and known.rate is not None
+        return settings.lanes_per_limited_credential if limited else settings.lanes
+
+    lanes = Lanes(
+        store.collection,
+        submitter.carry_out,
+        paused=port.paused,
+        most=most,
+        lanes=settings.lanes,
+        lease_seconds=settings.lease_seconds,
+        poll_seconds=settings.poll_seconds,
+    )
+
+    def stored() -> None:
+        relay.wake()
+        lanes.wake()
+
+    registrations = Registrations(settings, service.database["registrations"], tenants, port, Channels(port, 1))
+    service.prepare(store.prepare)
+    service.prepare(relay.prepare)
+    service.prepare(registrations.prepare)
+    service.on(SUBMIT, Handlers(store, tenants, credentials, stored).on_submit)
+    service.loop(lanes.run, lanes.drain)
+    service.loop(registrations.run)
+    service.loop(registrations.worker.run, registrations.worker.drain)
+    service.loop(relay.run)
+    app = service.api("Lendrail submission", verifier)
+    app.include_router(routes(People(store, service.vault, stored)))
+    return service, app
+
+
+def _check(settings: Settings) -> None:
+    longest = max(settings.deadline(each) for partner in PARTNERS.values() for each in partner.operations.values())
+    if settings.lease_seconds < longest + min(CONNECT_SECONDS, longest) + MARGIN_SECONDS:
+        raise ValueError(f"lease_seconds must leave room for a call of {longest} seconds")

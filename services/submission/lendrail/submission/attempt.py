@@ -1,0 +1,152 @@
+"""What is planned and done at one partner for one application: values without I/O.
+
+An opportunity holds everything of one application under one credential, its attempts in the order in which they are
+carried out. So one document write moves an attempt, tells what came of it and frees what waited for it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from lendrail.contracts.event import Envelope
+from lendrail.contracts.partner_ack import Operation
+from lendrail.contracts.terms import Mode, attempt_id
+
+
+class State(StrEnum):
+    PLANNED = "planned"  # waits for something else, such as the partner's id
+    PREPARED = "prepared"  # its bytes are fixed and stored; nothing left us, or it was cleanly refused for now
+    SENDING = "sending"  # the first byte may have left us
+    RECONCILING = "reconciling"  # the same bytes again, after an unknown outcome
+    UNKNOWN = "unknown"  # nobody knows whether the partner took it
+    ACKED = "acked"
+    SUBMITTED_ID_UNKNOWN = "submitted-id-unknown"  # the partner has it, its id was lost on the way
+    REJECTED = "rejected"
+    PARKED = "parked"  # a person decides
+    CANCELLED = "cancelled"  # was not sent and will not be
+
+
+UNDER_WAY = frozenset({State.SENDING, State.RECONCILING})
+WORKABLE = frozenset({State.PLANNED, State.PREPARED, State.UNKNOWN})
+FINAL = frozenset({State.ACKED, State.REJECTED, State.CANCELLED})
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One thing to be done once at a partner."""
+
+    id: str
+    operation: Operation
+    subject: str = ""
+    """SHA-256 of a document, id of an offer, else empty."""
+    generation: int = 1
+    state: State = State.PLANNED
+    version: int = 0
+    """Rises with every state that is told to others."""
+    tries: int = 0
+    """How often its first byte may have left us."""
+    unknowns: int = 0
+    """How many of these tries ended unknown."""
+    delays: int = 0
+    """How often it was put off: no connection, or a refusal for now."""
+    unknown_since: dt.datetime | None = None
+    due: dt.datetime | None = None
+    """Not before this time; None: at once."""
+    reason: str | None = None
+    request_sha256: str | None = None
+    words: str | None = field(default=None, repr=False)
+    """The partner's own words of a refusal, sealed."""
+    document: Mapping[str, Any] | None = field(default=None, repr=False)
+    """The document that it hands over, its link sealed."""
+
+    @property
+    def never_taken(self) -> bool:
+        """Whether it is certain that the partner holds nothing of it."""
+        clean = {State.PLANNED, State.PREPARED, State.CANCELLED, State.REJECTED}
+        return self.unknowns == 0 and (self.state in clean or (self.state == State.PARKED and self.tries == 0))
+
+    @property
+    def document_name(self) -> str | None:
+        return None if self.document is None else str(self.document["name"])
+
+
+@dataclass(frozen=True, slots=True)
+class Opportunity:
+    """One application at one partner under one credential."""
+
+    id: str
+    tenant: str
+    mode: Mode
+    partner: str
+    credential: str
+    application_id: uuid.UUID
+    revision: int
+    options: Mapping[str, Any]
+    """The account's settings when it was planned, so that a repeat makes the same bytes."""
+    cause: Envelope
+    """What asked for it; acks are correlated to it."""
+    attempts: tuple[Attempt, ...] = ()
+    inbox: tuple[str, ...] = ()
+    """Ids of the events that took effect; kept for ever."""
+    partner_id: str | None = None
+    version: int = 0
+    """Of the document; compared and raised by every write."""
+    audit: tuple[Mapping[str, Any], ...] = ()
+    """Who did what, and why."""
+
+    @property
+    def create(self) -> Attempt | None:
+        """The newest attempt to bring the application to the partner."""
+        return next((each for each in reversed(self.attempts) if each.operation == "create"), None)
+
+    def attempt(self, attempt: str) -> Attempt:
+        return next(each for each in self.attempts if each.id == attempt)
+
+    def put(self, *changed: Attempt) -> Opportunity:
+        """With these attempts in place of those of the same id, new ones at the end."""
+        by_id = {each.id: each for each in changed}
+        kept = [by_id.pop(each.id, each) for each in self.attempts]
+        return replace(self, attempts=(*kept, *by_id.values()))
+
+
+def new_attempt(opportunity: str, operation: Operation, subject: str = "", generation: int = 1) -> Attempt:
+    derived = attempt_id(uuid.UUID(opportunity), operation, subject, generation)
+    return Attempt(id=str(derived), operation=operation, subject=subject, generation=generation)
+
+
+def reference(attempt: Attempt) -> str:
+    """Our reference at the partner: fixed by opportunity and generation, so a repeat never has another one."""
+    return attempt.id
+
+
+def waiting(opportunity: Opportunity) -> tuple[Attempt, ...]:
+    """What could be carried out now or later without anybody's help, in its order."""
+    create = opportunity.create
+    if create is None:
+        return ()
+    if create.state in WORKABLE:
+        return (create,)
+    if create.state != State.ACKED or opportunity.partner_id is None:
+        return ()
+    generation = create.generation
+    return tuple(
+        each
+        for each in opportunity.attempts
+        if each.operation == "document" and each.generation == generation and each.state in WORKABLE
+    )
+
+
+def due_now(opportunity: Opportunity, now: dt.datetime, at_once: int) -> tuple[Attempt, ...]:
+    """The next call's attempts: the creation alone, or up to `at_once` documents. Empty: nothing to do now."""
+    ready = [each for each in waiting(opportunity) if each.due is None or each.due <= now]
+    return tuple(ready[:at_once])
+
+
+def next_due(opportunity: Opportunity, now: dt.datetime) -> dt.datetime | None:
+    """When the opportunity is to be looked at again; None when it waits for nothing but people."""
+    return min((each.due or now for each in waiting(opportunity)), default=None)

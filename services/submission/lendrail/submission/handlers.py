@@ -1,0 +1,60 @@
+"""Hears `submit`: what is asked for becomes stored work; the lanes do it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from lendrail.contracts.event import Record
+from lendrail.contracts.submit import Submit
+from lendrail.contracts.terms import utc_now
+from lendrail.partners import PARTNERS
+from lendrail.runtime.directory import Credentials, Mounted, Tenants
+from lendrail.runtime.step import Delivery
+from lendrail.submission.attempt import Opportunity
+from lendrail.submission.plan import Desk, Plan, plan
+from lendrail.submission.store import Store, read
+
+Deliveries = Sequence[Delivery[Submit]]
+
+
+class Handlers:
+    def __init__(
+        self, store: Store, tenants: Mounted[Tenants], credentials: Mounted[Credentials], stored: Callable[[], None]
+    ) -> None:
+        """`stored` is called when work and facts were stored."""
+        self._store, self._tenants, self._credentials, self._stored = store, tenants, credentials, stored
+
+    async def on_submit(self, deliveries: Deliveries) -> Sequence[Record]:
+        """Plan it. What is to be told waits in the stored documents, from where the relay publishes it."""
+        by_opportunity: dict[str, list[Delivery[Submit]]] = {}
+        for delivery in deliveries:
+            by_opportunity.setdefault(str(delivery.event.opportunity_id), []).append(delivery)
+        known = await self._store.find(by_opportunity)
+        await asyncio.gather(*(self._plan(known.get(name), group) for name, group in by_opportunity.items()))
+        self._stored()
+        return []
+
+    async def _plan(self, known: Opportunity | None, deliveries: Deliveries) -> None:
+        """The events of one opportunity, in their order; each has its effect once."""
+        for delivery in deliveries:
+            while known is None or delivery.id not in known.inbox:
+                made = plan(
+                    known, delivery.event, delivery.envelope, self._desk(delivery.event), delivery.key, utc_now()
+                )
+                if await self._stored_plan(made, delivery, new=known is None):
+                    known = replace(made.opportunity, version=made.opportunity.version + 1)
+                else:
+                    known = read(await self._store.load(made.opportunity.id))
+
+    async def _stored_plan(self, made: Plan, delivery: Delivery[Submit], *, new: bool) -> bool:
+        if new:
+            return await self._store.add(made.opportunity, made.requests, made.acks, delivery.key)
+        return await self._store.save(made.opportunity, made.acks, delivery.key, plans=made.requests, due="now")
+
+    def _desk(self, submit: Submit) -> Desk:
+        tenant = self._tenants.current.by_id.get(submit.tenant_id)
+        accounts = {each.credential: each for each in tenant.partners} if tenant else {}
+        credential = self._credentials.current.by_id.get(submit.credential)
+        return Desk(PARTNERS.get(submit.partner), accounts.get(submit.credential), credential)

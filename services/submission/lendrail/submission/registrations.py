@@ -1,0 +1,153 @@
+"""Tells partners where to call us: once for each credential and address, looked after by one worker."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+from typing import Any
+
+import structlog
+
+from lendrail.partners import PARTNERS
+from lendrail.partners.channels import rest
+from lendrail.partners.exchange import Accepted, CredentialRefused, Outcome, Rejected, Request, RetryLater
+from lendrail.runtime import due
+from lendrail.runtime.directory import Mounted, PartnerAccount, Tenants
+from lendrail.runtime.due import Lease, Worker
+from lendrail.runtime.mongo import OUTAGES, Collection, Document
+from lendrail.runtime.partner_port import PartnerPort, Paused
+from lendrail.submission.channels import Channels
+from lendrail.submission.settings import Settings
+
+log = structlog.get_logger()
+OPERATION = "register-webhook"
+
+
+class Registrations:
+    """The collection `registrations`: one document for each credential and address, the address kept as a hash."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        collection: Collection,
+        tenants: Mounted[Tenants],
+        port: PartnerPort,
+        channels: Channels,
+    ) -> None:
+        self._settings, self._collection, self._tenants = settings, collection, tenants
+        self._port, self._channels = port, channels
+        self.worker = Worker(
+            collection, self._register, where=self._open, lanes=1, lease_seconds=settings.lease_seconds
+        )
+
+    async def prepare(self) -> None:
+        await due.prepare(self._collection)
+
+    async def run(self) -> None:
+        """Look for accounts without a registration now and every hour."""
+        while True:
+            try:
+                for registration, account in self._wanted().items():
+                    await self._want(registration, account)
+                self.worker.wake()
+                await asyncio.sleep(self._settings.register_webhooks_every)
+            except OUTAGES as error:
+                log.warning("registrations wait for their store", error=type(error).__name__)
+                await asyncio.sleep(1)
+
+    def _wanted(self) -> dict[str, PartnerAccount]:
+        """Enabled accounts at partners that call back, by registration id."""
+        accounts = [a for t in self._tenants.current.tenants for a in t.partners if a.enabled and self._calls_back(a)]
+        return {f"{each.credential}|{_digest(self._address(each))}": each for each in accounts}
+
+    def _calls_back(self, account: PartnerAccount) -> bool:
+        partner = PARTNERS.get(account.partner)
+        return bool(self._settings.public_url and partner and partner.webhook and partner.webhook.register)
+
+    def _address(self, account: PartnerAccount) -> str:
+        return f"{self._settings.public_url.rstrip('/')}/webhooks/{account.partner}/{account.webhook_path}"
+
+    async def _want(self, registration: str, account: PartnerAccount) -> None:
+        fresh = {"credential": account.credential, "partner": account.partner, "state": "wanted", "tries": 0}
+        is_new = {"$eq": [{"$type": "$state"}, "missing"]}
+        with_due = {"$mergeObjects": ["$$ROOT", {"$literal": fresh}, {"due": "$$NOW"}]}
+        change = [{"$replaceWith": {"$cond": [is_new, with_due, "$$ROOT"]}}]
+        await self._collection.update_one({"_id": registration}, change, upsert=True)
+
+    async def _open(self) -> Document:
+        return {"credential": {"$nin": list(await self._port.paused())}}
+
+    async def _register(self, document: Document, lease: Lease, lane: int) -> None:
+        account = self._wanted().get(document["_id"])
+        if account is None:
+            await self._end(document, lease, "withdrawn")
+            return
+        partner = PARTNERS[account.partner]
+        assert partner.webhook is not None
+        assert partner.webhook.register is not None
+        operation = partner.operations[OPERATION]
+        if document["tries"] > operation.repeats:
+            log.error("a webhook address could not be registered", credential=account.credential)
+            await self._end(document, lease, "parked")
+            return
+        try:
+            outcome = await self._call(document, lease, lane, account, partner.webhook.register(self._address(account)))
+        except Paused:
+            await self._later(document, lease, 1.0)
+            return
+        await self._decide(document, lease, outcome)
+
+    async def _call(
+        self, document: Document, lease: Lease, lane: int, account: PartnerAccount, request: Request
+    ) -> Outcome | rest.NotSent | rest.NoAnswer:
+        """A try is counted before its first byte, and taken back when it is known that nothing came of it."""
+        partner = PARTNERS[account.partner]
+        deadline = self._settings.deadline(partner.operations[OPERATION])
+        async with self._port.call(account.credential, "submission") as credential:
+            await self._collection.update_one(_mine(document, lease), {"$inc": {"tries": 1}})
+            answer = await self._channels.open(lane, credential).send(
+                request, deadline, lambda: lease.seconds_left() >= deadline
+            )
+        return partner.outcome(OPERATION, answer) if not isinstance(answer, rest.NotSent | rest.NoAnswer) else answer
+
+    async def _decide(self, document: Document, lease: Lease, outcome: Outcome | rest.NotSent | rest.NoAnswer) -> None:
+        if isinstance(outcome, Accepted):
+            log.info("a webhook address is registered", credential=document["credential"])
+            await self._end(document, lease, "registered")
+        elif isinstance(outcome, Rejected):
+            log.error("a webhook address was refused", credential=document["credential"])
+            await self._end(document, lease, "refused")
+        elif isinstance(outcome, rest.NotSent | RetryLater | CredentialRefused):
+            after = outcome.after if isinstance(outcome, RetryLater) else 0.0
+            if isinstance(outcome, CredentialRefused):
+                await self._port.pause(
+                    document["credential"], "credential-refused", self._settings.credential_pause_seconds
+                )
+            await self._later(document, lease, after + self._wait(document), taken_back=True)
+        else:
+            operation = PARTNERS[document["partner"]].operations[OPERATION]
+            await self._later(document, lease, self._settings.processing(operation) + self._wait(document))
+
+    def _wait(self, document: Document) -> float:
+        schedule = self._settings.retry_seconds or (1.0,)
+        return random.uniform(0, schedule[min(document.get("delays", 0), len(schedule) - 1)])
+
+    async def _end(self, document: Document, lease: Lease, state: str) -> None:
+        change: list[Document] = [{"$set": {"state": state, "ended": "$$NOW"}}, {"$unset": ["due", "lease"]}]
+        await self._collection.update_one(_mine(document, lease), change)
+
+    async def _later(self, document: Document, lease: Lease, seconds: float, *, taken_back: bool = False) -> None:
+        fields: dict[str, Any] = {"due": due.in_seconds(seconds), "delays": document.get("delays", 0) + 1}
+        if taken_back:
+            fields["tries"] = document["tries"]
+        await self._collection.update_one(_mine(document, lease), [{"$set": fields}, {"$unset": "lease"}])
+
+
+def _mine(document: Document, lease: Lease) -> Document:
+    return {"_id": document["_id"], "lease.token": lease.token}
+
+
+def _digest(address: str) -> str:
+    """The path in an address is a secret."""
+    return hashlib.sha256(address.encode()).hexdigest()[:24]

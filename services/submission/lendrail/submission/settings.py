@@ -1,0 +1,63 @@
+"""What submission is told by its environment."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from lendrail.partners.partner import Operation
+from lendrail.runtime.settings import ServiceSettings
+from lendrail.submission.attempt import Attempt
+from lendrail.submission.classify import Verdict
+
+_HOUR = 3600.0
+
+
+class Settings(ServiceSettings):
+    """Times in seconds."""
+
+    credentials_file: Path
+    documents_url: str
+
+    lanes: Annotated[int, Field(ge=1, le=256)] = 16
+    """Opportunities carried out at the same time by this process."""
+    lanes_per_limited_credential: Annotated[int, Field(ge=1, le=16)] = 2
+    """Of these, for one credential with a rate limit: more would only wait for its budget with a lease in hand."""
+    lease_seconds: Annotated[float, Field(ge=5)] = 120.0
+    poll_seconds: float = 0.5
+
+    retry_seconds: tuple[float, ...] = (1, 2, 5, 15, 60, 300, 900, *(_HOUR for _ in range(24)))
+    """Waits after a call that was not sent or was refused for now, each drawn between nothing and this; then parked."""
+    unknown_seconds: tuple[float, ...] = (0, 60, 300, 900, _HOUR)
+    """Waits before the bytes of an unknown attempt are repeated, on top of the partner's processing time."""
+    credential_pause_seconds: float = 300.0
+    partner_processing_seconds: float | None = None
+    """Instead of the profile's longest processing time; for tests and demonstrations."""
+    partner_deadline_seconds: float | None = None
+    """At most this long for one call, where the profile allows more."""
+    register_webhooks_every: float = _HOUR
+
+    def processing(self, operation: Operation) -> float:
+        own = self.partner_processing_seconds
+        return operation.processing if own is None else own
+
+    def deadline(self, operation: Operation) -> float:
+        own = self.partner_deadline_seconds
+        return operation.deadline if own is None else min(own, operation.deadline)
+
+    def delay(self, verdict: Verdict, operation: Operation, attempt: Attempt) -> float:
+        """How long the attempt waits; `attempt` as it was before the verdict."""
+        if verdict.wait == "settle":
+            return self.processing(operation) + _jitter(self.unknown_seconds, attempt.unknowns)
+        if verdict.wait == "retry":
+            return _jitter(self.retry_seconds, attempt.delays)
+        if verdict.wait == "after":
+            return verdict.seconds + random.uniform(0, 0.5)
+        return 0.0
+
+
+def _jitter(schedule: tuple[float, ...], place: int) -> float:
+    return random.uniform(0, schedule[min(place, len(schedule) - 1)]) if schedule else 0.0

@@ -1,0 +1,204 @@
+"""How opportunities rest in MongoDB: one document each, every write a comparison of its version.
+
+Whoever begins a send must also hold the lease. Whoever brings an outcome need not: it is true in any case.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Literal
+
+from pymongo import ASCENDING
+from pymongo.errors import DuplicateKeyError
+
+from lendrail.contracts.event import Envelope, encode, envelope_of
+from lendrail.contracts.partner_ack import PartnerAck
+from lendrail.contracts.terms import utc_now
+from lendrail.partners.exchange import Request
+from lendrail.runtime import due
+from lendrail.runtime.due import MARGIN_SECONDS, Lease
+from lendrail.runtime.mongo import Collection, Document, GroupCommit
+from lendrail.runtime.vault import Key
+from lendrail.submission.attempt import Attempt, Opportunity, State, next_due
+
+SERVICE = "submission"
+Due = dt.datetime | Literal["now"] | None
+"""Due at once; or with the first waiting attempt, given the server's time now; or as it was."""
+
+
+class Store:
+    """The collection `opportunities`."""
+
+    def __init__(self, collection: Collection, instance: str) -> None:
+        self.collection, self._instance = collection, instance
+        self._writes = GroupCommit(collection)
+
+    async def prepare(self) -> None:
+        """The indexes; a partner's id and an idempotency key each belong to one opportunity."""
+        create = self.collection.create_index
+        await due.prepare(self.collection)
+        await create(
+            [("due", ASCENDING), ("credential", ASCENDING)], partialFilterExpression={"due": {"$type": "date"}}
+        )
+        text = {"$type": "string"}
+        await create(
+            [("credential", ASCENDING), ("partner_id", ASCENDING)],
+            unique=True,
+            partialFilterExpression={"partner_id": text},
+        )
+        await create("audit.idempotency", unique=True, partialFilterExpression={"audit.idempotency": text})
+        await create([("tenant", ASCENDING), ("attempts.state", ASCENDING), ("_id", ASCENDING)])
+        await create("attempts.id")
+
+    async def find(self, ids: Iterable[str]) -> dict[str, Opportunity]:
+        cursor = self.collection.find({"_id": {"$in": list(ids)}}, {"outbox": 0, "requests": 0})
+        return {document["_id"]: read(document) async for document in cursor}
+
+    async def load(self, opportunity: str) -> Document:
+        """The document as it is now, without its outbox."""
+        document = await self.collection.find_one({"_id": opportunity}, {"outbox": 0})
+        assert document is not None
+        return document
+
+    async def add(
+        self, opportunity: Opportunity, requests: Mapping[str, Request], acks: Sequence[PartnerAck], key: Key
+    ) -> bool:
+        """Store a new opportunity, due at once; false when there is one already."""
+        fields = _fixed(opportunity) | _moving(opportunity) | {"version": 1, "sent": 0}
+        fields |= {"outbox": self._records(opportunity, acks, key), "requests": _sealed(requests, key)}
+        if acks:
+            fields["pending"] = self._instance
+        stages = [{"$set": {name: {"$literal": value} for name, value in fields.items()}}, _due(opportunity, "now")]
+        try:
+            await self._writes.update({"_id": opportunity.id, "version": {"$exists": False}}, stages, upsert=True)
+        except DuplicateKeyError:
+            return False
+        return True
+
+    async def save(
+        self,
+        opportunity: Opportunity,
+        acks: Sequence[PartnerAck] = (),
+        key: Key | None = None,
+        *,
+        plans: Mapping[str, Request] | None = None,
+        begins: Lease | None = None,
+        releases: Lease | None = None,
+        due: Due = None,
+    ) -> bool:
+        """Write `opportunity` over the version that it was made from; false when somebody was faster.
+
+        `plans`: a new plan with these requests. `begins`: only while this lease is held. `releases`: let go of it.
+        `key` seals acks and requests. Raises `DuplicateKeyError` where the partner's id, or an idempotency key, is
+        somebody else's.
+        """
+        where: Document = {"_id": opportunity.id, "version": opportunity.version}
+        if begins is not None:
+            where["lease.token"] = begins.token
+        changed = _moving(opportunity)
+        if plans is not None:
+            assert key is not None
+            changed |= _fixed(opportunity) | {f"requests.{a}": each for a, each in _sealed(plans, key).items()}
+        fields: Document = {name: {"$literal": value} for name, value in changed.items()}
+        fields["version"] = opportunity.version + 1
+        if acks:
+            assert key is not None
+            records = {"$literal": self._records(opportunity, acks, key)}
+            fields |= {"outbox": {"$concatArrays": ["$outbox", records]}, "pending": self._instance}
+        stages: list[Document] = [{"$set": fields}]
+        if due is not None:
+            stages.append(_due(opportunity, due))
+        if releases is not None:
+            mine = {"$eq": ["$lease.token", releases.token]}
+            stages.append({"$set": {"lease": {"$cond": [mine, "$$REMOVE", "$lease"]}}})
+        return await self._writes.update(where, stages)
+
+    def _records(self, opportunity: Opportunity, acks: Sequence[PartnerAck], key: Key) -> list[Document]:
+        time_ = utc_now()
+        return [encode(each, envelope_of(each, SERVICE, time_, opportunity.cause), key).stored() for each in acks]
+
+
+def server_time(document: Document, lease: Lease, seconds: float) -> dt.datetime:
+    """The server's time now, read off the lease: it began when the lease was given, a round trip ago at most."""
+    until: dt.datetime = document["lease"]["until"]
+    given = lease.deadline + MARGIN_SECONDS - seconds
+    return until - dt.timedelta(seconds=seconds) + dt.timedelta(seconds=time.monotonic() - given)
+
+
+def _due(opportunity: Opportunity, now: dt.datetime | Literal["now"]) -> Document:
+    """The stage that makes the opportunity due at once, or with its first waiting attempt, or never."""
+    if now == "now":
+        return {"$set": {"due": "$$NOW"}}
+    first = next_due(opportunity, now)
+    return {"$set": {"due": {"$literal": first}}} if first else {"$unset": "due"}
+
+
+def _sealed(requests: Mapping[str, Request], key: Key) -> Document:
+    return {attempt: key.seal_bytes(each.dump()) for attempt, each in requests.items()}
+
+
+def stored_request(document: Document, attempt: Attempt, key: Key) -> Request:
+    """The stored bytes of an attempt. Raises KeyError where there are none, `SealBroken`."""
+    return Request.load(key.open_bytes(bytes(document["requests"][attempt.id])))
+
+
+def token_of(document: Document) -> str | None:
+    """Of the lease on it."""
+    return (document.get("lease") or {}).get("token")
+
+
+def _fixed(opportunity: Opportunity) -> Document:
+    """What only a plan changes."""
+    return {
+        "tenant": opportunity.tenant,
+        "mode": opportunity.mode,
+        "partner": opportunity.partner,
+        "credential": opportunity.credential,
+        "application_id": str(opportunity.application_id),
+        "revision": opportunity.revision,
+        "options": dict(opportunity.options),
+        "cause": {name: getattr(opportunity.cause, name) for name in Envelope.__slots__},
+        "inbox": list(opportunity.inbox),
+    }
+
+
+def _moving(opportunity: Opportunity) -> Document:
+    fields: Document = {"attempts": [_write_attempt(each) for each in opportunity.attempts]}
+    if opportunity.partner_id is not None:
+        fields["partner_id"] = opportunity.partner_id
+    if opportunity.audit:
+        fields["audit"] = [dict(each) for each in opportunity.audit]
+    return fields
+
+
+_EMPTY = asdict(Attempt(id="", operation="create"))
+
+
+def _write_attempt(attempt: Attempt) -> Document:
+    """Only what differs from an attempt that was just planned."""
+    fields = {name: getattr(attempt, name) for name in _EMPTY}
+    kept = {name: value for name, value in fields.items() if value != _EMPTY[name]}
+    return kept | {"operation": attempt.operation, "state": str(attempt.state)}
+
+
+def read(document: Document) -> Opportunity:
+    return Opportunity(
+        id=document["_id"],
+        tenant=document["tenant"],
+        mode=document["mode"],
+        partner=document["partner"],
+        credential=document["credential"],
+        application_id=uuid.UUID(document["application_id"]),
+        revision=document["revision"],
+        options=document["options"],
+        cause=Envelope(**document["cause"]),
+        attempts=tuple(Attempt(**each | {"state": State(each["state"])}) for each in document["attempts"]),
+        inbox=tuple(document["inbox"]),
+        partner_id=document.get("partner_id"),
+        version=document["version"],
+        audit=tuple(document.get("audit", ())),
+    )

@@ -1,0 +1,335 @@
+"""Carrying out: a claimed opportunity's calls, one after the other, while its lease holds.
+
+The order of one call is the promise that no partner gets anything twice: the budget; then *under way* durable, only
+while the lease is ours; then the lease once more, just before the first byte; then at most one total deadline; then
+one write that holds the outcome, what is told of it and what it frees.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import hashlib
+import math
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+from pymongo.errors import DuplicateKeyError
+
+from lendrail.contracts.sensitive import Erased
+from lendrail.contracts.terms import DocumentRef
+from lendrail.partners import PARTNERS
+from lendrail.partners.channels import rest
+from lendrail.partners.exchange import (
+    Accepted,
+    CredentialRefused,
+    Delivery,
+    FileResult,
+    Outcome,
+    PartlyAccepted,
+    Rejected,
+    Reply,
+    Request,
+    RetryLater,
+    Unknown,
+)
+from lendrail.partners.partner import Operation, Partner
+from lendrail.runtime.directory import Credential
+from lendrail.runtime.due import Lease
+from lendrail.runtime.faults import point
+from lendrail.runtime.mongo import OUTAGES, Document
+from lendrail.runtime.partner_port import PartnerPort, Paused
+from lendrail.runtime.vault import Key, Vault
+from lendrail.submission import moves
+from lendrail.submission.attempt import UNDER_WAY, Attempt, Opportunity, State, due_now
+from lendrail.submission.channels import Channels
+from lendrail.submission.classify import Event, IdTaken, Lost, NotSent, classify
+from lendrail.submission.documents import Documents, DocumentsAway, Undeliverable
+from lendrail.submission.moves import Move, Result
+from lendrail.submission.plan import crossing
+from lendrail.submission.settings import Settings
+from lendrail.submission.store import Store, read, server_time, stored_request, token_of
+
+log = structlog.get_logger()
+STALE_START_SECONDS = 0.03
+"""A start that was granted longer ago is given up for another one: partners count from the first byte they see."""
+ONE_BY_ONE = Delivery("bytes")
+
+
+@dataclass
+class Job:
+    """A claimed opportunity in a lane's hands."""
+
+    lane: int
+    lease: Lease
+    document: Document
+    opportunity: Opportunity
+    key: Key
+    claimed: dt.datetime
+    began: float
+    released: bool = False
+    """There is nothing to let go of: we did, or the lease is somebody else's."""
+    lost: bool = False
+
+    @property
+    def now(self) -> dt.datetime:
+        """The server's time."""
+        now = self.claimed + dt.timedelta(seconds=time.monotonic() - self.began)
+        return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+    @property
+    def partner(self) -> Partner:
+        return PARTNERS[self.opportunity.partner]
+
+    @property
+    def delivery(self) -> Delivery:
+        return self.partner.delivery(self.opportunity.options) if self.partner.delivery else ONE_BY_ONE
+
+
+class Unsendable(Exception):
+    """No request can be made for this attempt; `reason` is a stable code."""
+
+    def __init__(self, attempt: Attempt, reason: str) -> None:
+        super().__init__(reason)
+        self.attempt, self.reason = attempt, reason
+
+
+def made(attempt: Attempt, make: Callable[[], Request]) -> Request:
+    """Raises `Unsendable` for whatever a mapping may raise: it must not stop the others."""
+    try:
+        return make()
+    except Exception as error:
+        log.error("a mapping failed", attempt=attempt.id, exc_info=error)
+        raise Unsendable(attempt, "request-failed") from None
+
+
+class Submitter:
+    """The work of all lanes."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        port: PartnerPort,
+        vault: Vault,
+        channels: Channels,
+        documents: Documents,
+        stored: Callable[[], None],
+    ) -> None:
+        """`stored` is called when facts were stored that wait to be published."""
+        self._settings, self._store, self._port, self._vault = settings, store, port, vault
+        self._channels, self._documents, self._stored = channels, documents, stored
+
+    async def carry_out(self, document: Document, lease: Lease, lane: int) -> None:
+        """Everything of this opportunity that is due."""
+        opportunity, now = read(document), server_time(document, lease, self._settings.lease_seconds)
+        try:
+            key = await self._vault.get(str(opportunity.application_id))
+        except Erased:
+            await self._store.save(moves.erase(opportunity), releases=lease, due=now)
+            return
+        job = Job(lane, lease, document, opportunity, key, now, time.monotonic())
+        if any(each.state in UNDER_WAY for each in opportunity.attempts):
+            await self._write(job, lambda it: moves.recover(it, lambda each: self._decided(job, each, Lost()), job.now))
+        while not job.released and (batch := due_now(job.opportunity, job.now, job.delivery.at_once)):
+            if not await self._call(job, batch):
+                break
+        if not job.released:
+            await self._store.save(job.opportunity, releases=lease, due=job.now)
+
+    async def _call(self, job: Job, batch: Sequence[Attempt]) -> bool:
+        """One call with all that belongs to it; whether to go on with this opportunity."""
+        if (request := await self._request(job, batch)) is None:
+            return True
+        try:
+            credential = self._port.credential(job.opportunity.credential)
+        except KeyError:
+            log.error("a credential is not in the mounted file", credential=job.opportunity.credential)
+            return await self._put_off(job, batch, "credential-missing")
+        if crossing(credential, job.opportunity.mode):
+            return await self._write(job, lambda it: moves.park(it, batch, "mode-crossing", job.now))
+        try:
+            async with self._port.call(credential.id, "submission") as credential:
+                event = await self._send(job, batch, request, credential)
+        except Paused:
+            return False
+        return event is not None and await self._finish(job, batch, event)
+
+    async def _request(self, job: Job, batch: Sequence[Attempt]) -> Request | None:
+        """The bytes to send; None where attempts were put off or parked instead."""
+        try:
+            return await self._make(job, batch)
+        except Unsendable as fault:
+            log.error("a request cannot be made", attempt=fault.attempt.id, reason=fault.reason)
+            parked, reason = [fault.attempt], fault.reason
+            await self._write(job, lambda it: moves.park(it, parked, reason, job.now))
+        except DocumentsAway as away:
+            log.warning("the documents service is away", reason=str(away))
+            await self._put_off(job, batch, "documents-away")
+        return None
+
+    async def _make(self, job: Job, batch: Sequence[Attempt]) -> Request:
+        """Raises `Unsendable`, `DocumentsAway`."""
+        opportunity, client = job.opportunity, self._channels.internal[job.lane]
+        if batch[0].operation == "create":
+            return made(batch[0], lambda: stored_request(job.document, batch[0], job.key))
+        files = []
+        for each in batch:
+            try:
+                ref = DocumentRef.model_validate(each.document, context={"key": job.key})
+                files.append(await self._documents.file(client, ref, job.delivery, job.key))
+            except Undeliverable as fault:
+                raise Unsendable(each, str(fault)) from None
+        make, partner_id = job.partner.document, opportunity.partner_id
+        assert make is not None
+        assert partner_id is not None
+        return made(batch[0], lambda: make(partner_id, tuple(files), opportunity.options))
+
+    async def _put_off(self, job: Job, batch: Sequence[Attempt], reason: str) -> bool:
+        schedule = self._settings.retry_seconds or (1.0,)
+        seconds = max(0.2, random.uniform(0, schedule[min(batch[0].delays, len(schedule) - 1)]))
+        return await self._write(job, lambda it: (moves.put_off(it, batch, reason, seconds, job.now), ()))
+
+    async def _send(self, job: Job, batch: Sequence[Attempt], request: Request, credential: Credential) -> Event | None:
+        """What came of sending it; None when it did not come to that and nothing changed."""
+        operation = job.partner.operations[batch[0].operation]
+        deadline = self._settings.deadline(operation)
+        if job.lease.seconds_left() < deadline + min(rest.CONNECT_SECONDS, deadline):
+            return None
+        granted, digest = time.monotonic(), hashlib.sha256(request.dump()).hexdigest()
+        current = tuple(job.opportunity.attempt(each.id) for each in batch)
+
+        def begin(opportunity: Opportunity) -> Move | None:
+            same = all(each in opportunity.attempts for each in current)
+            return (moves.begin(opportunity, current, digest), ()) if same else None
+
+        if not await self._write(job, begin, begins=True):
+            return None
+        try:
+            channel = self._channels.open(job.lane, credential)
+            if credential.rate is not None and time.monotonic() - granted > STALE_START_SECONDS:
+                async with self._port.call(credential.id, "submission"):
+                    pass
+            point("partner.sending")
+            answer = await channel.send(request, deadline, lambda: job.lease.seconds_left() >= deadline)
+        except Paused:
+            return NotSent("paused", counts=False)
+        except (ValueError, *OUTAGES) as error:  # a credential that no channel fits; our store, before the first byte
+            log.error("a call could not begin", credential=credential.id, error=type(error).__name__)
+            return NotSent("not-begun")
+        return _event(job.partner, request.operation, answer)
+
+    async def _finish(self, job: Job, batch: Sequence[Attempt], event: Event) -> bool:
+        """Store what came of it, for as long as it takes: it is known here only."""
+        ids = [each.id for each in batch]
+        sent = {each: job.opportunity.attempt(each).tries for each in ids}
+        events = dict(zip(ids, _each(event, len(ids)), strict=True))
+        if isinstance(event, CredentialRefused | RetryLater):
+            await self._pause(job, event)
+
+        def finish(opportunity: Opportunity) -> Move | None:
+            ours = [each for each in ids if opportunity.attempt(each).tries == sent[each]]
+            attempts = [opportunity.attempt(each) for each in ours]
+            decided = [self._decided(job, each, events[each.id]) for each in attempts if _open(each, events[each.id])]
+            return moves.finish(opportunity, decided, job.now) if decided else None
+
+        while True:
+            try:
+                return await self._write(job, finish)
+            except DuplicateKeyError:
+                log.critical("a partner gave one id to two opportunities", opportunity=job.opportunity.id)
+                events = dict.fromkeys(ids, IdTaken())
+            except OUTAGES as error:
+                log.warning("an outcome waits for its store", error=type(error).__name__)
+                await asyncio.sleep(0.5)
+
+    async def _pause(self, job: Job, event: CredentialRefused | RetryLater) -> None:
+        """Hold the credential: what was refused to one call is refused to the next."""
+        refused = isinstance(event, CredentialRefused)
+        seconds = self._settings.credential_pause_seconds if isinstance(event, CredentialRefused) else event.after
+        reason = "credential-refused" if refused else "retry-later"
+        log.log(50 if refused else 30, "a credential is paused", credential=job.opportunity.credential, reason=reason)
+        try:
+            await self._port.pause(job.opportunity.credential, reason, math.ceil(seconds))
+        except OUTAGES as error:
+            log.warning("a pause could not be stored", error=type(error).__name__)
+
+    def _decided(self, job: Job, attempt: Attempt, event: Event) -> Result:
+        operation: Operation = job.partner.operations[attempt.operation]
+        verdict = classify(operation, attempt, event, len(self._settings.retry_seconds))
+        if verdict.alarm:
+            log.critical("a person must look", attempt=attempt.id, reason=verdict.reason)
+        rejected = event if isinstance(event, Rejected) else None
+        return Result(
+            attempt.id,
+            verdict,
+            self._settings.delay(verdict, operation, attempt),
+            partner_id=event.partner_id if isinstance(event, Accepted) else None,
+            problems=rejected.problems if rejected else (),
+            words=rejected.words.seal(job.key) if rejected and rejected.words else None,
+        )
+
+    async def _write(self, job: Job, move: Callable[[Opportunity], Move | None], *, begins: bool = False) -> bool:
+        """Move the opportunity and store it, again on top of whatever somebody else stored; false: no longer possible.
+
+        The lease goes with the write after which nothing is due.
+        """
+        while (moved := move(job.opportunity)) is not None:
+            opportunity, acks = moved
+            ends = not begins and not due_now(opportunity, job.now, 1)
+            if await self._store.save(
+                opportunity,
+                acks,
+                job.key,
+                begins=job.lease if begins else None,
+                releases=job.lease if ends else None,
+                due=job.now if ends else None,
+            ):
+                job.opportunity = replace(opportunity, version=opportunity.version + 1)
+                job.released = ends or job.lost
+                if acks:
+                    self._stored()
+                return True
+            job.document = await self._store.load(job.opportunity.id)
+            job.opportunity = read(job.document)
+            if token_of(job.document) != job.lease.token:
+                job.released = job.lost = True
+                if begins:
+                    return False
+        return False
+
+
+def _event(partner: Partner, operation: str, answer: Reply | rest.NotSent | rest.NoAnswer) -> Event:
+    if isinstance(answer, Reply):
+        try:
+            outcome: Outcome = partner.outcome(operation, answer)
+        except Exception as error:  # the call is over; what we cannot read we do not know
+            log.error("a reply could not be read", partner=partner.name, exc_info=error)
+            return Unknown("unreadable-reply")
+        return outcome
+    if isinstance(answer, rest.NoAnswer):
+        return Unknown("no-answer")
+    if answer.reason == "credential-refused":
+        return CredentialRefused()
+    return NotSent(answer.reason, counts=answer.reason != "withheld")
+
+
+def _open(attempt: Attempt, event: Event) -> bool:
+    """Whether the event still decides the attempt: also after somebody declared it lost, when it is a clear answer."""
+    return attempt.state in UNDER_WAY or (attempt.state == State.UNKNOWN and isinstance(event, Accepted | Rejected))
+
+
+def _each(event: Event, count: int) -> list[Event]:
+    """The event of each attempt of a call."""
+    if not isinstance(event, PartlyAccepted):
+        return [event] * count
+    if len(event.files) != count:
+        return [Unknown("unreadable-reply")] * count
+    return [_of_file(each) for each in event.files]
+
+
+def _of_file(result: FileResult) -> Event:
+    return Accepted() if result.accepted else Rejected((), result.words)
