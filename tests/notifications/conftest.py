@@ -113,7 +113,7 @@ class Mailbox:
         if self.cut:
             self.cut -= 1
             assert server.transport is not None
-            server.transport.abort()
+            server.transport.abort()  # type: ignore[attr-defined]
         return "250 OK"
 
     def close_connections(self) -> None:
@@ -130,7 +130,7 @@ async def mailbox(tmp_path: Path) -> AsyncIterator[Mailbox]:
 
     class Counted(SMTP):
         def connection_made(self, transport: Any) -> None:
-            box.connections += not self._over_ssl and transport.get_extra_info("sslcontext") is None
+            box.connections += transport.get_extra_info("sslcontext") is None
             box.transports.append(transport)
             super().connection_made(transport)
 
@@ -186,7 +186,9 @@ class Running:
             await self.service.publisher.publish([await self.record(event)])
 
 
-def token(scopes: str = "endpoints:write applications:read", tenant: str = "demo", mode: str = "test") -> dict[str, str]:
+def token(
+    scopes: str = "endpoints:write applications:read", tenant: str = "demo", mode: str = "test"
+) -> dict[str, str]:
     now = int(time.time())
     claims = {
         "iss": ISSUER,
@@ -212,7 +214,9 @@ def updated(version: int = 1, status: Status = Status.APPROVED, **changes: Any) 
         "status": status,
         "source": "fetch",
         "observed_at": dt.datetime(2026, 3, 2, 11, 0, tzinfo=dt.UTC),
-        "offers": (Offer(id="offer-1", amount=Money(amount="25000.00", currency="USD"), action_link="https://x.test/a"),),
+        "offers": (
+            Offer(id="offer-1", amount=Money(amount="25000.00", currency="USD"), action_link="https://x.test/a"),
+        ),
         "references": (Reference(system="demo-crm", kind="deal", value="DEAL-1"),),
         "missing_info": "Ask Zelda Fakename for the March statement",
     }
@@ -228,10 +232,12 @@ async def start(
 
         async def begin(**more: str) -> Running:
             mail = {"smtp_host": "localhost", "smtp_port": str(mailbox.port), "smtp_ca_file": str(mailbox.ca)}
-            given = mail | {"smtp_sender": "lendrail@demo.example.test", "public_url": "https://api.example.test"} | more
+            given = (
+                mail | {"smtp_sender": "lendrail@demo.example.test", "public_url": "https://api.example.test"} | more
+            )
             for name, value in support.environment(tmp_path, mongo=mongo, prefix=database_prefix, **given).items():
                 monkeypatch.setenv(name, value)
-            settings = Settings()  # type: ignore[call-arg]
+            settings = Settings()
             broker = make_broker(settings, "notifications")
 
             async def keys() -> KeySet:

@@ -5,6 +5,7 @@ import email
 import time
 from typing import Any
 
+import certifi
 import pytest
 from standardwebhooks import Webhook
 from tests import make, support
@@ -138,7 +139,7 @@ async def test_a_newer_version_overtakes_one_that_failed(start: Any, listen: Any
     listener = await listen(lambda call: answer(500) if call == 1 else answer(200))
     await _endpoint(running, listener)
     await running.work()
-    ids = {"application_id": make.new_id(), "opportunity_id": make.new_id()}
+    ids: dict[str, Any] = {"application_id": make.new_id(), "opportunity_id": make.new_id()}
     await running.publish(updated(1, **ids))
     await support.eventually(lambda: _tried(running))
     await running.publish(updated(2, **ids))
@@ -218,7 +219,7 @@ async def test_one_connection_serves_many_mails_and_a_lost_one_is_opened_again(s
 
 
 async def test_a_relay_that_is_down_or_not_trusted_is_tried_again(start: Any, mailbox: Any) -> None:
-    running = await start(retry_seconds=QUICK, smtp_ca_file="/etc/ssl/certs/ca-certificates.crt")
+    running = await start(retry_seconds=QUICK, smtp_ca_file=certifi.where())
     await running.work()
     event = updated()
     await running.publish(event)

@@ -48,7 +48,7 @@ async def test_an_update_is_told_by_signed_webhook_and_by_mail(start: Any, liste
 
 async def _count(running: Any, state: str, wanted: int) -> bool:
     queues = await running.deliveries.find().to_list()
-    return sum(n["state"] == state for queue in queues for n in queue["notices"]) >= wanted
+    return sum(1 for queue in queues for n in queue["notices"] if n["state"] == state) >= wanted
 
 
 async def test_what_comes_again_is_told_once(start: Any, listen: Any) -> None:
@@ -70,7 +70,7 @@ async def test_versions_arrive_in_order_and_none_shares_an_id(start: Any, listen
     running, listener = await start(), await listen(lambda _: answer(200))
     await _webhook(running, listener)
     await running.work()
-    ids = {"application_id": make.new_id(), "opportunity_id": make.new_id()}
+    ids: dict[str, Any] = {"application_id": make.new_id(), "opportunity_id": make.new_id()}
     await running.publish(*(updated(version, **ids) for version in range(1, 9)))
     await running.state(updated(8, **ids), "delivered")
     await support.eventually(lambda: _count(running, "delivered", 16))
@@ -121,7 +121,7 @@ async def test_the_delivery_log(start: Any, listen: Any) -> None:
     running, listener = await start(), await listen(lambda _: answer(200))
     await _webhook(running, listener)
     await running.work()
-    ids = {"application_id": make.new_id(), "opportunity_id": make.new_id()}
+    ids: dict[str, Any] = {"application_id": make.new_id(), "opportunity_id": make.new_id()}
     await running.publish(*(updated(version, **ids) for version in (1, 2, 3)))
     await support.eventually(lambda: _count(running, "delivered", 6))
     found, page = [], {"application": str(ids["application_id"]), "pageSize": "4"}
@@ -146,7 +146,7 @@ async def test_a_late_older_version_is_superseded(start: Any, listen: Any, rever
     running, listener = await start(), await listen(lambda _: answer(200))
     await _webhook(running, listener)
     await running.work()
-    ids = {"application_id": make.new_id(), "opportunity_id": make.new_id()}
+    ids: dict[str, Any] = {"application_id": make.new_id(), "opportunity_id": make.new_id()}
     newer, older = updated(2, **ids), updated(1, **ids)
     for event in (newer, older) if reverse else (older, newer):
         await running.publish(event)

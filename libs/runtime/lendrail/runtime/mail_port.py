@@ -44,9 +44,11 @@ class MailPort:
         username: str = "",
         password: str = "",
         tls: ssl.SSLContext | None = None,
-        seconds: float = 15.0,
+        seconds: float = 30.0,
     ) -> None:
-        """`seconds` bounds connecting and each exchange with the relay. With `starttls` nothing is sent in clear."""
+        """`seconds` bounds what comes before the text of a mail, connecting included, and the text itself once more.
+        With `starttls` nothing is sent in clear.
+        """
         self._options = {
             "hostname": host,
             "port": port,
@@ -65,7 +67,12 @@ class MailPort:
         async with self._lock:
             sender = mail["From"].addresses[0].addr_spec
             point("mail.before")
-            client = await self._addressed(sender, recipient)
+            try:
+                async with asyncio.timeout(self._seconds):
+                    client = await self._addressed(sender, recipient)
+            except TimeoutError:
+                self._drop(self._client)
+                raise MailNotSent("timeout") from None
             await self._data(client, mail)
             point("mail.after")
 
@@ -98,10 +105,9 @@ class MailPort:
             return self._client
         client = aiosmtplib.SMTP(**self._options)  # type: ignore[arg-type]
         try:
-            async with asyncio.timeout(2 * self._seconds):
-                await client.connect()
-                if self._username:
-                    await client.login(self._username, self._password)
+            await client.connect()
+            if self._username:
+                await client.login(self._username, self._password)
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             self._drop(client)
             raise MailNotSent(f"connect-{type(error).__name__}") from None
@@ -110,7 +116,8 @@ class MailPort:
 
     async def _data(self, client: aiosmtplib.SMTP, mail: EmailMessage) -> None:
         try:
-            await client.data(mail.as_bytes())
+            async with asyncio.timeout(self._seconds):
+                await client.data(mail.as_bytes())
         except aiosmtplib.SMTPResponseException as reply:
             if reply.code < 400:
                 self._drop(client)
@@ -130,8 +137,9 @@ class MailPort:
         except (aiosmtplib.SMTPException, OSError):
             self._drop(client)
 
-    def _drop(self, client: aiosmtplib.SMTP) -> None:
-        client.close()
+    def _drop(self, client: aiosmtplib.SMTP | None) -> None:
+        if client is not None:
+            client.close()
         self._client = None
 
     async def aclose(self) -> None:

@@ -41,7 +41,7 @@ def build(
     tls = tls or httpx.create_ssl_context(trust_env=False)
     lanes = [Caller(checked, tls, settings.delivery_seconds) for _ in range(settings.webhook_lanes)]
     webhooks = Webhooks(queues, lanes, settings.delivery_seconds)
-    letters = Letters(queues, _mail_ports(settings), settings.smtp_sender)
+    letters = Letters(queues, _mail_ports(settings), settings.smtp_sender, settings.mail_seconds)
 
     def wake() -> None:
         webhooks.worker.wake()
@@ -79,6 +79,7 @@ def _mail_ports(settings: Settings) -> list[MailPort]:
             username=settings.smtp_username,
             password=settings.smtp_password.get_secret_value(),
             tls=tls,
+            seconds=settings.mail_seconds,
         )
         for _ in range(settings.mail_lanes)
     ]

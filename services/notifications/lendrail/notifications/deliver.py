@@ -26,8 +26,8 @@ from lendrail.runtime.vault import Vault
 
 log = structlog.get_logger()
 GONE = "http-410"
-WEBHOOK_LEASE_MARGIN = 10.0
-MAIL_LEASE_SECONDS = 180.0
+LEASE_MARGIN = 10.0
+"""Seconds by which a claim outlives the longest work under it: one write, and a machine that is busy."""
 
 
 class Carrier(Protocol):
@@ -93,7 +93,7 @@ class Webhooks:
             self._work,
             where=self._where,
             lanes=len(callers),
-            lease_seconds=seconds + WEBHOOK_LEASE_MARGIN,
+            lease_seconds=seconds + LEASE_MARGIN,
         )
 
     async def _where(self) -> Document:
@@ -144,14 +144,15 @@ class Webhooks:
 class Letters:
     """Mails. A mail that may have left is sent at most once more, under the same Message-ID, and marked."""
 
-    def __init__(self, queues: Queues, ports: Sequence[MailPort], sender: str) -> None:
+    def __init__(self, queues: Queues, ports: Sequence[MailPort], sender: str, seconds: float) -> None:
+        """One port for each lane. Addressing a mail and handing over its text end after `seconds` each."""
         self._queues, self._ports, self._sender = queues, ports, sender
         self.worker = Worker(
             queues.store.collection,
             self._work,
             where=self._where,
             lanes=len(ports),
-            lease_seconds=MAIL_LEASE_SECONDS,
+            lease_seconds=2 * seconds + LEASE_MARGIN,
         )
 
     async def _where(self) -> Document:

@@ -29,6 +29,8 @@ class Settings(ServiceSettings):
     delivery_seconds: float = 15.0
     """Deadline of one webhook call, name resolution and connecting included."""
     webhook_lanes: Annotated[int, Field(ge=4, le=256)] = 32
+    mail_seconds: float = 30.0
+    """Deadline for connecting to the relay and addressing a mail, and once more for its text."""
     mail_lanes: Annotated[int, Field(ge=1, le=16)] = 2
     endpoints_per_tenant: int = 50
 
