@@ -171,7 +171,7 @@ class OuterLayer:
         try:
             declared = headers.get(b"content-length", b"0")
             if not declared.isdigit() or int(declared) > self._limit:
-                raise _too_large(self._limit)
+                raise too_large(self._limit)
             await self._app(scope, self._counted(receive), answer)
         except Problem as problem:
             await problem.response(scope["lendrail.request_id"])(scope, receive, answer)
@@ -192,11 +192,14 @@ class OuterLayer:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > self._limit:
-                raise _too_large(self._limit)
+                raise too_large(self._limit)
             return message
 
         return counted
 
 
-def _too_large(limit: int) -> Problem:
-    return Problem(413, "too-large", f"The body may have at most {limit} bytes.", headers={"Connection": "close"})
+def too_large(limit: int) -> Problem:
+    """The connection stays open and the server discards the rest unread into memory: closing it at once resets it, and
+    many clients then never see the answer.
+    """
+    return Problem(413, "too-large", f"The body may have at most {limit} bytes.")

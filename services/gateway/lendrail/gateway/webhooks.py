@@ -24,7 +24,7 @@ from lendrail.gateway.stored import SERVICE
 from lendrail.partners import PARTNERS
 from lendrail.partners.partner import Hint
 from lendrail.runtime.directory import Mounted, PartnerAccount, Tenant, Tenants
-from lendrail.runtime.http import Problem, reply
+from lendrail.runtime.http import Problem, reply, too_large
 from lendrail.runtime.mongo import DuplicateKeyError
 from lendrail.runtime.outbox import Relay, waiting
 from lendrail.runtime.vault import Vault
@@ -130,14 +130,10 @@ async def _read(request: Request) -> bytes:
     """The body, given up as soon as it is too long."""
     declared = request.headers.get("content-length", "0")
     if not declared.isdigit() or int(declared) > MAX_BYTES:
-        raise _too_large()
+        raise too_large(MAX_BYTES)
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BYTES:
-            raise _too_large()
+            raise too_large(MAX_BYTES)
     return bytes(body)
-
-
-def _too_large() -> Problem:
-    return Problem(413, "too-large", f"The body may have at most {MAX_BYTES} bytes.", headers={"Connection": "close"})
