@@ -81,7 +81,7 @@ def install() -> None:
     pip_install: list[str | Path] = [uv, "pip", "install", "--python", python]
     say(f"3/4 {count(LOCK)} locked packages")
     run(
-        [*pip_install, "--require-hashes", "-r", LOCK],
+        [*pip_install, "--compile-bytecode", "--require-hashes", "-r", LOCK],  # else eight programs compile at once
         f"The packages of requirements.lock could not be had or a checksum differs: {check}",
         show=True,
     )
