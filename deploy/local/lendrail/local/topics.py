@@ -14,6 +14,8 @@ from aiokafka.errors import KafkaError, for_code
 from lendrail.contracts.topics import DEAD_LETTER_RETENTION_HOURS, INTAKE, TOPICS, dead_letters_of
 
 HOUR_MS = 3_600_000
+MAX_RECORD_BYTES = 4 * 1024 * 1024
+"""An application of the largest size that the door takes, sealed field by field, with its headers."""
 SETTLE_SECONDS = 20
 
 
@@ -25,7 +27,7 @@ class Wanted:
 
     @property
     def configs(self) -> dict[str, str]:
-        return {"retention.ms": str(self.retention_ms)}
+        return {"retention.ms": str(self.retention_ms), "max.message.bytes": str(MAX_RECORD_BYTES)}
 
 
 class TopicsError(Exception):
@@ -100,15 +102,15 @@ async def _grow(admin: AIOKafkaAdminClient, topics: list[Wanted]) -> set[str]:
 
 
 async def _configure(admin: AIOKafkaAdminClient, topics: list[Wanted]) -> set[str]:
-    """Set the retention where it differs."""
-    resources = [ConfigResource(ConfigResourceType.TOPIC, topic.name, {"retention.ms": ""}) for topic in topics]
+    """Set what differs."""
+    resources = [ConfigResource(ConfigResourceType.TOPIC, t.name, dict.fromkeys(t.configs, "")) for t in topics]
     if not resources:
         return set()
-    current: dict[str, str] = {}
+    current: dict[str, dict[str, str]] = {}
     for answer in await admin.describe_configs(resources):
         for _code, _message, _kind, name, entries in answer.resources:
-            current[name] = next((entry[1] for entry in entries if entry[0] == "retention.ms"), "")
-    different = [topic for topic in topics if current.get(topic.name) != topic.configs["retention.ms"]]
+            current[name] = {entry[0]: entry[1] for entry in entries}
+    different = [t for t in topics if not t.configs.items() <= current.get(t.name, {}).items()]
     if different:
         await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, t.name, t.configs) for t in different])
     return {topic.name for topic in different}
