@@ -16,6 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "lendrail-setup"
+INTERPRETER = VENV / "lendrail-interpreter"
 UV_PIN = ROOT / "deploy" / "uv.txt"
 LOCK = ROOT / "requirements.lock"
 
@@ -58,6 +59,9 @@ def run(command: list[str | Path], failure: str, *, show: bool = False) -> None:
 
 
 def make_venv() -> None:
+    """A fresh one, unless there is one of this interpreter: then its packages are only brought up to date."""
+    if INTERPRETER.exists() and INTERPRETER.read_text() == sys.version and (VENV / "bin" / "python").exists():
+        return
     shutil.rmtree(VENV, ignore_errors=True)
     try:
         subprocess.run([sys.executable, "-m", "venv", VENV], check=True, capture_output=True)
@@ -66,6 +70,7 @@ def make_venv() -> None:
             f"{sys.executable} could not make a virtual environment; install its venv and pip parts "
             "(on Debian and Ubuntu the package python3-venv) or choose another with PYTHON=."
         ) from error
+    INTERPRETER.write_text(sys.version)
 
 
 def install() -> None:
