@@ -47,6 +47,11 @@ class Command:
     def pids(self) -> dict[str, int]:
         return {name: service["pid"] for name, service in self.endpoints()["services"].items()}
 
+    def everyone(self) -> set[int]:
+        """The programs and whatever they started themselves."""
+        grown = {each.pid for pid in self.pids().values() for each in psutil.Process(pid).children(recursive=True)}
+        return grown | set(self.pids().values())
+
     def supervisor(self) -> int:
         return int(json.loads((self.folder / "supervisor.json").read_text())["pid"])
 
@@ -139,9 +144,9 @@ def test_an_unknown_program_is_a_sentence(up: Command) -> None:
 
 
 def test_a_kill_of_the_supervisor_leaves_nothing_and_the_next_up_works(up: Command) -> None:
-    pids, port = up.pids(), up.endpoints()["gateway"]
+    pids, port = up.everyone(), up.endpoints()["gateway"]
     os.kill(up.supervisor(), signal.SIGKILL)
-    eventually(lambda: all(started_at(pid) is None for pid in pids.values()))
+    eventually(lambda: all(started_at(pid) is None for pid in pids))
     assert "down" in up.run("status").stdout
     started = up.run("up", "--detach")
     assert started.returncode == 0, started.stdout + started.stderr
@@ -149,11 +154,11 @@ def test_a_kill_of_the_supervisor_leaves_nothing_and_the_next_up_works(up: Comma
 
 
 def test_ctrl_c_leaves_no_process_and_no_lock(up: Command) -> None:
-    pids = up.pids()
+    pids = up.everyone()
     supervisor = psutil.Process(up.supervisor())
     supervisor.send_signal(signal.SIGINT)
     supervisor.wait(40)
-    assert all(started_at(pid) is None for pid in pids.values())
+    assert all(started_at(pid) is None for pid in pids)
     left = {file.name for file in up.folder.iterdir()}
     assert left == {"config", "data", "logs", "mail", "ports.json"}
 

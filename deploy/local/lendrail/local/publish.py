@@ -5,7 +5,7 @@ import datetime as dt
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,18 +123,14 @@ class Api:
         return Sent(identity, answer.status_code, tuple(said.get("errors", said.get("problems", ()))))
 
 
-async def to_rest(
-    endpoints: dict[str, Any], applications: Iterable[dict[str, Any]], told: Callable[[Sent], None]
-) -> list[Sent]:
-    """Post each, TOGETHER at a time; `told` hears of each answer."""
+async def to_rest(endpoints: dict[str, Any], applications: Iterable[dict[str, Any]]) -> list[Sent]:
+    """Post each, TOGETHER at a time."""
     api, gate = Api(endpoints), asyncio.Semaphore(TOGETHER)
-    await api.headers()
 
     async def send(application: dict[str, Any]) -> Sent:
         async with gate:
-            sent = await api.apply(application)
-            told(sent)
-            return sent
+            return await api.apply(application)
 
     async with api.client:
+        await api.headers()  # one token for all
         return await asyncio.gather(*(send(application) for application in applications))

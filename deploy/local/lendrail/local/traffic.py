@@ -9,7 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
+import httpx
 import typer
+from aiokafka.errors import KafkaError
 
 from lendrail.local import publish as publishing
 from lendrail.local import supervisor, timeline
@@ -38,8 +40,8 @@ def demo(state: StateFolder = None) -> None:
             shutil.rmtree(where.folder, ignore_errors=True)
             begin_own(stack, where)
         endings = asyncio.run(Demo(where, console).play(project() / "examples" / "sba-7a-sample.csv"))
-    except (Missed, ServerError) as error:
-        raise fail(f"The demo stopped. {error}") from None
+    except (Missed, ServerError, httpx.HTTPError, KafkaError) as error:
+        raise fail(f"The demo stopped. {error or type(error).__name__}") from None
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     finally:
@@ -74,11 +76,14 @@ def publish(
     if not endpoints:
         raise fail("The stack is down; `lendrail up` starts it.")
     found = _read(file, sample, skip)
-    if rest:
-        sent = asyncio.run(publishing.to_rest(endpoints, found, lambda each: None))
-    else:
-        key = publishing.public_key(where.config / "intake.jwk")
-        sent = asyncio.run(publishing.to_kafka(endpoints["kafka"], key, found))
+    try:
+        if rest:
+            sent = asyncio.run(publishing.to_rest(endpoints, found))
+        else:
+            key = publishing.public_key(where.config / "intake.jwk")
+            sent = asyncio.run(publishing.to_kafka(endpoints["kafka"], key, found))
+    except (httpx.HTTPError, KafkaError) as error:
+        raise fail(f"Not everything was sent: {type(error).__name__}; `lendrail status` shows what runs.") from None
     if len(sent) <= MANY:
         for each in sent:
             problems = ", ".join(sorted({f"{p.get('pointer')} {p.get('code')}" for p in each.problems}))
