@@ -1,0 +1,161 @@
+"""The service as a process on real Kafka and MongoDB: killed in each window, what it tells stays the same."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from tests import make, support
+from tests.sandbox.process import free_port
+from tests.status.bench import Bench, Deal, credentials_file
+from tests.status.conftest import MakeBench
+
+from lendrail.contracts.event import Event
+from lendrail.contracts.topics import APPLICATION_REJECTED, APPLICATION_VALIDATED, PARTNER_ACK, PARTNER_WEBHOOK
+
+HEARD = (APPLICATION_VALIDATED.name, APPLICATION_REJECTED.name, PARTNER_ACK.name, PARTNER_WEBHOOK.name)
+
+
+class Process:
+    """One status service; its port, name and databases stay when it is started again."""
+
+    def __init__(self, folder: Path, kafka: str, mongo: str, prefix: str) -> None:
+        self.port = free_port()
+        files = {"credentials_file": str(credentials_file(folder)), "port": str(self.port)}
+        told = support.environment(folder, kafka=kafka, mongo=mongo, prefix=prefix, instance="status-1", **files)
+        self.environment = os.environ | told
+        self._log = folder / "status.log"
+        self.running: subprocess.Popen[bytes] | None = None
+
+    def start(self, kill_at: str = "") -> None:
+        told = self.environment | ({"LENDRAIL_KILL_AT": kill_at} if kill_at else {})
+        with self._log.open("ab") as log:
+            self.running = subprocess.Popen([sys.executable, "-m", "lendrail.status"], env=told, stdout=log, stderr=log)
+
+    async def ready(self) -> bool:
+        try:
+            async with httpx.AsyncClient(trust_env=False) as client:
+                return (await client.get(f"http://127.0.0.1:{self.port}/ready")).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    async def died(self) -> bool:
+        assert self.running is not None
+        return self.running.poll() == -9
+
+    def stop(self) -> None:
+        if self.running is not None and self.running.poll() is None:
+            self.running.terminate()
+            self.running.wait(20)
+
+
+@pytest.fixture
+async def process(kafka: str, mongo: str, database_prefix: str, tmp_path: Path) -> AsyncIterator[Process]:
+    process = Process(tmp_path, kafka, mongo, database_prefix)
+    yield process
+    process.stop()
+
+
+@pytest.fixture
+async def bench(make_bench: MakeBench) -> Bench:
+    """For its keys and its look into the same databases; the process does the work."""
+    return await make_bench()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _topics(kafka: str) -> None:
+    from aiokafka.errors import TopicAlreadyExistsError
+
+    try:
+        asyncio.run(support.topics(kafka, *HEARD, "status-updated", partitions=1))
+    except TopicAlreadyExistsError:
+        return
+
+
+async def state(kafka: str, bench: Bench, *events: Event) -> None:
+    """Publish events as other services do."""
+    producer: Any = AIOKafkaProducer(bootstrap_servers=kafka, acks="all")
+    await producer.start()
+    for event in events:
+        key = (await bench.service.vault.create([event.key_id]))[event.key_id]
+        record = make.record(event, key)
+        await producer.send_and_wait(record.topic, record.value, key=record.key, headers=list(record.headers))
+    await producer.stop()
+
+
+async def updates(kafka: str, deal: Deal) -> list[tuple[str, bytes]]:
+    """Id and body of each `status-updated` record about this application, in the order of the topic."""
+    consumer: Any = AIOKafkaConsumer("status-updated", bootstrap_servers=kafka, auto_offset_reset="earliest")
+    await consumer.start()
+    found = []
+    polled = await consumer.getmany(timeout_ms=1500)
+    while polled:
+        records = [record for of_partition in polled.values() for record in of_partition]
+        mine = [record for record in records if record.key == str(deal.application_id).encode()]
+        found += [(dict(record.headers)["ce_id"].decode(), record.value) for record in mine]
+        polled = await consumer.getmany(timeout_ms=300)
+    await consumer.stop()
+    return found
+
+
+@pytest.mark.parametrize(
+    "window",
+    [
+        "store.opportunities.before",
+        "store.opportunities.after",
+        "relay.opportunities.published",
+        "step.partner-ack.written",
+        "step.partner-ack.published",
+    ],
+)
+async def test_killed_in_a_window(process: Process, bench: Bench, kafka: str, window: str) -> None:
+    deal = Deal()
+    process.start(kill_at=window)
+    await support.eventually(process.ready)
+    await state(kafka, bench, deal.ack())
+    await support.eventually(process.died)
+    stored = await bench.opportunities.find_one({"_id": str(deal.id)})
+    process.start()
+
+    async def settled() -> bool:
+        document = await bench.opportunities.find_one({"_id": str(deal.id)})
+        return document is not None and "pending" not in document
+
+    await support.eventually(settled, 30)
+    document = await bench.document(deal.id)
+    assert (document["status"], document["version"], len(document["observations"])) == ("submitted", 1, 1)
+    if stored is not None:
+        assert (document["outbox"], document["rev"]) == (stored["outbox"], stored["rev"]), "nothing is computed again"
+    told = await updates(kafka, deal)
+    assert set(told) == {(_id(document), document["outbox"][0]["value"])}
+
+
+def _id(document: dict[str, Any]) -> str:
+    return str(document["outbox"][0]["headers"]["ce_id"].decode())
+
+
+async def test_a_poisoned_record_stops_nothing(process: Process, bench: Bench, kafka: str) -> None:
+    process.start()
+    await support.eventually(process.ready)
+    deal, later = Deal(), Deal()
+    producer: Any = AIOKafkaProducer(bootstrap_servers=kafka)
+    await producer.start()
+    await producer.send_and_wait(PARTNER_ACK.name, b"\xff{", key=str(uuid.uuid4()).encode())
+    await producer.stop()
+    await state(kafka, bench, deal.validated(), later.rejected(), deal.ack(), deal.webhook("nobody"))
+
+    async def done() -> bool:
+        found = await bench.opportunities.find_one({"_id": str(deal.id), "status": "submitted"})
+        invalid = await bench.opportunities.find_one({"_id": str(later.application_id), "status": "invalid"})
+        orphan = await bench.parts.orphans.find_one({"partner_id": "nobody"})
+        return bool(found and invalid and orphan)
+
+    await support.eventually(done)
+    assert len({told_id for told_id, _ in await updates(kafka, deal)}) == (await bench.document(deal.id))["version"]

@@ -1,0 +1,99 @@
+"""What may be read over HTTP, and by whom."""
+
+import time
+import uuid
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from joserfc import jwt
+from joserfc.jwk import ECKey, KeySet
+from tests import make, support
+from tests.status.bench import Bench, Deal
+
+from lendrail.contracts.sensitive import Sensitive, SensitiveText
+from lendrail.contracts.terms import Money, Offer, Report, Status
+from lendrail.runtime import http
+from lendrail.runtime.tokens import AUDIENCE, Verifier
+from lendrail.status.view import routes
+
+ISSUER = "http://127.0.0.1/test-issuer"
+KEY = ECKey.generate_key("P-256")
+
+
+def bearer(scope: str, tenant: str = support.TENANT) -> dict[str, str]:
+    times = {"nbf": int(time.time()), "exp": int(time.time()) + 60}
+    who = {"iss": ISSUER, "aud": AUDIENCE, "tenant": tenant, "client_id": "test", "mode": "test", "scope": scope}
+    return {"Authorization": f"Bearer {jwt.encode({'alg': 'ES256'}, who | times, KEY)}"}
+
+
+READER, OPERATOR = bearer("applications:read"), bearer("operator")
+
+
+@pytest.fixture
+async def client(bench: Bench) -> AsyncIterator[httpx.AsyncClient]:
+    async def keys() -> KeySet:
+        return KeySet([KEY])
+
+    app = FastAPI()
+    app.state.verifier = Verifier(ISSUER, keys)
+    http.install(app, 1000)
+    app.include_router(routes(bench.opportunities, bench.parts.orphans, bench.service.vault))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://status.test") as client:
+        yield client
+
+
+async def test_the_owner_sees_the_whole_truth(bench: Bench, client: httpx.AsyncClient) -> None:
+    deal = Deal()
+    offer = Offer(
+        id="base",
+        amount=Money.model_validate({"amount": "30000", "currency": "USD"}),
+        action_link=Sensitive("https://offers.example.test/fake"),
+    )
+    report = Report(status=Status.APPROVED, words="Approval Sent", offers=(offer,), notes=SensitiveText("call Testa"))
+    await bench.deliver(deal.validated())
+    await bench.deliver(deal.ack(report=report))
+    reply = await client.get(f"/v1/opportunities/{deal.id}", headers=READER)
+    assert reply.status_code == 200
+    body = reply.json()
+    assert (body["status"], body["version"], body["source"]) == ("approved", 2, "ack")
+    assert (body["partnerWords"], body["notes"]) == ("Approval Sent", "call Testa")
+    assert body["offers"][0]["actionLink"] == "https://offers.example.test/fake"
+    assert body["offers"][0]["amount"] == {"amount": "30000", "currency": "USD"}
+    assert 0 <= body["ageSeconds"] < 60
+    assert [each["source"] for each in body["observations"]] == ["validation", "ack"]
+    assert body["nextLook"]["reason"] == "sweep"
+
+
+async def test_nobody_else_sees_it(bench: Bench, client: httpx.AsyncClient) -> None:
+    deal = Deal()
+    await bench.deliver(deal.validated())
+    address = f"/v1/opportunities/{deal.id}"
+    foreign = await client.get(address, headers=bearer("applications:read", tenant="other"))
+    unknown = await client.get(f"/v1/opportunities/{uuid.uuid4()}", headers=READER)
+    assert foreign.status_code == unknown.status_code == 404
+    assert foreign.json()["code"] == unknown.json()["code"]
+    assert (await client.get(address)).status_code == 401
+    assert (await client.get(address, headers=OPERATOR)).status_code == 403
+
+
+async def test_an_erased_person_is_shown_as_erased(bench: Bench, client: httpx.AsyncClient) -> None:
+    deal = Deal()
+    await bench.deliver(deal.validated())
+    await bench.service.vault.erase(str(deal.application_id))
+    body = (await client.get(f"/v1/opportunities/{deal.id}", headers=READER)).json()
+    assert body["status"] == "erased"
+    assert "observations" not in body
+
+
+async def test_operators_see_ids_and_times_of_orphans(bench: Bench, client: httpx.AsyncClient) -> None:
+    orphan = Deal()
+    await bench.deliver(orphan.webhook(received_at=make.NOW))
+    assert (await client.get("/v1/orphans", headers=READER)).status_code == 403
+    (found,) = (await client.get("/v1/orphans", headers=OPERATOR)).json()["orphans"]
+    assert found["partnerId"] == orphan.partner_id
+    assert found["receivedAt"].startswith("2026-03-02T10:30:00")
+    assert set(found) == {"id", "partner", "credential", "partnerId", "receivedAt"}
+    others = await client.get("/v1/orphans", headers=bearer("operator", tenant="other"))
+    assert others.json() == {"orphans": []}
