@@ -1,0 +1,33 @@
+"""Builds documents: the one place where its parts are made and put together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+
+from lendrail.contracts.topics import APPLICATION_VALIDATED
+from lendrail.documents.files import Files
+from lendrail.documents.handlers import SERVICE, Handlers
+from lendrail.documents.links import Links
+from lendrail.documents.renderer import Renderer
+from lendrail.documents.routes import routes
+from lendrail.documents.settings import Settings
+from lendrail.runtime.directory import Mounted, Tenants
+from lendrail.runtime.service import Service
+
+
+def build(settings: Settings, *, renderer: Renderer | None = None, **doubles: Any) -> tuple[Service, FastAPI]:
+    """`doubles` (a broker, publisher or client) are for tests."""
+    service = Service(SERVICE, settings, **doubles)
+    files, links = Files(service.database), Links(service.database["links"])
+    renderer = renderer or Renderer(settings.render_processes)
+    tenants = Mounted(settings.tenants_file, Tenants)
+    handlers = Handlers(service.database["packages"], files, links, renderer, tenants, settings)
+    service.prepare(files.prepare)
+    service.prepare(links.prepare)
+    service.loop(renderer.run, renderer.close)
+    service.on(APPLICATION_VALIDATED, handlers.on_application_validated)
+    app = service.api("Lendrail documents")
+    app.include_router(routes(files, links, service.vault, service.tokens))
+    return service, app
