@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import httpx
@@ -108,9 +109,8 @@ class Demo:
         """At the API what can be told at once is a 422 with every fault, and nothing is stored."""
         sent: Sent = await self._api.apply(scene.application)
         for problem in sent.problems:
-            self._console.print(
-                f"   422 at the API   {problem.get('pointer')}: {problem.get('message')}", markup=False, style="yellow"
-            )
+            said = f"{problem.get('pointer')}: {problem.get('message')}"
+            self._console.print(f"   422 at the API   {shorten(said, 100)}", markup=False, style="yellow")
         if sent.status != 422 or len(sent.problems) < FAULTS:
             raise Missed(f"{scene.title}: the API answered {sent.status} with {len(sent.problems)} of {FAULTS} errors")
         self._console.print("   nothing was stored; the same through the Kafka intake, where nobody waits:")

@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,9 @@ class Scene:
 
 
 def scenes(loans: Path) -> list[Scene]:
-    """Taken from the first loans of the sample that have no gaps."""
-    whole = (made for made in applications(loans, 500) if _whole(made))
-    first, second, third, fourth = (next(whole) for _ in range(4))
+    """Taken from loans of the sample that have no gaps, far enough apart to differ."""
+    whole = (made for made in applications(loans, 1000) if _whole(made))
+    first, second, third, fourth = islice(whole, 30, 30 + 4 * 60, 60)
     return [
         Scene("by REST, approved", "REST", first, {"outcome": "approve"}, "approved"),
         Scene("through the Kafka intake, declined", "Kafka", second, {"outcome": "decline"}, "declined"),

@@ -1,9 +1,11 @@
 """What the demo says at its end."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from lendrail.local.demo import Ending
 from lendrail.local.render import COLOURS, short
@@ -12,22 +14,18 @@ from lendrail.local.state import State
 
 def summary(endings: Iterable[Ending]) -> Table:
     table = Table(title="Four applications", title_justify="left", show_lines=True)
-    for column in ("application", "asked for", "door", "status", "what the partner said", "documents sent", "notified"):
-        table.add_column(column)
-    table.add_column("took", justify="right")
+    for column in ("application", "status", "what was said", "documents sent", "notified"):
+        table.add_column(column, overflow="fold")
     for ending in endings:
         view, amount = ending.view, ending.scene.application["requestedFinance"]["amount"]
-        status = view["status"]
+        status, said = view["status"], list(_said(view))
         documents = [name for each in view["opportunities"] for name in each.get("documentsSent", ())]
         table.add_row(
-            short(ending.application),
-            f"{amount['amount']} {amount['currency']}",
-            view["door"],
-            f"[{COLOURS.get(status, 'default')}]{status}[/]",
-            "\n".join(_said(view)),
-            "\n".join(documents) or "-",
+            f"{short(ending.application)} by {view['door']}\n{amount['amount']} {amount['currency']}",
+            f"[{COLOURS.get(status, 'default')}]{status}[/]\nafter {ending.seconds:.1f} s",
+            Text("\n".join(said)),
+            Text("\n".join(documents) or "-"),
             "\n".join(ending.notified),
-            f"{ending.seconds:.1f} s",
         )
     return table
 
@@ -45,21 +43,27 @@ def _said(view: dict[str, Any]) -> Iterable[str]:
         if each.get("missingInfo"):
             yield each["missingInfo"]
     if view.get("problems"):
-        yield f"{len(view['problems'])} errors, never sent: " + ", ".join(p["pointer"] for p in view["problems"])
+        yield f"{len(view['problems'])} errors, sent to nobody:"
+        yield from (f"{problem['pointer']} ({problem['code']})" for problem in view["problems"])
 
 
 def where_next(state: State, own: bool) -> str:
+    logs, mail = _near(state.logs), _near(state.mail)
     lines = ["", "Where to look next"]
     if own:
         lines += [
-            f"  {state.logs}   logs of this run; its servers were stopped again",
-            f"  {state.mail}   the emails that were sent",
-            "  make up; .venv/bin/lendrail watch   a stack that stays, and its live timeline",
+            f"  {logs}   logs of this run; its servers were stopped again",
+            f"  {mail}   the emails that were sent",
+            "  make up, then .venv/bin/lendrail watch   a stack that stays, and its live timeline",
             "  .venv/bin/lendrail publish --sample 20   twenty real loans with invented people",
         ]
     else:
         lines += [
             "  lendrail watch   the live timeline;   lendrail publish --sample 20   twenty real loans",
-            f"  {state.mail}   the emails that were sent",
+            f"  {mail}   the emails that were sent",
         ]
     return "\n".join([*lines, "  docs/flow.md   the way of one application, topic by topic"])
+
+
+def _near(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

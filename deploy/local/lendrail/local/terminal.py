@@ -1,5 +1,6 @@
 """What all commands share: the terminal, the folder of the stack, how a failure is said."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +9,8 @@ from rich.console import Console
 
 from lendrail.local.state import State, project
 
-console = Console(highlight=False, soft_wrap=True)
+WIDTH_OF_A_FILE = 120
+console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE)
 StateFolder = Annotated[
     Path | None, typer.Option("--state", envvar="LENDRAIL_STATE", help="Folder of the stack; default .lendrail")
 ]

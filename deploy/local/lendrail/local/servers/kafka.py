@@ -127,7 +127,7 @@ class Kafka:
 def _format(program: str, jars: str, configuration: Path) -> None:
     cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     tool = [program, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", jars, "kafka.tools.StorageTool"]
-    command = [*tool, "format", "--ignore-formatted", "-t", cluster, "-c", str(configuration)]
+    command = [*tool, "format", "--ignore-formatted", f"--cluster-id={cluster}", "-c", str(configuration)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=START_SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
