@@ -7,7 +7,6 @@ import time
 from collections.abc import Awaitable, Sequence
 from typing import Any, Protocol
 
-import httpx
 import structlog
 
 from lendrail.contracts.sensitive import Erased, SealBroken
@@ -118,7 +117,7 @@ class Webhooks:
         if not lease.held:
             return
         point("webhook.before")
-        outcome = await self._callers[lane].post(httpx.URL(to.target), headers, content)
+        outcome = await self._callers[lane].post(to.target, headers, content)
         point("webhook.after")
         await self._record(queue, notice, lease, outcome)
 

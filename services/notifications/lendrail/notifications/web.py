@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import httpcore
@@ -40,6 +41,13 @@ def read_url(text: str, *, https_only: bool) -> httpx.URL:
     if url.userinfo or url.fragment:
         raise BadUrl("must hold neither credentials nor a fragment")
     return url
+
+
+@lru_cache(maxsize=1024)
+def _target(text: str) -> tuple[httpcore.URL, bytes]:
+    """What httpcore calls, and the value of Host. Parsing takes 70 µs, as long as signing and sealing together."""
+    url = httpx.URL(text)
+    return httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path), url.netloc
 
 
 class CheckedBackend(httpcore.AsyncNetworkBackend):
@@ -87,7 +95,7 @@ class Caller:
             network_backend=CheckedBackend(resolver),
         )
 
-    async def post(self, url: httpx.URL, headers: dict[str, str], body: bytes) -> str:
+    async def post(self, url: str, headers: dict[str, str], body: bytes) -> str:
         """What came of it: `http-<status>`, or why there was no answer. Never raises for what the network does."""
         try:
             async with asyncio.timeout(self._seconds):
@@ -103,9 +111,9 @@ class Caller:
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError):
             return "broken-off"
 
-    async def _status(self, url: httpx.URL, headers: dict[str, str], body: bytes) -> int:
-        target = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
-        named = [(b"Host", url.netloc), *((name.encode(), value.encode()) for name, value in headers.items())]
+    async def _status(self, url: str, headers: dict[str, str], body: bytes) -> int:
+        target, host = _target(url)
+        named = [(b"Host", host), *((name.encode(), value.encode()) for name, value in headers.items())]
         seen = 0
         async with self._pool.stream("POST", target, headers=named, content=body) as response:
             async for chunk in response.aiter_stream():
