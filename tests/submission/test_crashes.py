@@ -1,0 +1,170 @@
+"""Killed, frozen and late processes: the partner's ledger has each application once, whatever happened to us."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests import support
+from tests.sandbox.process import Sandbox, free_port
+from tests.submission.desk import Desk, Shelf, credential
+
+from lendrail.contracts.submit import Submit
+from lendrail.runtime import due
+from lendrail.runtime.due import Lease
+from lendrail.runtime.partner_port import PartnerPort
+from lendrail.submission.channels import Channels
+from lendrail.submission.documents import Documents
+from lendrail.submission.workers import Submitter
+
+pytestmark = pytest.mark.asyncio
+SHEET = b"PK fake spreadsheet"
+LOST_REPLY = ("submitted-id-unknown", "planned")
+KILLS = {
+    "store.opportunities.claim#1": ("acked", "acked"),
+    "partner.before#1": ("acked", "acked"),
+    "store.opportunities.before#1": ("acked", "acked"),
+    "store.opportunities.after#1": ("acked", "acked"),
+    "partner.sending#1": ("acked", "acked"),
+    "partner.after#1": LOST_REPLY,
+    "store.opportunities.before#2": LOST_REPLY,
+    "store.opportunities.after#2": ("acked", "acked"),
+    "partner.sending#2": ("acked", "acked"),
+    "partner.after#2": ("acked", "acked"),
+}
+"""Where the process is killed, and how its one application with one document ends with others."""
+
+
+@dataclass
+class Killed:
+    label: str
+    desk: Desk
+    event: Submit
+
+
+@asynccontextmanager
+async def desks(folder: Path, mongo: str, sandbox: Sandbox, names: list[str], **settings: str) -> AsyncIterator[list[Desk]]:
+    async with Shelf().open() as shelf:
+        made = []
+        for name in names:
+            own = folder / name
+            own.mkdir()
+            made.append(Desk(own, mongo, f"t{uuid.uuid4().hex[:10]}_", sandbox, shelf, port=str(free_port()), **settings))
+            await made[-1].store.prepare()
+        yield made
+        for desk in made:
+            for name in ("submission", "partners", "keys"):
+                await desk.client.drop_database(desk.settings.database_prefix + name)
+            await desk.client.close()
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise
+
+
+async def test_killed_at_every_point_the_partner_has_it_once(
+    tmp_path: Path, mongo: str, shared: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    shared.reset()
+    labels = list(KILLS)
+    async with desks(tmp_path, mongo, shared, [str(n) for n in range(len(labels))]) as made:
+        cases = [Killed(label, desk, await desk.submit(SHEET)) for label, desk in zip(labels, made, strict=True)]
+        dying = [case.desk.process(kill_at=case.label) for case in cases]
+        for case, process in zip(cases, dying, strict=True):
+            status = await asyncio.to_thread(process.wait, 60)
+            assert status == -signal.SIGKILL, case.label
+        async with AsyncExitStack() as others:
+            for case in cases:
+                await others.enter_async_context(case.desk.lanes())
+            for case in cases:
+                await case.desk.until(case.event, *KILLS[case.label], seconds=40)
+        for case in cases:
+            ledger = await case.desk.ledger(case.event)
+            assert len(ledger["leads"]) == 1, case.label
+            assert len(ledger["attachments"]) <= 2, case.label
+            assert {lead["reference"] for lead in ledger["leads"]} == {(await case.desk.create(case.event)).id}
+
+
+async def test_frozen_sender_wakes_after_somebody_else_took_over(
+    tmp_path: Path, mongo: str, shared: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    shared.reset()
+    shared.dial(kind="delay", operation="lead", ms=900, when="after", times=1)
+    async with desks(tmp_path, mongo, shared, ["frozen"]) as (desk,):
+        event = await desk.submit()
+        frozen = desk.process()
+        try:
+            await support.eventually(lambda: _is(desk, event, "sending"), 20)
+            frozen.send_signal(signal.SIGSTOP)
+            async with desk.lanes():
+                await desk.until(event, "submitted-id-unknown")
+                frozen.send_signal(signal.SIGCONT)
+                await asyncio.sleep(1.5)
+        finally:
+            frozen.send_signal(signal.SIGCONT)
+            end(frozen)
+        assert await desk.states(event) == ["submitted-id-unknown"]
+        assert len((await desk.ledger(event))["leads"]) == 1
+
+
+async def _is(desk: Desk, event: Submit, state: str) -> bool:
+    return await desk.states(event) == [state]
+
+
+class Ending(Lease):
+    """A lease that is over right after the attempt was marked as under way."""
+
+    asked = 0
+
+    def seconds_left(self) -> float:
+        type(self).asked += 1
+        return 100.0 if type(self).asked == 1 else 0.0
+
+
+async def test_lease_that_ends_before_the_first_byte_sends_nothing(desk: Desk) -> None:
+    event = await desk.submit()
+    credentials = desk.handlers._credentials
+    port = PartnerPort(desk.client[desk.settings.database_prefix + "partners"]["credentials"], credentials, desk.vault)
+    documents = Documents(desk.shelf.url, dict)
+    submitter = Submitter(desk.settings, desk.store, port, desk.vault, Channels(port, 1), documents, lambda: None)
+    ((document, lease),) = await due.claim(desk.store.collection, {}, 1, 5.0)
+    await submitter.carry_out(document, Ending(lease.token, lease.deadline), 0)
+    create = await desk.create(event)
+    assert (str(create.state), create.unknowns, create.reason) == ("prepared", 0, "withheld")
+    assert (await desk.ledger(event))["calls"] == []
+
+
+async def test_two_processes_share_one_request_a_second(
+    tmp_path: Path, mongo: str, shared: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    shared.reset()
+    async with desks(tmp_path, mongo, shared, ["paced"], lease_seconds="20") as (desk,):
+        auth = {"scheme": "api-key", "key": "paced-test-key"}
+        desk.credentials(credential(shared.api, auth=auth, rate={"requests": 1, "seconds": 1}))
+        events = [await desk.submit(SHEET) for _ in range(4)]
+        both = [desk.process(port=str(free_port()), instance=f"submission-{n}") for n in range(2)]
+        try:
+            for event in events:
+                await desk.until(event, "acked", "acked", seconds=30)
+        finally:
+            await asyncio.gather(*(asyncio.to_thread(end, process) for process in both))
+        calls = [call for call in shared.ledger()["calls"] if call["user"] == "paced"]
+        assert len(calls) == 8
+        assert [call for call in calls if call["tooSoon"]] == []
+        for event in events:
+            assert len((await desk.ledger(event))["leads"]) == 1
