@@ -29,7 +29,7 @@ from lendrail.local.servers.ports import listening
 from lendrail.local.servers.process import Process, started_at
 from lendrail.local.state import State, write_private
 
-READY_SECONDS = 40.0
+READY_SECONDS = 60.0
 Say = Callable[[str], None]
 
 
