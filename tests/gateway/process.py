@@ -111,6 +111,10 @@ class Gateway:
                 self._process.wait()
 
     @property
+    def ended(self) -> bool:
+        return self._process is None or self._process.poll() is not None
+
+    @property
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid

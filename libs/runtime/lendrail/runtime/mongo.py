@@ -142,6 +142,8 @@ class GroupCommit:
         batch: dict[Any, _Write] = {}
         rest: list[_Write] = []
         for write in self._waiting:
+            if write.done.cancelled():  # its caller gave up and said so; not a byte of it was sent
+                continue
             if len(batch) < self._limit and write.id not in batch:
                 batch[write.id] = write
             else:

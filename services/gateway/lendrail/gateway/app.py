@@ -15,7 +15,7 @@ from lendrail.gateway.handlers import Handlers
 from lendrail.gateway.intake import PATTERN, IntakeDoor, IntakeKeys
 from lendrail.gateway.reads import Reader, shown
 from lendrail.gateway.settings import Settings
-from lendrail.gateway.store import Applications, Facts, Webhooks
+from lendrail.gateway.store import Applications, Facts, Webhooks, soon
 from lendrail.gateway.webhooks import WebhookDoor
 from lendrail.runtime.broker import subscribe
 from lendrail.runtime.directory import Mounted, Tenants
@@ -100,11 +100,12 @@ def _reads(app: FastAPI, reader: Reader, tenants: Mounted[Tenants], keys: Intake
         size: Annotated[int, Query(alias="pageSize", ge=1, le=200)] = 50,
         token: Annotated[str | None, Query(alias="pageToken", max_length=300)] = None,
     ) -> Response:
-        return reply(shown(await reader.page(caller, reference, system, size, token)), headers=NO_STORE)
+        found = await soon(reader.page(caller, reference, system, size, token))
+        return reply(shown(found), headers=NO_STORE)
 
     @app.get("/v1/applications/{application_id}")
     async def one(caller: Reading, application_id: str) -> Response:
-        return reply(shown(await reader.one(caller, application_id)), headers=NO_STORE)
+        return reply(shown(await soon(reader.one(caller, application_id))), headers=NO_STORE)
 
     @app.get("/v1/keys/intake")
     async def intake_key(caller: Anybody) -> Response:

@@ -15,10 +15,9 @@ from fastapi import Request, Response
 
 from lendrail.contracts.application import Application
 from lendrail.contracts.application_received import ApplicationReceived
-from lendrail.contracts.sensitive import Erased
 from lendrail.contracts.terms import utc_now
 from lendrail.gateway import receive
-from lendrail.gateway.store import Applications, KeyCutter
+from lendrail.gateway.store import Applications, KeyCutter, soon
 from lendrail.gateway.stored import accepted, document_of, record_of
 from lendrail.runtime.directory import Mounted, Tenant, Tenants
 from lendrail.runtime.http import Problem, correlation_id, reply, strict_body, unavailable
@@ -63,14 +62,14 @@ class Door:
             raise Problem(403, "forbidden", "Your tenant is not known here.")
         application, problems = receive.read_application(await request.body(), data, tenant, caller.mode)
         if application is None or problems:
-            known = await self._applications.by_key(caller.tenant_id, key)
+            known = await soon(self._applications.by_key(caller.tenant_id, key))
             if known is not None:
                 return await self._again(known, data)
             raise _invalid(problems)
         try:
-            return _answer(await self._store(request, caller, tenant, key, application, data))
+            return _answer(await soon(self._store(request, caller, tenant, key, application, data)))
         except DuplicateKeyError:
-            return await self._again(await self._applications.by_key(caller.tenant_id, key), data)
+            return await self._again(await soon(self._applications.by_key(caller.tenant_id, key)), data)
 
     async def _store(
         self, request: Request, caller: Caller, tenant: Tenant, key: str, application: Application, data: Any
@@ -99,11 +98,10 @@ class Door:
         """The answer to a key that is taken: the original one, when the body is the original one."""
         if known is None:  # the winner's write is there but not confirmed by the majority yet
             raise _in_progress()
-        try:
-            key = await self._vault.get(known["_id"])
-        except Erased:
+        if await soon(self._vault.erased([known["_id"]])):
             detail = "This Idempotency-Key belongs to an application that was erased; use a new key."
-            raise Problem(422, "idempotency-key-reused", detail) from None
+            raise Problem(422, "idempotency-key-reused", detail)
+        key = await soon(self._vault.get(known["_id"]))
         if key.open(known["fingerprint"]) != receive.fingerprint(data):
             detail = "This Idempotency-Key came with another body before; use a new key for another application."
             raise Problem(422, "idempotency-key-reused", detail)

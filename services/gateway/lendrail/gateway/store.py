@@ -8,14 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Iterable, Sequence
+from typing import Any, TypeVar
 
+from lendrail.runtime.http import unavailable
 from lendrail.runtime.mongo import Collection, Document, GroupCommit
 from lendrail.runtime.vault import INTAKE_KEY_DAYS, Key, Vault
 
 NEWEST_FIRST = [("received", -1), ("_id", -1)]
 _HEAD = {"outbox": 0}
+T = TypeVar("T")
+PATIENCE_SECONDS = 5.0
+"""How long a caller waits for our store before it is told to come back; the driver alone would wait 15 seconds."""
+
+
+async def soon(work: Awaitable[T]) -> T:
+    """Raises `Problem` 503 when the store takes too long. A write may then be there or not, and never in part."""
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await work
+    except TimeoutError:
+        raise unavailable() from None
 
 
 class Applications:
@@ -102,7 +115,8 @@ class KeyCutter:
 
     async def _run(self) -> None:
         while self._waiting:
-            batch, self._waiting = self._waiting, {}
+            batch = {key_id: future for key_id, future in self._waiting.items() if not future.cancelled()}
+            self._waiting = {}
             try:
                 keys = await self._vault.create(list(batch))
                 answers: dict[str, Any] = {key_id: keys[key_id] for key_id in batch}

@@ -19,7 +19,7 @@ from lendrail.contracts.event import encode, envelope_of
 from lendrail.contracts.partner_webhook import PartnerWebhook
 from lendrail.contracts.sensitive import Document as RawBody
 from lendrail.contracts.terms import NAMESPACE, utc_now
-from lendrail.gateway.store import Webhooks
+from lendrail.gateway.store import Webhooks, soon
 from lendrail.gateway.stored import SERVICE
 from lendrail.partners import PARTNERS
 from lendrail.partners.partner import Hint
@@ -88,7 +88,8 @@ class WebhookDoor:
         address = request.client.host if request.client else None
         if found is None or not comes_from(address, found[1].options.get(SOURCES_OPTION)):
             raise Problem(404, "not-found", "There is nothing here.")
-        await self._keep(*found, await _read(request), request.headers.get("content-type", "")[:100])
+        raw, content_type = await _read(request), request.headers.get("content-type", "")[:100]
+        await soon(self._keep(*found, raw, content_type))
         return reply({"status": "stored"})
 
     async def _keep(self, tenant: Tenant, account: PartnerAccount, raw: bytes, content_type: str) -> None:

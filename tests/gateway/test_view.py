@@ -1,0 +1,113 @@
+"""The read model as a pure fold: any order, any repetition, same answer; never back to an older version."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+
+from hypothesis import given
+from hypothesis import strategies as st
+from tests import make
+
+from lendrail.contracts.application_validated import Eligible, Ineligible
+from lendrail.contracts.status_updated import StatusUpdated
+from lendrail.contracts.terms import FieldProblem, Status
+from lendrail.gateway.view import ADVANCE, Fact, Received, Rejected, Validated, erased, view
+
+APPLICATION, FIRST, SECOND = uuid.uuid4(), uuid.uuid4(), uuid.uuid4()
+RECEIVED = Received(APPLICATION, "test", "rest", "demo-upstream", make.NOW, ())
+NOW = make.NOW + dt.timedelta(hours=1)
+PROBLEM = FieldProblem(pointer="/x", code="too-small", message="is too small")
+
+
+def at(seconds: int) -> dt.datetime:
+    return make.NOW + dt.timedelta(seconds=seconds)
+
+
+def validated(*, second: bool = True) -> Fact:
+    eligible = Eligible(partner="forward-financing", credential="demo-ff", opportunity_id=FIRST)
+    ineligible = Ineligible(partner="other", opportunity_id=SECOND, reasons=(PROBLEM,))
+    said = Validated(revision=1, eligible=(eligible,), ineligible=(ineligible,) if second else ())
+    return Fact("validated", "application-validated", "validation", at(1), said)
+
+
+def update(version: int, status: Status, opportunity: uuid.UUID | None = FIRST, seconds: int | None = None) -> Fact:
+    event = StatusUpdated(
+        tenant_id="demo",
+        mode="test",
+        application_id=APPLICATION,
+        opportunity_id=opportunity,
+        partner="forward-financing" if opportunity else None,
+        credential="demo-ff" if opportunity else None,
+        state_version=version,
+        status=status,
+        source="ack",
+        observed_at=at(seconds if seconds is not None else 10 * version),
+        partner_id=f"id-{version}",
+    )
+    return Fact(event.id, "status-updated", "status", event.observed_at, event)
+
+
+statuses = st.lists(
+    st.sampled_from([Status.SUBMITTING, Status.SUBMITTED, Status.IN_REVIEW, Status.APPROVED]), max_size=6
+)
+
+
+@given(statuses, st.data())
+def test_order_and_repetition_do_not_matter(told: list[Status], data: st.DataObject) -> None:
+    facts = [validated(), *(update(n, status) for n, status in enumerate(told, start=1))]
+    expected = view(RECEIVED, facts, NOW)
+    shuffled = data.draw(st.permutations(facts + data.draw(st.lists(st.sampled_from(facts), max_size=8))))
+    assert view(RECEIVED, shuffled, NOW) == expected
+    assert len(expected.timeline) == 1 + len(facts)
+    if told:
+        (first,) = (each for each in expected.opportunities if each.opportunity_id == FIRST)
+        assert (first.status, first.partner_id) == (told[-1], f"id-{len(told)}")
+
+
+@given(st.permutations([1, 2, 3]))
+def test_the_newest_version_wins_even_when_its_clock_is_behind(order: list[int]) -> None:
+    facts = {1: update(1, Status.SUBMITTED, seconds=50), 2: update(2, Status.DECLINED, seconds=40), 3: validated()}
+    shown = view(RECEIVED, [facts[each] for each in order], NOW)
+    assert shown.opportunities[0].status == Status.DECLINED
+
+
+def test_the_age_of_a_status_reaches_back_to_where_it_began() -> None:
+    facts = [update(1, Status.SUBMITTED), update(2, Status.IN_REVIEW), update(3, Status.IN_REVIEW)]
+    (shown,) = view(RECEIVED, facts, NOW).opportunities
+    assert (shown.status_since, shown.observed_at) == (at(20), at(30))
+    assert shown.age_seconds == 3600 - 20
+
+
+def test_ineligible_partners_are_shown_with_their_reasons() -> None:
+    shown = view(RECEIVED, [validated()], NOW)
+    assert [(each.partner, each.status) for each in shown.opportunities] == [
+        ("forward-financing", Status.SUBMITTING),
+        ("other", Status.INELIGIBLE),
+    ]
+    assert shown.opportunities[1].reasons == (PROBLEM,)
+    assert shown.status == Status.SUBMITTING
+
+
+def test_the_application_is_where_its_best_opportunity_is() -> None:
+    facts = [validated(), update(1, Status.DECLINED), update(1, Status.IN_REVIEW, SECOND)]
+    assert view(RECEIVED, facts, NOW).status == Status.IN_REVIEW
+    assert set(ADVANCE) == set(Status)
+
+
+def test_a_rejected_application_says_why() -> None:
+    rejected = Fact("r", "application-rejected", "validation", at(1), Rejected(revision=1, problems=(PROBLEM,)))
+    for facts in ([rejected], [update(1, Status.INVALID, None), rejected]):
+        shown = view(RECEIVED, facts, NOW)
+        assert (shown.status, shown.problems) == (Status.INVALID, (PROBLEM,))
+
+
+def test_a_refused_amendment_changes_no_opportunity() -> None:
+    refused = Fact("r", "application-rejected", "validation", at(9), Rejected(revision=2, problems=(PROBLEM,)))
+    shown = view(RECEIVED, [validated(second=False), update(1, Status.SUBMITTED), refused], NOW)
+    assert (shown.status, shown.problems) == (Status.SUBMITTED, ())
+
+
+def test_nothing_but_its_existence_is_left_of_an_erased_one() -> None:
+    shown = erased(RECEIVED)
+    assert (shown.status, shown.references, shown.timeline, shown.opportunities) == (Status.ERASED, (), (), ())
