@@ -22,6 +22,8 @@ from lendrail.runtime.mongo import OUTAGES, Collection, Document
 
 log = structlog.get_logger()
 MARGIN_SECONDS = 2.0
+GATHER_SECONDS = 0.004
+"""How long a free lane waits for others to become free too, so that one claim serves them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +104,18 @@ class Worker:
         self._free = list(range(lanes))
         self._awake = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
+        self._gathering: asyncio.TimerHandle | None = None
 
     def wake(self) -> None:
-        """There is new work, or a lane became free."""
+        """There is new work."""
+        self._awake.set()
+
+    def _lane_became_free(self) -> None:
+        if self._gathering is None:
+            self._gathering = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._gathered)
+
+    def _gathered(self) -> None:
+        self._gathering = None
         self._awake.set()
 
     async def run(self) -> None:
@@ -154,4 +165,4 @@ class Worker:
             log.error("our code failed on due work; it stays leased and is tried again", exc_info=error)
         finally:
             self._free.append(lane)
-            self.wake()
+            self._lane_became_free()

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import time
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -18,6 +20,10 @@ from lendrail.runtime.faults import point
 from lendrail.runtime.mongo import Collection
 from lendrail.runtime.vault import Vault
 
+PAUSE_LOOK_SECONDS = 0.2
+"""How old our knowledge of pauses may be: that long after a pause another process may still start a call."""
+PAUSES_KNOWN_SECONDS = 0.5
+"""How long this process goes by what it last read of pauses; its own take effect at once."""
 TOKEN_KEY = "partner-tokens"  # noqa: S105 - the name of a data key
 
 
@@ -33,6 +39,9 @@ class PartnerPort:
         self._state, self._credentials, self._vault = state, credentials, vault
         self._budget = Budget(state)
         self._refreshing: dict[str, asyncio.Lock] = {}
+        self._pauses: tuple[float, dict[str, str]] | None = None
+        self._paused: dict[str, str] = {}
+        self._looked = -PAUSE_LOOK_SECONDS
 
     def credential(self, credential_id: str) -> Credential:
         """Raises KeyError for one that is not in the mounted file."""
@@ -51,17 +60,24 @@ class PartnerPort:
 
     async def paused(self) -> dict[str, str]:
         """The paused credentials, with the reason."""
-        now = {"$expr": {"$gt": ["$paused_until", "$$NOW"]}, "paused_until": {"$type": "date"}}
-        return {d["_id"]: str(d.get("pause_reason", "")) async for d in self._state.find(now)}
+        if time.monotonic() - self._looked >= PAUSE_LOOK_SECONDS:
+            begun = time.monotonic()
+            now = {"$expr": {"$gt": ["$paused_until", "$$NOW"]}, "paused_until": {"$type": "date"}}
+            self._paused = {d["_id"]: str(d.get("pause_reason", "")) async for d in self._state.find(now)}
+            self._looked = begun
+        return self._paused
 
     async def pause(self, credential_id: str, reason: str, seconds: float) -> None:
         """Hold all calls of a credential; after `seconds` the next call is the probe."""
         until = {"$dateAdd": {"startDate": "$$NOW", "unit": "second", "amount": int(seconds)}}
         change = [{"$set": {"paused_until": until, "pause_reason": reason}}]
         await self._state.update_one({"_id": credential_id}, change, upsert=True)
+        self._looked = -PAUSE_LOOK_SECONDS
 
     async def resume(self, credential_id: str) -> None:
         await self._state.update_one({"_id": credential_id}, {"$unset": {"paused_until": "", "pause_reason": ""}})
+        self._pauses = None
+        self._looked = -PAUSE_LOOK_SECONDS
 
     def tokens(self, credential_id: str) -> StoredToken:
         lock = self._refreshing.setdefault(credential_id, asyncio.Lock())
