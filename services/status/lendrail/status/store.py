@@ -7,7 +7,7 @@ wrote publishes all unsent versions in their order. A writer that loses the race
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +71,8 @@ class Opportunities:
         self._group = GroupCommit(collection)
         self._instance = instance
         self._named = instance + NAMED
+        self._unsent: list[tuple[list[Document], asyncio.Future[None]]] = []
+        self._publishing: asyncio.Task[None] | None = None
 
     async def prepare(self) -> None:
         await self.collection.create_index("application_id")
@@ -110,8 +112,28 @@ class Opportunities:
         return done
 
     async def publish(self, documents: Sequence[Document]) -> None:
+        """Return when all that was unsent in `documents` is published and marked; concurrent callers share the way."""
         unsent = [document for document in documents if document["sent"] < len(document["outbox"])]
-        await self._relay.publish(self.collection, unsent)
+        if not unsent:
+            return
+        done = asyncio.get_running_loop().create_future()
+        self._unsent.append((unsent, done))
+        if self._publishing is None or self._publishing.done():
+            self._publishing = asyncio.create_task(self._publish())
+        await done
+
+    async def _publish(self) -> None:
+        while self._unsent:
+            round_, self._unsent = self._unsent, []
+            try:
+                await self._relay.publish(self.collection, _newest(each for unsent, _ in round_ for each in unsent))
+            except Exception as error:
+                for _, done in round_:
+                    if not done.done():
+                        done.set_exception(error)
+            for _, done in round_:
+                if not done.done():
+                    done.set_result(None)
 
     async def change(self, where: Document, stages: list[Document]) -> bool:
         """A change that touches no observation: times, leases, hints. Whether the document still matched."""
@@ -150,6 +172,15 @@ class Opportunities:
         }
         pending = {"pending": {"$literal": self._named}} if records else {}
         return [{"$set": {**plain, **appended, **pending, **extra}}]
+
+
+def _newest(documents: Iterable[Document]) -> list[Document]:
+    """Of each document the one with the longest outbox; it holds what the others hold."""
+    newest: dict[Any, Document] = {}
+    for each in documents:
+        if each["_id"] not in newest or len(each["outbox"]) > len(newest[each["_id"]]["outbox"]):
+            newest[each["_id"]] = each
+    return list(newest.values())
 
 
 def read(document: Document | None, key: Key) -> Known:
