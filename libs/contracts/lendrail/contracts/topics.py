@@ -32,6 +32,8 @@ class Topic(Generic[E]):
     consumers: tuple[str, ...]
     partitions: int = 6
     retention_hours: int = 7 * DAY
+    planned: bool = False
+    """The topic and its event are agreed, and nobody states or hears it yet."""
 
     @property
     def name(self) -> str:
@@ -73,6 +75,7 @@ APPLICATION_AMENDED = Topic(
     "application",
     ("gateway",),
     ("validation",),
+    planned=True,
 )
 APPLICATION_VALIDATED = Topic(
     ApplicationValidated,

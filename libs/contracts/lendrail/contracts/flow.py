@@ -1,0 +1,52 @@
+"""docs/flow.md: the registry as a table, and the same read from each service's side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lendrail.contracts.topics import DAY, DEAD_LETTER_RETENTION_HOURS, INTAKE, TOPICS
+
+HEAD = """# Who says what to whom
+
+Generated from the registry, `lendrail.contracts.topics`, by `python -m lendrail.contracts`; do not edit.
+"""
+
+
+def flow() -> str:
+    return "\n".join([HEAD, *_topics(), "", *_services(), "", _dead_letters(), ""])
+
+
+def _topics() -> Iterator[str]:
+    yield "| topic | says | key | from | to | partitions | kept |"
+    yield "|---|---|---|---|---|---|---|"
+    kept = f"{INTAKE.retention_hours // DAY} days"
+    sides = f"upstream | {', '.join(INTAKE.consumers)}"
+    yield f"| `{INTAKE.name('<upstream>')}` | {INTAKE.says} | as sent | {sides} | {INTAKE.partitions} | {kept} |"
+    for topic in TOPICS:
+        says = topic.says + (" (planned)" if topic.planned else "")
+        kept = f"{topic.retention_hours // DAY} days"
+        sides = f"{', '.join(topic.producers)} | {', '.join(topic.consumers)}"
+        yield f"| `{topic.name}` | {says} | {topic.keyed_by} | {sides} | {topic.partitions} | {kept} |"
+
+
+def _services() -> Iterator[str]:
+    yield "| service | hears | says |"
+    yield "|---|---|---|"
+    present = [topic for topic in TOPICS if not topic.planned]
+    for service in dict.fromkeys(s for topic in present for s in (*topic.producers, *topic.consumers)):
+        hears = [INTAKE.name("<upstream>")] if service in INTAKE.consumers else []
+        hears += [topic.name for topic in present if service in topic.consumers]
+        says = [topic.name for topic in present if service in topic.producers]
+        yield f"| {service} | {_listed(hears)} | {_listed(says)} |"
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names) or "nothing"
+
+
+def _dead_letters() -> str:
+    days = DEAD_LETTER_RETENTION_HOURS // DAY
+    return (
+        f"What a service cannot read goes to `<topic>-dlq` with the reason, sealed, and is kept for {days} days.\n"
+        "A consumer group is `<service>.<topic>`, and `<service>.intake` for all intake topics together."
+    )
