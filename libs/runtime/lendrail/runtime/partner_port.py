@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import time
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -22,8 +21,6 @@ from lendrail.runtime.vault import Vault
 
 PAUSE_LOOK_SECONDS = 0.2
 """How old our knowledge of pauses may be: that long after a pause another process may still start a call."""
-PAUSES_KNOWN_SECONDS = 0.5
-"""How long this process goes by what it last read of pauses; its own take effect at once."""
 TOKEN_KEY = "partner-tokens"  # noqa: S105 - the name of a data key
 
 
@@ -39,7 +36,6 @@ class PartnerPort:
         self._state, self._credentials, self._vault = state, credentials, vault
         self._budget = Budget(state)
         self._refreshing: dict[str, asyncio.Lock] = {}
-        self._pauses: tuple[float, dict[str, str]] | None = None
         self._paused: dict[str, str] = {}
         self._looked = -PAUSE_LOOK_SECONDS
 
@@ -76,7 +72,6 @@ class PartnerPort:
 
     async def resume(self, credential_id: str) -> None:
         await self._state.update_one({"_id": credential_id}, {"$unset": {"paused_until": "", "pause_reason": ""}})
-        self._pauses = None
         self._looked = -PAUSE_LOOK_SECONDS
 
     def tokens(self, credential_id: str) -> StoredToken:
