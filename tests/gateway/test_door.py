@@ -92,7 +92,7 @@ async def test_a_key_belongs_to_its_tenant(caller: httpx.AsyncClient, gateway: G
 
 @pytest.mark.parametrize("key", [None, "", "x" * 256, "with space", "\x80"])
 async def test_the_key_is_required_and_checked(caller: httpx.AsyncClient, key: str | None) -> None:
-    headers = {} if key is None else {"Idempotency-Key": key.encode("latin-1")}
+    headers = {} if key is None else {b"Idempotency-Key": key.encode("latin-1")}
     answer = await caller.post("/v1/applications", json=make.application_json(notes=CANARY), headers=headers)
     problem(answer, 400, "idempotency-key-missing")
 

@@ -52,9 +52,9 @@ ANSWER_HEADERS = (
     "idempotency-replayed",
 )
 SECRET_PATH_HEADERS = {
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
+    "cache-control": "no-store",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
 }
 
 
