@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable
 from urllib.parse import quote
 
@@ -14,6 +15,7 @@ from lendrail.partners.exchange import Delivery, File
 from lendrail.runtime.vault import Key
 
 DEADLINE_SECONDS = 20.0
+TOKEN_SECONDS = 20.0
 
 
 class DocumentsAway(Exception):
@@ -30,6 +32,7 @@ class Documents:
     def __init__(self, url: str, token: Callable[[], dict[str, str]]) -> None:
         """`token` gives the header by which our services know one another."""
         self._url, self._token = url.rstrip("/"), token
+        self._header: tuple[float, dict[str, str]] = (0.0, {})
 
     async def file(self, client: httpx.AsyncClient, ref: DocumentRef, delivery: Delivery, key: Key) -> File:
         """Raises `DocumentsAway`, `Undeliverable`."""
@@ -39,11 +42,17 @@ class Documents:
             return File(name=ref.name, kind=ref.kind, link=ref.link.reveal())
         return File(name=ref.name, kind=ref.kind, content=await self._bytes(client, ref, key))
 
+    def _signed(self) -> dict[str, str]:
+        """A token lives for a minute; signing one for each document would cost more than opening the document."""
+        if time.monotonic() - self._header[0] > TOKEN_SECONDS or not self._header[1]:
+            self._header = time.monotonic(), self._token()
+        return self._header[1]
+
     async def _bytes(self, client: httpx.AsyncClient, ref: DocumentRef, key: Key) -> bytes:
         try:
             reply = await client.get(
                 f"{self._url}/internal/documents/{quote(ref.id, safe='')}",
-                headers=self._token(),
+                headers=self._signed(),
                 timeout=DEADLINE_SECONDS,
             )
         except httpx.HTTPError as error:

@@ -34,7 +34,8 @@ class Lanes(Worker):
             collection, self._counted(work), where=self._open, lanes=lanes, lease_seconds=lease_seconds,
             poll_seconds=poll_seconds,
         )  # fmt: skip
-        self._paused, self._most = paused, most
+        self._paused, self._most, self._lanes = paused, most, lanes
+        self._ahead: list[Claimed] = []
         self._here: Counter[str] = Counter()
 
     def _counted(self, work: Work) -> Work:
@@ -47,23 +48,51 @@ class Lanes(Worker):
         return counted
 
     async def _open(self) -> Document | None:
-        full = [credential for credential, here in self._here.items() if here >= self._most(credential)]
+        full = [credential for credential in self._here if self._room(credential) <= 0]
         return {"credential": {"$nin": [*await self._paused(), *full]}}
 
+    def _lane_became_free(self) -> None:
+        """There is no claim to share while some are taken ahead."""
+        if self._ahead:
+            self.wake()
+        else:
+            super()._lane_became_free()
+
+    async def drain(self, seconds: float) -> None:
+        """Finish what is under way, and give back what was taken ahead."""
+        ahead, self._ahead = self._ahead, []
+        for document, lease in ahead:
+            mine = {"_id": document["_id"], "lease.token": lease.token}
+            await self._collection.update_one(mine, {"$unset": {"lease": ""}})
+        await super().drain(seconds)
+
     async def _claim(self) -> list[Claimed]:
-        """The oldest due ones; of these no more than each credential may have."""
-        if not self._free:
-            return []
+        """As many as there are free lanes, from those taken ahead; when these run out, the oldest due ones."""
+        if self._free and not self._ahead:
+            self._ahead = await self._take()
+        free = len(self._free)
+        claimed, self._ahead = self._ahead[:free], self._ahead[free:]
+        return claimed
+
+    async def _take(self) -> list[Claimed]:
+        """Up to twice the lanes, so that a claim serves many; of each credential no more than it may have."""
         ready = {**(await self._open() or {}), **due.ready()}
-        cursor = self._collection.find(ready, {"credential": 1}).sort("due", ASCENDING).limit(len(self._free))
+        cursor = (
+            self._collection.find(ready, {"credential": 1}).sort("due", ASCENDING).limit(len(self._free) + self._lanes)
+        )
         room: dict[str, int] = {}
         chosen = []
         async for document in cursor:
             credential = document["credential"]
-            left = room.setdefault(credential, self._most(credential) - self._here[credential])
+            left = room.setdefault(credential, self._room(credential))
             if left > 0:
                 room[credential] = left - 1
                 chosen.append(document["_id"])
-        claimed = await due.take(self._collection, chosen, self._lease_seconds) if chosen else []
+        claimed = await due.take(self._collection, chosen, self._lease_seconds)
         self._here.update(document["credential"] for document, _ in claimed)
         return claimed
+
+    def _room(self, credential: str) -> int:
+        """How many more of it; one without a limit may also wait here for a lane."""
+        most = self._most(credential)
+        return (most if most < self._lanes else 2 * most) - self._here[credential]

@@ -63,9 +63,9 @@ class People:
                 if opportunity.id == after and place < skip:
                     continue
                 if len(page) == size:
-                    return {"attempts": page, "nextPageToken": _token(opportunity.id, place)}
+                    return {"items": page, "nextPageToken": _token(opportunity.id, place)}
                 page.append(_shown(opportunity, attempt))
-        return {"attempts": page}
+        return {"items": page}
 
     async def bind(self, caller: Caller, attempt: str, binding: Binding, idempotency: str) -> dict[str, Any]:
         """Give the partner's id to an attempt that the partner has. Raises `Problem`."""
