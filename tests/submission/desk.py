@@ -49,7 +49,9 @@ QUICK = {
 """Settings under which a whole story fits into a second or two."""
 
 
-def submit(application: uuid.UUID | None = None, revision: int = 1, credential: str = CREDENTIAL, **changes: Any) -> Submit:
+def submit(
+    application: uuid.UUID | None = None, revision: int = 1, credential: str = CREDENTIAL, **changes: Any
+) -> Submit:
     application = application or make.new_id()
     values: dict[str, Any] = {
         "tenant_id": TENANT,
@@ -142,7 +144,9 @@ class Heard:
 class Desk:
     """Submission on real MongoDB beside a real sandbox; the broker is left out."""
 
-    def __init__(self, folder: Path, mongo_url: str, prefix: str, sandbox: Sandbox, shelf: Shelf, **settings: str) -> None:
+    def __init__(
+        self, folder: Path, mongo_url: str, prefix: str, sandbox: Sandbox, shelf: Shelf, **settings: str
+    ) -> None:
         self.folder, self.sandbox, self.shelf, self.heard = folder, sandbox, shelf, Heard()
         self.credentials(credential(sandbox.api))
         told = QUICK | {"credentials_file": str(folder / "credentials.json"), "documents_url": shelf.url} | settings
@@ -207,9 +211,13 @@ class Desk:
 
     def process(self, **more: str) -> subprocess.Popen[bytes]:
         """The service as a process of its own; Kafka is not there, which keeps it from hearing but not from working."""
-        environment = os.environ | self.environment | {f"LENDRAIL_{name.upper()}": value for name, value in more.items()}
+        environment = (
+            os.environ | self.environment | {f"LENDRAIL_{name.upper()}": value for name, value in more.items()}
+        )
         with (self.folder / "submission.log").open("ab") as log:
-            return subprocess.Popen([sys.executable, "-m", "lendrail.submission"], env=environment, stdout=log, stderr=log)
+            return subprocess.Popen(
+                [sys.executable, "-m", "lendrail.submission"], env=environment, stdout=log, stderr=log
+            )
 
     async def opportunity(self, event: Submit) -> Opportunity:
         return read(await self.store.load(str(event.opportunity_id)))

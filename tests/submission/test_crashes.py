@@ -49,13 +49,17 @@ class Killed:
 
 
 @asynccontextmanager
-async def desks(folder: Path, mongo: str, sandbox: Sandbox, names: list[str], **settings: str) -> AsyncIterator[list[Desk]]:
+async def desks(
+    folder: Path, mongo: str, sandbox: Sandbox, names: list[str], **settings: str
+) -> AsyncIterator[list[Desk]]:
     async with Shelf().open() as shelf:
         made = []
         for name in names:
             own = folder / name
             own.mkdir()
-            made.append(Desk(own, mongo, f"t{uuid.uuid4().hex[:10]}_", sandbox, shelf, port=str(free_port()), **settings))
+            made.append(
+                Desk(own, mongo, f"t{uuid.uuid4().hex[:10]}_", sandbox, shelf, port=str(free_port()), **settings)
+            )
             await made[-1].store.prepare()
         yield made
         for desk in made:

@@ -17,7 +17,9 @@ async def test_lead_then_documents(desk: Desk) -> None:
     assert len(ledger["leads"]) == 1
     assert len(ledger["attachments"]) == 2
     acks = await desk.acks(event)
-    assert [(each.operation, each.outcome) for each in acks] == [("create", "accepted")] + [("document", "accepted")] * 2
+    assert [(each.operation, each.outcome) for each in acks] == [("create", "accepted")] + [
+        ("document", "accepted")
+    ] * 2
     assert acks[0].partner_id == opportunity.partner_id == ledger["leads"][0]["leadId"]
     assert [each.document for each in acks[1:]] == ["file0.bin", "file1.bin"]
     assert len({each.id for each in acks}) == 3
@@ -78,7 +80,9 @@ async def test_unreadable_acceptance_is_unknown_then_one_lead(desk: Desk, kind: 
 
 
 @pytest.mark.parametrize("dial", [{"kind": "refuse"}, {"kind": "empty_422"}, {"kind": "status", "status": 503}])
-async def test_unknown_that_was_not_recorded_is_repeated_with_the_same_bytes(desk: Desk, dial: dict[str, object]) -> None:
+async def test_unknown_that_was_not_recorded_is_repeated_with_the_same_bytes(
+    desk: Desk, dial: dict[str, object]
+) -> None:
     desk.sandbox.dial(operation="lead", times=1, **dial)
     event = await desk.submit()
     async with desk.lanes():

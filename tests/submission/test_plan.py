@@ -1,0 +1,187 @@
+"""What a `submit` plans, and why it may plan nothing."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests import make
+from tests.submission.desk import CREDENTIAL, PARTNER, credential, document, submit
+
+from lendrail.contracts.event import envelope_of
+from lendrail.contracts.sensitive import SensitiveText
+from lendrail.contracts.submit import AcceptOffer, AddDocument, Intent, Send, Submit, Withdraw
+from lendrail.contracts.terms import FieldProblem
+from lendrail.partners import PARTNERS
+from lendrail.runtime.directory import Credential, PartnerAccount
+from lendrail.runtime.vault import Key
+from lendrail.submission.attempt import Attempt, Opportunity, State
+from lendrail.submission.plan import Desk, Plan, crossing, plan
+
+ACCOUNT = PartnerAccount(
+    partner=PARTNER, credential=CREDENTIAL, mode="test", options={"vocabulary": "current"}, webhook_path="x" * 32
+)
+BEFORE = Credential.model_validate(credential("https://partner.example.test/v1"))
+DESK = Desk(PARTNERS[PARTNER], ACCOUNT, BEFORE)
+SHEET = document(b"fake sheet")
+
+
+def planned(event: Submit, known: Opportunity | None = None, desk: Desk = DESK) -> Plan:
+    return plan(known, event, envelope_of(event, "test", make.NOW), desk, Key(event.key_id, b"k" * 32), make.NOW)
+
+
+def send(**changes: Any) -> Send:
+    return Send(**({"application": make.application(), "documents": (SHEET,)} | changes))
+
+
+def states(found: Plan) -> list[State]:
+    return [each.state for each in found.opportunity.attempts]
+
+
+def with_create(found: Plan, **changes: Any) -> Opportunity:
+    create = found.opportunity.create
+    assert create is not None
+    return found.opportunity.put(replace(create, **changes))
+
+
+def test_bytes_are_fixed_at_once_and_documents_wait_for_the_partners_id() -> None:
+    found = planned(submit(intent=send()))
+    assert states(found) == [State.PREPARED, State.PLANNED]
+    create = found.opportunity.attempts[0]
+    assert create.id.encode() in found.requests[create.id].content
+    assert found.acks == ()
+
+
+def test_same_content_is_one_document() -> None:
+    found = planned(submit(intent=send(documents=(SHEET, document(b"fake sheet", "again.xlsx")))))
+    assert len(found.opportunity.attempts) == 2
+
+
+def live(desk: Desk, base_url: str) -> Desk:
+    assert desk.account is not None
+    changed = Credential.model_validate(credential(base_url, mode="live"))
+    return replace(desk, account=desk.account.model_copy(update={"mode": "live"}), credential=changed)
+
+
+LIVE_APPLICATION = make.application(mode="live")
+UNMADE = FieldProblem(pointer="/uploads/0", code="unreadable", message="cannot be read")
+REFUSALS: dict[str, tuple[Callable[[], Submit], Desk]] = {
+    "document-not-made": (lambda: submit(intent=send(unmade=(UNMADE,))), DESK),
+    "not-configured": (lambda: submit(intent=send()), replace(DESK, account=None)),
+    "foreign-credential": (
+        lambda: submit(intent=send()),
+        replace(DESK, credential=BEFORE.model_copy(update={"tenant": "another"})),
+    ),
+    "partner-disabled": (
+        lambda: submit(intent=send()),
+        replace(DESK, account=ACCOUNT.model_copy(update={"enabled": False})),
+    ),
+    "mode-crossing": (lambda: submit(intent=send(application=LIVE_APPLICATION)), DESK),
+    "no-consent": (lambda: submit(intent=send(application=make.application(consents=[]))), DESK),
+    "plain-http": (
+        lambda: submit(mode="live", intent=send(application=LIVE_APPLICATION)),
+        live(DESK, "http://partner.example.test"),
+    ),
+}
+
+
+@pytest.mark.parametrize("reason", REFUSALS)
+def test_nothing_is_sent_and_everybody_is_told_why(reason: str) -> None:
+    make_event, desk = REFUSALS[reason]
+    found = planned(make_event(), desk=desk)
+    assert states(found) == [State.CANCELLED]
+    assert [(each.outcome, each.reason) for each in found.acks] == [("not-sent", reason)]
+    assert found.acks[0].problems == ((UNMADE,) if reason == "document-not-made" else ())
+    assert found.requests == {}
+
+
+@pytest.mark.parametrize(
+    ("event_mode", "account_mode", "credential_mode"),
+    [("live", "test", "test"), ("test", "live", "test"), ("test", "test", "live"), ("live", "live", "test")],
+)
+def test_modes_never_cross(event_mode: Any, account_mode: Any, credential_mode: Any) -> None:
+    desk = replace(
+        DESK,
+        account=ACCOUNT.model_copy(update={"mode": account_mode}),
+        credential=BEFORE.model_copy(update={"mode": credential_mode}),
+    )
+    application = make.application(mode=event_mode)
+    assert (
+        planned(submit(mode=event_mode, intent=send(application=application)), desk=desk).acks[0].reason
+        == "mode-crossing"
+    )
+
+
+def test_credential_that_changed_its_mode_later_crosses_too() -> None:
+    assert crossing(BEFORE.model_copy(update={"mode": "live"}), "test")
+    assert not crossing(BEFORE, "test")
+
+
+def test_failing_mapping_is_parked_and_stops_nobody() -> None:
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("a defect")
+
+    found = planned(submit(intent=send()), desk=replace(DESK, partner=replace(PARTNERS[PARTNER], create=broken)))
+    assert [(each.outcome, each.reason) for each in found.acks] == [("parked", "mapping-failed")]
+
+
+INTENTS: list[Intent] = [
+    AddDocument(document=document(b"late")),
+    AcceptOffer(offer_id="offer-1"),
+    Withdraw(reason=SensitiveText("fake reason")),
+]
+
+
+@pytest.mark.parametrize("intent", INTENTS, ids=lambda intent: str(intent.kind))
+def test_intents_without_a_route_are_answered(intent: Intent) -> None:
+    event = submit(intent=intent)
+    found = planned(event)
+    assert [(each.outcome, each.reason) for each in found.acks] == [("parked", "not-supported-yet")]
+    assert found.opportunity.create is None
+    later = planned(submit(event.application_id, intent=send()), found.opportunity)
+    assert later.opportunity.create is not None
+    assert later.opportunity.create.state == State.PREPARED
+
+
+@pytest.mark.parametrize("state", [State.PREPARED, State.REJECTED, State.CANCELLED])
+def test_newer_revision_after_a_clean_no_is_a_new_generation(state: State) -> None:
+    event = submit(intent=send())
+    first = planned(event)
+    second = planned(submit(event.application_id, 2, intent=send()), with_create(first, state=state))
+    create, old = second.opportunity.create, first.opportunity.attempts[0]
+    assert create is not None
+    assert (create.generation, create.state) == (2, State.PREPARED)
+    assert create.id != old.id
+    assert second.opportunity.attempt(old.id).state in (State.CANCELLED, State.REJECTED)
+
+
+@pytest.mark.parametrize(
+    "held",
+    [{"state": s, "tries": 1} for s in (State.SENDING, State.ACKED, State.SUBMITTED_ID_UNKNOWN)]
+    + [{"state": s, "tries": 1, "unknowns": 1} for s in (State.UNKNOWN, State.RECONCILING, State.PARKED)],
+    ids=lambda held: str(held["state"]),
+)
+def test_newer_revision_makes_no_second_reference_while_the_first_may_be_there(
+    held: dict[str, Any],
+) -> None:
+    event = submit(intent=send())
+    opportunity = with_create(planned(event), **held)
+    second = planned(submit(event.application_id, 2, intent=send()), opportunity)
+    assert second.opportunity.create == opportunity.create
+    assert second.requests == {}
+    assert [(each.operation, each.reason) for each in second.acks] == [("update", "not-supported-yet")]
+
+
+def test_older_revision_changes_nothing() -> None:
+    event = submit(intent=send(), revision=3)
+    first = planned(event)
+    second = planned(submit(event.application_id, 2, intent=send()), first.opportunity)
+    assert second.opportunity.attempts == first.opportunity.attempts
+    assert len(second.opportunity.inbox) == 2
+
+
+def test_never_taken_means_never_taken() -> None:
+    attempt = Attempt(id="a", operation="create")
+    assert replace(attempt, state=State.PARKED).never_taken
+    assert not replace(attempt, state=State.PARKED, tries=1).never_taken
+    assert not replace(attempt, state=State.REJECTED, unknowns=1).never_taken
