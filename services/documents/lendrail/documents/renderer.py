@@ -30,10 +30,13 @@ class Renderer:
         await asyncio.gather(*(self._order([]) for _ in range(self._processes)))
         await asyncio.Event().wait()
 
-    async def close(self, seconds: float = 0) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            self._pool = None
+    async def close(self, seconds: float = 5) -> None:
+        """Let the processes end; orders that wait are dropped."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            ended = asyncio.to_thread(pool.shutdown, wait=True, cancel_futures=True)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ended, seconds)
 
     async def render(self, sheets: Sequence[Sheet]) -> list[Rendered]:
         """One result for each sheet, in their order. A sheet that kills its process spoils only its own result."""

@@ -1,0 +1,102 @@
+"""Validation and documents as programs, on real Kafka and MongoDB; and what a killed program leaves behind."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from pymongo import AsyncMongoClient
+from tests import make, support
+from tests.validation.sound import sound
+
+from lendrail.contracts.event import decode
+from lendrail.contracts.submit import Send, Submit
+from lendrail.local.servers.ports import free_port
+from lendrail.runtime.settings import read_key
+from lendrail.runtime.vault import LocalWrapper, Vault
+
+TOPICS = ("application-received", "application-validated", "application-rejected", "submit")
+
+
+@contextlib.contextmanager
+def program(name: str, environment: dict[str, str], port: int) -> Iterator[subprocess.Popen[bytes]]:
+    told = os.environ | environment | {"LENDRAIL_PORT": str(port), "LENDRAIL_INSTANCE": f"{name}-1"}
+    process = subprocess.Popen([sys.executable, "-m", f"lendrail.{name}"], env=told, stdout=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+async def ready(port: int) -> bool:
+    async with httpx.AsyncClient(trust_env=False, timeout=2) as client:
+        try:
+            return (await client.get(f"http://127.0.0.1:{port}/ready")).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+
+@pytest.fixture
+async def stack(
+    kafka: str, mongo: str, database_prefix: str, tmp_path: Path
+) -> AsyncIterator[tuple[dict[str, str], Vault]]:
+    with contextlib.suppress(Exception):  # another test of this session may have made them
+        await support.topics(kafka, *TOPICS)
+    environment = support.environment(
+        tmp_path, kafka=kafka, mongo=mongo, prefix=database_prefix, public_url="http://127.0.0.1:9"
+    )
+    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(mongo, w="majority", journal=True)
+    master = read_key(tmp_path / "master.key")
+    yield environment, Vault(client[f"{database_prefix}keys"]["data_keys"], LocalWrapper(master))
+    for name in ("validation", "documents", "keys"):
+        await client.drop_database(database_prefix + name)
+    await client.close()
+
+
+async def test_from_received_to_submit_and_killed(stack: tuple[dict[str, str], Vault], kafka: str) -> None:
+    environment, vault = stack
+    validation, documents = free_port(), free_port()
+    event = make.received(application=sound())
+    key = (await vault.create([event.key_id]))[event.key_id]
+    with program("validation", environment, validation), program("documents", environment, documents) as killed:
+        await support.eventually(lambda: ready(validation), 30)
+        await support.eventually(lambda: ready(documents), 30)
+        record = make.record(event, key)
+        async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+            await producer.send_and_wait(record.topic, record.value, record.key, headers=list(record.headers))
+        submit = await first(kafka, str(event.application_id), "submit")
+        found = decode(Submit, submit, key)
+        assert isinstance(found.intent, Send)
+        assert (found.application_id, found.partner) == (event.application_id, "forward-financing")
+        assert [each.kind for each in found.intent.documents] == ["application-summary"]
+
+        children = psutil.Process(killed.pid).children(recursive=True)
+        assert children, "sheets are rendered in a process of their own"
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+        _, alive = await asyncio.to_thread(psutil.wait_procs, children, 5)
+        assert alive == []
+
+
+async def first(kafka: str, key: str, topic: str) -> bytes:
+    """The first record of this key."""
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=kafka, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        async with asyncio.timeout(30):
+            async for record in consumer:
+                if record.key == key.encode():
+                    return bytes(record.value)
+    finally:
+        await consumer.stop()
+    raise AssertionError
