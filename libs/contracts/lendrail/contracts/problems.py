@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import types
 import typing
-from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -66,9 +65,11 @@ Leaf = tuple[Steps, Any]
 """A place in the data, and the type that the model gives to it; None where the model knows no such field."""
 
 
-def leaves(model: type[BaseModel], data: Any) -> Iterator[Leaf]:
+def leaves(model: type[BaseModel], data: Any) -> list[Leaf]:
     """Walk `data` along `model` to everything that is no object or list of the model. Nulls are passed over."""
-    yield from _in_model(model, data, ())
+    found: list[Leaf] = []
+    _in_model(model, data, (), found)
+    return found
 
 
 @functools.lru_cache(maxsize=512)
@@ -92,31 +93,39 @@ def _shape(annotation: Any) -> tuple[str, tuple[Any, ...]]:
     return ("dict", inner[1:2]) if origin is dict else ("leaf", (annotation,))
 
 
-def _in_model(model: type[BaseModel], data: Any, at: Steps) -> Iterator[Leaf]:
+def _in_model(model: type[BaseModel], data: Any, at: Steps, found: list[Leaf]) -> None:
     if not isinstance(data, dict):
         return
     known = _fields(model)
     for name, value in data.items():
         if name in known:
-            yield from _in(known[name], value, (*at, name))
+            _in(known[name], value, (*at, name), found)
         else:
-            yield (*at, name), None
+            found.append(((*at, name), None))
 
 
-def _in(annotation: Any, data: Any, at: Steps) -> Iterator[Leaf]:
+def _in(annotation: Any, data: Any, at: Steps, found: list[Leaf]) -> None:
     shape, inner = _shape(annotation)
     if data is None:
         return
     if shape == "leaf":
-        yield at, inner[0]
+        found.append((at, inner[0]))
     elif shape == "model":
-        yield from _in_model(inner[0], data, at)
+        _in_model(inner[0], data, at, found)
     elif shape == "union":
-        readings = [list(_in(each, data, at)) for each in inner]
-        yield from min(readings, key=lambda reading: sum(kind is None for _, kind in reading), default=[])
+        found.extend(_best_reading(inner, data, at))
     elif shape == "list" and isinstance(data, list):
         for index, each in enumerate(data):
-            yield from _in(inner[0], each, (*at, index))
+            _in(inner[0], each, (*at, index), found)
     elif shape == "dict" and isinstance(data, dict):
         for name, each in data.items():
-            yield from _in(inner[0], each, (*at, name))
+            _in(inner[0], each, (*at, name), found)
+
+
+def _best_reading(kinds: tuple[Any, ...], data: Any, at: Steps) -> list[Leaf]:
+    """Of several kinds that the data may be, the one that knows most of its fields."""
+    readings: list[list[Leaf]] = []
+    for kind in kinds:
+        readings.append([])
+        _in(kind, data, at, readings[-1])
+    return min(readings, key=lambda reading: sum(kind is None for _, kind in reading), default=[])

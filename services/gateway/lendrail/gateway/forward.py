@@ -30,22 +30,24 @@ class Route:
 
 ROUTES = (
     Route(("POST",), "/v1/applications/preflight", "validation"),
-    Route(("GET",), "/v1/schemas/{partner}", "validation"),
+    Route(("GET",), "/v1/schemas/{name}", "validation"),
     Route(("GET",), "/v1/opportunities/{id}", "status"),
+    Route(("GET",), "/v1/orphans", "status"),
     Route(("GET",), "/v1/attempts", "submission"),
-    Route(("GET", "POST"), "/v1/attempts/{rest:path}", "submission"),
+    Route(("POST",), "/v1/attempts/{id}/bind", "submission"),
     Route(("GET", "POST"), "/v1/endpoints", "notifications"),
-    Route(("GET", "POST", "DELETE"), "/v1/endpoints/{rest:path}", "notifications"),
+    Route(("DELETE",), "/v1/endpoints/{id}", "notifications"),
     Route(("GET",), "/v1/deliveries", "notifications"),
-    Route(("GET", "POST"), "/v1/deliveries/{rest:path}", "notifications"),
-    Route(("GET",), "/d/{token}", "documents", public=True),
+    Route(("GET", "HEAD"), "/d/{token}", "documents", public=True),
 )
-REQUEST_HEADERS = ("authorization", "content-type", "accept", "idempotency-key")
+REQUEST_HEADERS = ("authorization", "content-type", "accept", "idempotency-key", "if-none-match")
 ANSWER_HEADERS = (
     "content-type",
     "content-length",
     "content-disposition",
     "cache-control",
+    "etag",
+    "vary",
     "location",
     "retry-after",
     "www-authenticate",

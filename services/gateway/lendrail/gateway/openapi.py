@@ -70,12 +70,22 @@ TOKEN: Json = {
     },
 }
 ANY: Json = {"type": "object"}
+NEW_ENDPOINT: Json = {
+    "type": "object",
+    "description": "Either `url` (a webhook) or `email`.",
+    "properties": {
+        "url": {"type": "string", "format": "uri"},
+        "email": {"type": "string", "format": "email"},
+        "description": {"type": "string"},
+    },
+}
 PROBLEMS = {
     "400": "The request cannot be read.",
     "401": "No valid bearer token.",
     "403": "The token lacks a scope.",
     "404": "There is nothing here, or it is not yours.",
     "409": "The same Idempotency-Key is under way; repeat after `Retry-After` seconds.",
+    "410": "It was here and is no longer available.",
     "413": "The body is too large.",
     "415": "The body is not JSON.",
     "422": "The content is not valid; nothing was stored.",
@@ -171,9 +181,9 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         body="Application",
         problems=("400", "401", "403", "415", "422", "502", "503"),
     ),
-    ("get", "/v1/schemas/{partner}"): Operation(
-        "JSON Schema for a partner",
-        "For validation in your own forms, before anything is sent.",
+    ("get", "/v1/schemas/{name}"): Operation(
+        "JSON Schema of an application, or of one for a partner",
+        "For validation in your own forms, before anything is sent. `name` is `application` or that of a partner.",
         problems=("401", "404", "502", "503"),
     ),
     ("get", "/v1/keys/intake"): Operation(
@@ -185,62 +195,60 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("get", "/v1/opportunities/{id}"): Operation(
         "Show an opportunity with its observations", scopes=READ, problems=("401", "403", "404", "502", "503")
     ),
+    ("get", "/v1/orphans"): Operation(
+        "Calls of partners that nobody could match yet", scopes=OPERATOR, problems=("401", "403", "502", "503")
+    ),
     ("get", "/v1/attempts"): Operation(
         "Attempts that wait for a person",
         "Parked ones, and those whose id at the partner is unknown.",
         OPERATOR,
-        problems=("401", "403", "502", "503"),
-        parameters=PAGING,
+        problems=("401", "403", "422", "502", "503"),
+        parameters=(_query("state", "Which ones.", {"type": "string", "default": "parked"}), *PAGING),
     ),
-    ("get", "/v1/attempts/{rest}"): Operation(
-        "Show an attempt", scopes=OPERATOR, problems=("401", "403", "404", "502", "503")
-    ),
-    ("post", "/v1/attempts/{rest}"): Operation(
-        "Decide an attempt",
-        "Such as binding the partner's id to it; who and why are recorded.",
+    ("post", "/v1/attempts/{id}/bind"): Operation(
+        "Tell the partner's id of an attempt",
+        "For an attempt whose own answer was lost. Who did it and why are recorded; its documents are sent then.",
         OPERATOR,
         body=ANY,
         problems=("400", "401", "403", "404", "409", "422", "502", "503"),
+        parameters=(KEY,),
     ),
     ("post", "/v1/endpoints"): Operation(
         "Register a webhook or mailbox for notices",
-        "Webhooks are signed as in Standard Webhooks (HMAC-SHA256).",
+        "Webhooks are signed as in Standard Webhooks (HMAC-SHA256); the answer holds the secret, once.",
         ENDPOINTS,
-        body=ANY,
+        body=NEW_ENDPOINT,
         success="201",
-        problems=("400", "401", "403", "422", "502", "503"),
+        problems=("400", "401", "403", "409", "422", "502", "503"),
+        parameters=(KEY,),
     ),
     ("get", "/v1/endpoints"): Operation(
         "List endpoints", scopes=ENDPOINTS, problems=("401", "403", "502", "503"), parameters=PAGING
     ),
-    ("get", "/v1/endpoints/{rest}"): Operation(
-        "Show an endpoint", scopes=ENDPOINTS, problems=("401", "403", "404", "502", "503")
-    ),
-    ("post", "/v1/endpoints/{rest}"): Operation(
-        "Act on an endpoint",
-        "Such as rotating its secret.",
-        ENDPOINTS,
-        body=ANY,
-        problems=("401", "403", "404", "422", "502", "503"),
-    ),
-    ("delete", "/v1/endpoints/{rest}"): Operation(
+    ("delete", "/v1/endpoints/{id}"): Operation(
         "Remove an endpoint", scopes=ENDPOINTS, success="204", problems=("401", "403", "404", "502", "503")
     ),
     ("get", "/v1/deliveries"): Operation(
-        "Log of deliveries", scopes=ENDPOINTS, problems=("401", "403", "502", "503"), parameters=PAGING
+        "What was delivered of an application's notices, and what was not",
+        scopes=READ,
+        problems=("400", "401", "403", "422", "502", "503"),
+        parameters=(
+            _query("application", "Id of the application.", {"type": "string", "format": "uuid"}) | {"required": True},
+            *PAGING,
+        ),
     ),
-    ("get", "/v1/deliveries/{rest}"): Operation(
-        "Show a delivery", scopes=ENDPOINTS, problems=("401", "403", "404", "502", "503")
-    ),
-    ("post", "/v1/deliveries/{rest}"): Operation(
-        "Replay a delivery", scopes=ENDPOINTS, body=ANY, problems=("401", "403", "404", "409", "502", "503")
+    ("head", "/d/{token}"): Operation(
+        "Look at a document's head",
+        scopes=None,
+        problems=("404", "410", "502", "503"),
+        media="application/octet-stream",
     ),
     ("get", "/d/{token}"): Operation(
         "Fetch a document by its expiring link",
         "For partners that fetch documents themselves. The link is the permission.",
         scopes=None,
         answer={"type": "string", "contentMediaType": "application/octet-stream"},
-        problems=("404", "502", "503"),
+        problems=("404", "410", "502", "503"),
         media="application/octet-stream",
     ),
     ("post", "/webhooks/{partner}/{path}"): WEBHOOK,
