@@ -38,20 +38,21 @@ def up(
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when everything is ready")] = False,
     rate_limit: Annotated[bool, typer.Option(help="Keep partners' rate limits, here and in the sandbox")] = True,
     compression: Annotated[bool, typer.Option(help="Let Kafka and MongoDB compress what they store")] = True,
+    email: Annotated[bool, typer.Option(help="The demo tenant is told by e-mail too")] = True,
 ) -> None:
     """Start the whole stack; Ctrl-C or `lendrail down` ends it."""
     where = state_of(state)
     if is_up(where):
         return already_up(where)
     if detach:
-        return up_detached(where, Options(rate_limit, compression))
+        return up_detached(where, Options(rate_limit, compression, email))
     begin = time.monotonic()
 
     def ready() -> None:
         console.print(f"up after {time.monotonic() - begin:.1f} s; {where.endpoints} says where everything is")
 
     try:
-        supervisor.supervise(where, Options(rate_limit, compression), lambda text: console.print(text), ready)
+        supervisor.supervise(where, Options(rate_limit, compression, email), lambda text: console.print(text), ready)
     except supervisor.AlreadyUp:
         already_up(where)
     except ServerError as error:
@@ -68,6 +69,7 @@ def up_detached(where: State, options: Options) -> None:
     log = where.log("up")
     chosen = ["--rate-limit" if options.rate_limit else "--no-rate-limit"]
     chosen += ["--compression" if options.compression else "--no-compression"]
+    chosen += ["--email" if options.email else "--no-email"]
     with log.open("wb") as out:
         command = [sys.executable, "-m", "lendrail.local", "up", "--state", str(where.folder), *chosen]
         child = subprocess.Popen(

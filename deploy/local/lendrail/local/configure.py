@@ -61,7 +61,7 @@ def load_secrets(state: State) -> Secrets:
     return Secrets(**drawn)
 
 
-def write_files(state: State, sandbox_url: str, *, rate_limit: bool) -> Files:
+def write_files(state: State, sandbox_url: str, *, rate_limit: bool, email: bool = True) -> Files:
     """Write every configuration file for a sandbox at `sandbox_url`."""
     config, drawn = state.config, load_secrets(state)
     files = Files(
@@ -74,7 +74,7 @@ def write_files(state: State, sandbox_url: str, *, rate_limit: bool) -> Files:
     _once(files.intake_key, lambda: _ec_key({"use": "enc", "alg": "ECDH-ES+A256KW"}))
     rate = RATE if rate_limit else None
     contents: list[tuple[Path, dict[str, Any]]] = [
-        (files.tenants, tenants(drawn, files.intake_key)),
+        (files.tenants, tenants(drawn, files.intake_key, email=email)),
         (files.credentials, credentials(drawn, sandbox_url, rate)),
         (files.sandbox, sandbox(drawn, rate)),
     ]
@@ -83,7 +83,7 @@ def write_files(state: State, sandbox_url: str, *, rate_limit: bool) -> Files:
     return files
 
 
-def tenants(drawn: Secrets, intake_key: Path) -> dict[str, Any]:
+def tenants(drawn: Secrets, intake_key: Path, *, email: bool) -> dict[str, Any]:
     account = {
         "partner": PARTNER,
         "credential": "demo-ff",
@@ -100,7 +100,7 @@ def tenants(drawn: Secrets, intake_key: Path) -> dict[str, Any]:
         "id": TENANT,
         "name": "Demo Broker",
         "mode": "test",
-        "emails": ["broker@demo.example.test"],
+        "emails": ["broker@demo.example.test"] if email else [],
         "clients": clients,
         "upstreams": [UPSTREAM],
         "intakeKeyFile": str(intake_key),

@@ -37,6 +37,7 @@ Say = Callable[[str], None]
 class Options:
     rate_limit: bool = True
     compression: bool = True
+    email: bool = True
 
 
 class Stack:
@@ -53,7 +54,8 @@ class Stack:
         """Everything, in the order in which it is needed. Raises ServerError: what did not start and its last words."""
         ports = self.state.ports(PORTS)
         addresses = self._begin_servers(ports)
-        files = write_files(self.state, addresses.url(SANDBOX), rate_limit=self.options.rate_limit)
+        rate_limit, email = self.options.rate_limit, self.options.email
+        files = write_files(self.state, addresses.url(SANDBOX), rate_limit=rate_limit, email=email)
         for name in (SMTP, SANDBOX):
             self._begin(name, files, addresses)
         with self._told("Kafka, MongoDB, mail sink"):
