@@ -22,7 +22,8 @@ SERVICES = ("gateway", "validation", "documents", "submission", "status", "notif
 FAST = {
     "LENDRAIL_PARTNER_PROCESSING_SECONDS": "2",
     "LENDRAIL_SWEEP_SECONDS": "4",
-    "LENDRAIL_LEASE_SECONDS": "6",
+    "LENDRAIL_PARTNER_DEADLINE_SECONDS": "2",
+    "LENDRAIL_LEASE_SECONDS": "8",
 }
 """Waits that are minutes in production; a test cannot sit through them."""
 
@@ -67,8 +68,14 @@ class Stack:
         os.kill(self.endpoints["services"][service]["pid"], signal.SIGKILL)
 
     def restart(self, service: str, **environment: str) -> None:
+        """Stop it if it lives and start it; with variables of its own for this start."""
         pairs = [argument for name, value in environment.items() for argument in ("--env", f"{name}={value}")]
         self.lendrail("restart", service, *pairs)
+
+    def restart_to_die(self, service: str, label: str) -> None:
+        """Start it so that it is killed at `label`, be it while it starts, with work that is left over."""
+        command = [sys.executable, "-m", "lendrail.local", "restart", service, "--state", str(self.folder)]
+        subprocess.run([*command, "--env", f"LENDRAIL_KILL_AT={label}"], capture_output=True, timeout=240, check=False)
 
     def dial(self, **dial: Any) -> None:
         httpx.post(f"{self.sandbox}/_dials/{PARTNER}", json=dial, trust_env=False).raise_for_status()

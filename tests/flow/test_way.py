@@ -62,7 +62,6 @@ async def test_what_the_schema_can_tell_is_told_at_once_and_nothing_is_stored(cl
 
 async def test_what_is_found_later_is_a_rejection_with_every_problem(client: httpx.AsyncClient) -> None:
     application = loan("30000")
-    application["consents"] = []
     application["owners"][0]["ownershipPercent"] = "80"
     application["owners"][1]["ownershipPercent"] = "70"
     application["business"]["startDate"] = "2999-01-01"
@@ -95,9 +94,9 @@ async def test_the_kafka_intake_ends_in_the_same_import(
 
 async def test_a_partner_that_cannot_take_it_is_shown_with_reasons(client: httpx.AsyncClient) -> None:
     application = loan("30000")
-    application["business"]["industry"] = {"description": "no code here"}
+    application["business"]["country"] = "GB"
     view = await until(client, await post(client, application), reached("ineligible"))
-    assert any("industry" in problem["pointer"] for problem in opportunity(view)["problems"])
+    assert any(problem["pointer"] == "/business/country" for problem in opportunity(view)["reasons"])
 
 
 async def test_another_tenants_application_is_not_there(client: httpx.AsyncClient) -> None:
