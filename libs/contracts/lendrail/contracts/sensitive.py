@@ -97,6 +97,16 @@ class Sensitive:
 
     __str__ = __repr__
 
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _: Any) -> Self:
+        return self
+
+    def __reduce_ex__(self, _: Any) -> Any:
+        """A pickle would hold the plain text, wherever it then goes."""
+        raise TypeError("a sensitive value is never pickled; reveal what another process must know")
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sensitive) and self.reveal() == other.reveal()
 

@@ -37,7 +37,9 @@ class NoticeData(Model):
     observed_at: Time
     offers: tuple[Offer, ...] = ()
     decline_reasons: tuple[DeclineReason, ...] = ()
+    decline_notes: SensitiveText | None = None
     missing_info: SensitiveText | None = None
+    notes: SensitiveText | None = None
     problems: tuple[FieldProblem, ...] = ()
     references: tuple[Reference, ...] = ()
 
@@ -63,7 +65,9 @@ def webhook_body(update: StatusUpdated) -> str:
         observed_at=update.observed_at,
         offers=update.offers,
         decline_reasons=update.decline_reasons,
+        decline_notes=update.decline_notes,
         missing_info=update.missing_info,
+        notes=update.notes,
         problems=update.problems,
         references=update.references,
     )

@@ -1,0 +1,109 @@
+"""Every example parses for ever, every event has one, and none is ever edited."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from tests import make
+
+from lendrail.contracts.application import Application
+from lendrail.contracts.event import Record, decode, encode, read_envelope
+from lendrail.contracts.intake import Intake
+from lendrail.contracts.json_schemas import schemas
+from lendrail.contracts.topics import INTAKE, TOPICS
+from lendrail.runtime.vault import Key
+
+LEDGER = Path(__file__).parent / "examples.sha256"
+FILES = sorted(make.EXAMPLES.glob("*.json"))
+PLAIN = ("application.json", "application-minimal.json")
+EXAMPLE_SECRET = hashlib.sha256(b"lendrail example key, not a secret").digest()
+"""The tokens in the examples are real ones, sealed under this key and the id that `ce_keyid` names."""
+SCHEMAS = schemas()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text())
+    return content
+
+
+def _topic_of(path: Path) -> str:
+    names = sorted((topic.name for topic in TOPICS), key=len, reverse=True)
+    return next(name for name in names if path.stem == name or path.stem.startswith(f"{name}-"))
+
+
+EVENTS = [path for path in FILES if path.name not in (*PLAIN, "intake.json")]
+
+
+@pytest.mark.parametrize("path", EVENTS, ids=lambda path: path.stem)
+def test_an_example_is_a_record_of_its_topic(path: Path) -> None:
+    example = _read(path)
+    topic = next(topic for topic in TOPICS if topic.name == example["topic"])
+    assert topic.name == _topic_of(path)
+    headers = tuple((name, text.encode()) for name, text in example["headers"].items())
+    envelope = read_envelope(headers, topic.event.type())
+    key = Key(envelope.key_id, EXAMPLE_SECRET)
+    event = decode(topic.event, json.dumps(example["body"]).encode(), key)
+    assert (event.id, event.key, event.subject, event.key_id) == (
+        envelope.id,
+        example["key"],
+        envelope.subject,
+        envelope.key_id,
+    )
+    again = encode(event, envelope, key)
+    assert again == Record(topic.name, example["key"].encode(), again.value, headers)
+    assert decode(topic.event, again.value, key) == event
+
+
+@pytest.mark.parametrize("path", EVENTS, ids=lambda path: path.stem)
+def test_an_example_fits_the_schema_and_a_plain_value_in_it_does_not(path: Path) -> None:
+    body, schema = _read(path)["body"], SCHEMAS[_topic_of(path)]
+    validator = Draft202012Validator(schema)
+    assert not list(validator.iter_errors(body))
+    text = json.dumps(body)
+    if "enc1:" in text:
+        assert list(validator.iter_errors(json.loads(text.replace("enc1:", "plain "))))
+
+
+def test_the_plain_application_fits_its_schema() -> None:
+    for name in PLAIN:
+        content = _read(make.EXAMPLES / name)
+        Application.model_validate(content)
+        assert not list(Draft202012Validator(SCHEMAS["application"]).iter_errors(content))
+
+
+def test_the_intake_example_is_sealed_and_fits() -> None:
+    example = _read(make.EXAMPLES / "intake.json")
+    assert example["topic"].startswith(INTAKE.prefix)
+    assert example["headers"]["ce_type"] == Intake.type
+    intake = Intake.model_validate(example["body"])
+    assert intake.intent.sensitive is not None
+    assert intake.intent.sensitive.count(".") == 4  # a JWE in compact form
+    assert not list(Draft202012Validator(SCHEMAS["intake"]).iter_errors(example["body"]))
+
+
+def test_every_event_has_an_example_and_every_example_an_event() -> None:
+    assert {_topic_of(path) for path in EVENTS} == {topic.name for topic in TOPICS}
+    kinds = {_read(path)["body"]["amendment"]["kind"] for path in EVENTS if _topic_of(path) == "application-amended"}
+    assert len(kinds) == 5
+    assert {_read(path)["body"]["intent"]["kind"] for path in EVENTS if _topic_of(path) == "submit"} == {
+        "send",
+        "add-document",
+        "accept-offer",
+        "withdraw",
+    }
+
+
+def test_examples_are_only_ever_added() -> None:
+    """A change of meaning needs a new example (and a line in the ledger); an old one stays as it was."""
+    lines = (line.split() for line in LEDGER.read_text().splitlines())
+    ledger = {name: digest for digest, name in lines}
+    assert {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in FILES} == ledger
+
+
+def test_no_example_holds_a_personal_value_in_plain() -> None:
+    for path in (*EVENTS, make.EXAMPLES / "intake.json"):
+        text = path.read_text()
+        assert not any(word in text for word in ("Fakename", "900-", "Fake Street", "Zelda"))

@@ -1,0 +1,116 @@
+"""The registry against the services as they are built: it tells the truth both ways."""
+
+import ast
+import re
+from collections.abc import AsyncIterator, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faststream import AckPolicy
+from tests import support
+
+from lendrail.contracts.topics import INTAKE, TOPICS, dead_letters_of
+from lendrail.runtime.service import Service
+
+SERVICES = ("gateway", "validation", "documents", "submission", "status", "notifications")
+OWN = {
+    "validation_url": "http://127.0.0.1:1",
+    "documents_url": "http://127.0.0.1:1",
+    "submission_url": "http://127.0.0.1:1",
+    "status_url": "http://127.0.0.1:1",
+    "notifications_url": "http://127.0.0.1:1",
+    "jwks_url": "http://127.0.0.1:1/jwks",
+    "public_url": "http://127.0.0.1:1",
+    "smtp_host": "localhost",
+    "smtp_sender": "lendrail@demo.example.test",
+}
+
+
+@pytest.fixture
+async def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, Service]]:
+    """Every service, built as in production; nothing is started."""
+    credentials = tmp_path / "credentials.json"
+    credentials.write_text('{"credentials": []}')
+    given = OWN | {"credentials_file": str(credentials), "spool": str(tmp_path)}
+    for name, value in support.environment(tmp_path, instance="one", **given).items():
+        monkeypatch.setenv(name, value)
+    services = {}
+    for name in SERVICES:
+        settings = import_module(f"lendrail.{name}.settings").Settings()
+        services[name] = import_module(f"lendrail.{name}.app").build(settings)[0]
+    yield services
+    for service in services.values():
+        await service.client.close()
+        await service.http.aclose()
+
+
+def _subscribers(service: Service) -> Iterator[Any]:
+    yield from service.broker.subscribers
+
+
+def _says(subscriber: Any) -> str:
+    return str(subscriber.topics[0].name) if subscriber.topics else INTAKE.prefix
+
+
+async def test_who_hears_what(built: dict[str, Service]) -> None:
+    heard = {(name, _says(subscriber)) for name, service in built.items() for subscriber in _subscribers(service)}
+    agreed = {(service, topic.name) for topic in TOPICS if not topic.planned for service in topic.consumers}
+    assert heard == agreed | {(service, INTAKE.prefix) for service in INTAKE.consumers}
+
+
+async def test_no_subscriber_loses_records(built: dict[str, Service]) -> None:
+    """A committing policy or auto-commit would commit what failed."""
+    groups = []
+    for name, service in built.items():
+        for subscriber in _subscribers(service):
+            assert len(subscriber.topics) <= 1
+            assert subscriber.ack_policy is AckPolicy.NACK_ON_ERROR
+            assert subscriber._connection_args["enable_auto_commit"] is False
+            topic = "intake" if subscriber.pattern else _says(subscriber)
+            assert subscriber.group_id == f"{name}.{topic}"
+            assert subscriber._connection_args["group_instance_id"] == f"one.{subscriber.group_id}"
+            groups.append(subscriber.group_id)
+    assert len(groups) == len(set(groups)) > 10
+
+
+async def test_the_intake_pattern_hears_intake_topics_and_no_dead_letters(built: dict[str, Service]) -> None:
+    pattern = next(s.pattern for s in _subscribers(built["gateway"]) if s.pattern)
+    expression = re.compile(getattr(pattern, "broker_address", pattern))
+    assert expression.match(INTAKE.name("demo-crm"))
+    for name in (dead_letters_of(INTAKE.name("demo-crm")), *(topic.name for topic in TOPICS)):
+        assert not expression.match(name), name
+
+
+def test_who_says_what(project: Path) -> None:
+    """The service that states a fact is the one whose code makes an event of its class."""
+    said = {(name, made) for name in SERVICES for made in _made(project / "services" / name / "lendrail" / name)}
+    agreed = {(service, topic.event.__name__) for topic in TOPICS if not topic.planned for service in topic.producers}
+    assert said == agreed
+
+
+def _made(folder: Path) -> set[str]:
+    classes = {topic.event.__name__ for topic in TOPICS}
+    calls = (
+        node.func.id
+        for path in folder.glob("**/*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    )
+    return classes.intersection(calls)
+
+
+def test_names() -> None:
+    assert len({topic.name for topic in TOPICS}) == len(TOPICS)
+    for topic in TOPICS:
+        module = topic.event.__module__.rpartition(".")[2]
+        assert topic.name == module.replace("_", "-")
+        assert topic.event.__name__ == "".join(part.capitalize() for part in topic.name.split("-"))
+        assert topic.dead_letters == f"{topic.name}-dlq"
+        assert topic.event.type() == f"io.lendrail.{topic.name}.v1"
+    assert [topic.name for topic in TOPICS if topic.planned] == ["application-amended"]
+
+
+def test_ids_are_kept_longer_than_records() -> None:
+    assert all(topic.retention_hours > 0 and topic.partitions > 0 for topic in TOPICS)
