@@ -57,8 +57,9 @@ class InProcess(Renderer):
 
 
 class Bench:
-    def __init__(self, folder: Path, mongo: str, prefix: str) -> None:
-        os.environ.update(support.environment(folder, mongo=mongo, prefix=prefix, public_url=PUBLIC))
+    def __init__(self, folder: Path, mongo: str, prefix: str, patch: pytest.MonkeyPatch) -> None:
+        for name, value in support.environment(folder, mongo=mongo, prefix=prefix, public_url=PUBLIC).items():
+            patch.setenv(name, value)
         self.folder, self.settings, self.renderer = folder, Settings(), InProcess()
         broker = make_broker(self.settings, "documents")
         doubles = {"broker": broker, "publisher": BrokerPublisher(broker)}
@@ -116,8 +117,10 @@ def submit(record: Record, delivery: Validated) -> tuple[Submit, Send]:
 
 
 @pytest.fixture
-async def bench(tmp_path: Path, mongo: str, database_prefix: str) -> AsyncIterator[Bench]:
-    made = Bench(tmp_path, mongo, database_prefix)
+async def bench(
+    tmp_path: Path, mongo: str, database_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Bench]:
+    made = Bench(tmp_path, mongo, database_prefix, monkeypatch)
     await made.files.prepare()
     await made.links.prepare()
     yield made

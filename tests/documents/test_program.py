@@ -14,6 +14,7 @@ import httpx
 import psutil
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import TopicAlreadyExistsError
 from pymongo import AsyncMongoClient
 from tests import make, support
 from tests.validation.sound import sound
@@ -50,7 +51,7 @@ async def ready(port: int) -> bool:
 async def stack(
     kafka: str, mongo: str, database_prefix: str, tmp_path: Path
 ) -> AsyncIterator[tuple[dict[str, str], Vault]]:
-    with contextlib.suppress(Exception):  # another test of this session may have made them
+    with contextlib.suppress(TopicAlreadyExistsError):  # another test of this session made them
         await support.topics(kafka, *TOPICS)
     environment = support.environment(
         tmp_path, kafka=kafka, mongo=mongo, prefix=database_prefix, public_url="http://127.0.0.1:9"

@@ -1,6 +1,5 @@
 """Handlers and HTTP on a real MongoDB: stored once, the same again after a crash, and pre-flight leaves no trace."""
 
-import os
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -49,8 +48,9 @@ def token(*scopes: str, tenant: str = "demo") -> dict[str, str]:
 class Bench:
     """Validation on a real MongoDB with an in-memory broker."""
 
-    def __init__(self, folder: Path, mongo: str, prefix: str) -> None:
-        os.environ.update(support.environment(folder, mongo=mongo, prefix=prefix))
+    def __init__(self, folder: Path, mongo: str, prefix: str, patch: pytest.MonkeyPatch) -> None:
+        for name, value in support.environment(folder, mongo=mongo, prefix=prefix).items():
+            patch.setenv(name, value)
         self.broker = make_broker(Settings(), "validation")
         self.service, self.app = build(
             Settings(),
@@ -81,8 +81,10 @@ class Bench:
 
 
 @pytest.fixture
-async def bench(tmp_path: Path, mongo: str, database_prefix: str) -> AsyncIterator[Bench]:
-    made = Bench(tmp_path, mongo, database_prefix)
+async def bench(
+    tmp_path: Path, mongo: str, database_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Bench]:
+    made = Bench(tmp_path, mongo, database_prefix, monkeypatch)
     yield made
     for name in ("validation", "keys"):
         await made.service.client.drop_database(database_prefix + name)
