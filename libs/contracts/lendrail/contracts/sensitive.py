@@ -20,6 +20,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 MASK = "***"
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 TOKEN = "enc1:"  # noqa: S105 - a prefix
 
 
@@ -71,7 +72,7 @@ class Sensitive:
             raise PydanticCustomError("empty", "must not be empty")
         if len(text) > cls.max_length:
             raise PydanticCustomError("too_long", "must have at most {limit} characters", {"limit": cls.max_length})
-        if any(ord(character) < 32 and character not in "\t\n\r" for character in text):
+        if _CONTROL.search(text):
             raise PydanticCustomError("control_character", "must not contain control characters")
         return text
 
