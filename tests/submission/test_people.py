@@ -1,0 +1,152 @@
+"""People's minimum over HTTP: what waits for them, and binding a partner's id, with who and why."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from tests.submission.desk import TENANT, Desk
+
+from lendrail.contracts.submit import Submit
+from lendrail.runtime.tokens import Caller, Unauthorised
+from lendrail.submission.app import build
+from lendrail.submission.settings import Settings
+
+pytestmark = pytest.mark.asyncio
+CALLERS = {
+    "operator": Caller(TENANT, "demo-operator", "test", frozenset({"operator"})),
+    "reader": Caller(TENANT, "demo-reader", "test", frozenset({"applications:read"})),
+    "stranger": Caller("another", "stranger", "test", frozenset({"operator"})),
+    "live": Caller(TENANT, "demo-operator", "live", frozenset({"operator"})),
+}
+
+
+class Verifier:
+    """Knows its callers by name; signatures have their own tests."""
+
+    async def caller(self, authorization: str | None) -> Caller:
+        name = (authorization or "").removeprefix("Bearer ")
+        if name not in CALLERS:
+            raise Unauthorised("unknown")
+        return CALLERS[name]
+
+
+@pytest.fixture
+async def http(desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
+    _, app = build(Settings(), Verifier(), publisher=desk.heard, client=desk.client)  # type: ignore[arg-type]
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=as_("operator")) as client:
+        yield client
+
+
+def as_(name: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {name}"}
+
+
+async def lost(desk: Desk, *contents: bytes) -> Submit:
+    """An application that the partner has under an id that we do not know."""
+    desk.sandbox.dial(kind="drop_reply", operation="lead", times=1)
+    event = await desk.submit(*contents)
+    async with desk.lanes():
+        await desk.until(event, "submitted-id-unknown", *["planned"] * len(contents))
+    return event
+
+
+def bind(attempt: str, key: str = "key-1", **body: Any) -> dict[str, Any]:
+    content = {"partnerId": "FAKE.lead-1", "reason": "told by phone"} | body
+    return {"url": f"/v1/attempts/{attempt}/bind", "headers": {"Idempotency-Key": key}, "json": content}
+
+
+async def test_bound_id_sends_the_waiting_documents(desk: Desk, http: httpx.AsyncClient) -> None:
+    event = await lost(desk, b"fake sheet")
+    listed = (await http.get("/v1/attempts", params={"state": "id-unknown"})).json()["items"]
+    create = await desk.create(event)
+    assert [(each["id"], each["reference"], each["state"]) for each in listed] == [
+        (create.id, create.id, "submitted-id-unknown")
+    ]
+    lead = (await desk.ledger(event))["leads"][0]["leadId"]
+    reply = await http.post(**bind(create.id, partnerId=lead))
+    assert reply.status_code == 200, reply.text
+    async with desk.lanes():
+        await desk.until(event, "acked", "acked")
+    assert len((await desk.ledger(event))["attachments"]) == 1
+    bound = (await desk.acks(event))[-2]
+    assert (bound.outcome, bound.partner_id) == ("id-bound", lead)
+    (entry,) = (await desk.opportunity(event)).audit
+    assert (entry["who"], entry["what"], entry["partner_id"]) == ("demo-operator", "bind", lead)
+    assert (await desk.key(event)).open(entry["why"]) == "told by phone"
+
+
+async def test_same_key_same_answer_other_body_422_other_key_409(desk: Desk, http: httpx.AsyncClient) -> None:
+    create = await desk.create(await lost(desk))
+    first = await http.post(**bind(create.id))
+    again = await http.post(**bind(create.id))
+    assert (first.status_code, again.json()) == (200, first.json())
+    other = await http.post(**bind(create.id, partnerId="FAKE.lead-2"))
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency-key-reused")
+    late = await http.post(**bind(create.id, "key-2"))
+    assert (late.status_code, late.json()["code"]) == (409, "not-bindable")
+
+
+async def test_one_id_belongs_to_one_application(desk: Desk, http: httpx.AsyncClient) -> None:
+    one, two = await desk.create(await lost(desk)), await desk.create(await lost(desk))
+    assert (await http.post(**bind(one.id, "key-1"))).status_code == 200
+    taken = await http.post(**bind(two.id, "key-2"))
+    assert (taken.status_code, taken.json()["code"]) == (409, "partner-id-taken")
+    assert (await http.post(**bind(two.id, "key-2", partnerId="FAKE.lead-2"))).status_code == 200
+
+
+@pytest.mark.parametrize(("caller", "status"), [("reader", 403), ("stranger", 404), ("live", 404), ("nobody", 401)])
+async def test_only_operators_of_the_tenant_and_mode(
+    desk: Desk, http: httpx.AsyncClient, caller: str, status: int
+) -> None:
+    create = await desk.create(await lost(desk))
+    request = bind(create.id)
+    request["headers"] |= as_(caller)
+    assert (await http.post(**request)).status_code == status
+    if status == 404:
+        page = await http.get("/v1/attempts", params={"state": "id-unknown"}, headers=as_(caller))
+        assert page.json() == {"items": []}
+
+
+@pytest.mark.parametrize(
+    ("body", "pointers"),
+    [
+        ({"partnerId": ""}, ["/partnerId"]),
+        ({"partnerId": "a b"}, ["/partnerId"]),
+        ({"reason": "  ", "extra": 1}, ["/reason", "/extra"]),
+    ],
+)
+async def test_body_is_strict(desk: Desk, http: httpx.AsyncClient, body: dict[str, Any], pointers: list[str]) -> None:
+    reply = await http.post(**bind("any", **body))
+    assert reply.status_code == 422
+    assert [each["pointer"] for each in reply.json()["errors"]] == pointers
+
+
+async def test_key_is_required_and_parked_before_sending_cannot_be_bound(desk: Desk, http: httpx.AsyncClient) -> None:
+    desk.tenants(enabled=False)
+    event = await desk.submit()
+    create = await desk.create(event)
+    request = bind(create.id)
+    assert (await http.post(**request | {"headers": {}})).json()["code"] == "idempotency-key-missing"
+    assert (await http.post(**request)).json()["code"] == "not-bindable"
+
+
+async def test_pages_show_each_attempt_once(desk: Desk, http: httpx.AsyncClient) -> None:
+    desk.credentials({**(desk.handlers._credentials.current.credentials[0].model_dump(by_alias=True)), "baseUrl": "http://127.0.0.1:1",
+                      "auth": {"scheme": "api-key", "key": "x"}})  # fmt: skip
+    events = [await desk.submit() for _ in range(5)]
+    async with desk.lanes():
+        for event in events:
+            await desk.until(event, "parked")
+    seen: list[str] = []
+    token: str | None = ""
+    while token is not None:
+        query = {"state": "parked", "pageSize": "2"} | ({"pageToken": token} if token else {})
+        page = (await http.get("/v1/attempts", params=query)).json()
+        seen += [each["id"] for each in page["items"]]
+        token = page.get("nextPageToken")
+    assert sorted(seen) == sorted([(await desk.create(event)).id for event in events])
+    assert len(seen) == 5
+    for wrong in ({"state": "sent"}, {"pageSize": "0"}, {"pageSize": "x"}, {"pageToken": "!"}):
+        assert (await http.get("/v1/attempts", params=wrong)).status_code == 422
