@@ -134,6 +134,24 @@ async def test_odd_answers(start: Any, listen: Any, reply: bytes, outcome: str) 
     assert (await _webhook_is(running, wanted))["outcome"] == outcome
 
 
+async def test_what_waits_for_a_dead_endpoint_is_held_back(start: Any, listen: Any) -> None:
+    running, listener = await start(retry_seconds="[600, 600]"), await listen(lambda _: answer(500))
+    await _endpoint(running, listener)
+    await running.publish(*(updated() for _ in range(40)))
+    await running.work()
+
+    async def failing() -> bool:
+        return len(listener.calls) >= 3
+
+    await support.eventually(failing)
+    await asyncio.sleep(1.5)
+    assert len(listener.calls) < 10
+    notices = await _webhooks(running)
+    assert sum(1 for notice in notices if notice["tries"] == 0) > 30
+    later = {"channel": "webhook", "$expr": {"$gt": ["$due", "$$NOW"]}}
+    assert await running.deliveries.count_documents(later) == 40
+
+
 async def test_a_newer_version_overtakes_one_that_failed(start: Any, listen: Any) -> None:
     running = await start(retry_seconds="[600, 600]")
     listener = await listen(lambda call: answer(500) if call == 1 else answer(200))

@@ -17,6 +17,8 @@ async def test_a_secret_is_shown_once_and_again_only_to_the_same_request(start: 
     assert first.json()["secret"].startswith("whsec_")
     again = await running.register({"description": "main", "url": URL}, key="k1")
     assert (again.status_code, again.json()) == (201, first.json())
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert "Idempotency-Replayed" not in first.headers
     other = await running.register({"url": URL + "2"}, key="k1")
     assert (other.status_code, other.json()["code"]) == (422, "idempotency-key-reused")
     shown = (await running.http.get("/v1/endpoints", headers=token())).json()["items"]
@@ -83,7 +85,7 @@ async def test_who_may_do_what(start: Any) -> None:
     assert (await running.http.delete(f"/v1/endpoints/{made}", headers=foreign)).status_code == 404
     assert (await running.http.get("/v1/endpoints", headers=token(mode="live"))).json()["items"] == []
     no_key = await running.http.post("/v1/endpoints", json={"url": URL}, headers=token())
-    assert (no_key.status_code, no_key.json()["code"]) == (400, "idempotency-key-required")
+    assert (no_key.status_code, no_key.json()["code"]) == (400, "idempotency-key-missing")
 
 
 async def test_deleting_forgets_address_and_secret(start: Any) -> None:
@@ -95,7 +97,7 @@ async def test_deleting_forgets_address_and_secret(start: Any) -> None:
     stored = await running.service.database["endpoints"].find_one({"_id": made})
     assert "target" not in stored
     assert "secret" not in stored
-    assert (await running.register({"url": URL}, key="k")).json()["code"] == "endpoint-deleted"
+    assert (await running.register({"url": URL}, key="k")).json()["code"] == "idempotency-key-reused"
 
 
 async def test_pages(start: Any) -> None:

@@ -77,16 +77,18 @@ class Api:
         """201 with what is stored under the key. The same key with another body is 422."""
         audience, wish = _audience(caller), self._wish(caller, body)
         stored = await self._endpoints.registered(audience, idempotency_key)
+        replayed = {"Idempotency-Replayed": "true"} if stored is not None else None
         if stored is None:
             await self._reachable(wish)
             if await self._endpoints.count(audience) >= self._limit:
                 raise Problem(409, "too-many-endpoints", f"A tenant may have at most {self._limit} endpoints.")
             stored = await self._endpoints.register(audience, idempotency_key, wish)
         if not stored.target:
-            raise Problem(409, "endpoint-deleted", "The endpoint made with this Idempotency-Key was deleted.")
+            detail = "This Idempotency-Key belongs to an endpoint that was deleted; use a new key."
+            raise Problem(422, "idempotency-key-reused", detail)
         if (stored.channel, stored.target, stored.description) != (wish.channel, wish.target, wish.description):
             raise Problem(422, "idempotency-key-reused", "This Idempotency-Key was used with another body.")
-        return reply(_shown(stored) | ({"secret": stored.secret} if stored.secret else {}), 201)
+        return reply(_shown(stored) | ({"secret": stored.secret} if stored.secret else {}), 201, replayed)
 
     async def list(self, caller: Caller, size: int, token: str | None) -> Response:
         found = await self._endpoints.page(_audience(caller), size + 1, _endpoint_token(token))
@@ -139,10 +141,11 @@ def _audience(caller: Caller) -> Audience:
 
 
 def _idempotency_key(request: Request) -> str:
-    key = request.headers.get("idempotency-key", "")
-    if not re.fullmatch(r"[\x21-\x7e]{1,255}", key):
-        raise Problem(400, "idempotency-key-required", "Send an Idempotency-Key of 1 to 255 visible ASCII characters.")
-    return key
+    keys = request.headers.getlist("idempotency-key")
+    if len(keys) != 1 or not re.fullmatch(r"[\x21-\x7e]{1,255}", keys[0]):
+        detail = "State one Idempotency-Key header of 1 to 255 visible ASCII characters."
+        raise Problem(400, "idempotency-key-missing", detail)
+    return keys[0]
 
 
 def _invalid(*faults: FieldProblem) -> Problem:
