@@ -228,6 +228,9 @@ class Desk:
         return found
 
     async def states(self, event: Submit) -> list[str]:
+        """Of its attempts; none while it is not planned yet."""
+        if not await self.store.find([str(event.opportunity_id)]):
+            return []
         return [str(each.state) for each in (await self.opportunity(event)).attempts]
 
     async def until(self, event: Submit, *states: str, seconds: float = 20) -> Opportunity:

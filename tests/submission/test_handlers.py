@@ -1,0 +1,95 @@
+"""The service as it is run, on real Kafka and MongoDB: heard once however often it is delivered, poison set aside."""
+
+import os
+import time
+import uuid
+from pathlib import Path
+
+import httpx
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from tests import make, support
+from tests.sandbox.process import Sandbox, free_port
+from tests.submission.desk import Desk, Shelf, submit
+from tests.submission.test_crashes import end
+
+from lendrail.contracts.event import Record, decode
+from lendrail.contracts.partner_ack import PartnerAck
+from lendrail.contracts.submit import Send
+from lendrail.contracts.terms import FieldProblem
+
+pytestmark = pytest.mark.asyncio
+UNMADE = FieldProblem(pointer="/uploads/0", code="unreadable", message="cannot be read")
+
+
+async def publish(kafka: str, *records: Record) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=kafka)
+    await producer.start()
+    for each in records:
+        await producer.send_and_wait(each.topic, each.value, key=each.key, headers=list(each.headers))
+    await producer.stop()
+
+
+async def test_heard_once_sent_once_told_once(
+    tmp_path: Path, kafka: str, mongo: str, database_prefix: str, shared: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    shared.reset()
+    await support.topics(kafka, "submit", "partner-ack")
+    async with Shelf().open() as shelf:
+        desk = Desk(tmp_path, mongo, database_prefix, shared, shelf, port=str(free_port()))
+        desk.environment["KAFKA_BOOTSTRAP_SERVERS"] = kafka
+        events = [submit() for _ in range(3)] + [submit(intent=Send(application=make.application(), unmade=(UNMADE,)))]
+        records = [make.record(each, await desk.key(each)) for each in events]
+        poison = Record("submit", b"key", b"{}", records[0].headers)
+        await publish(kafka, records[0], poison, *records, *records)
+        process = desk.process(instance=f"submission-{uuid.uuid4().hex[:6]}")
+        try:
+            await _ready(desk.environment["LENDRAIL_PORT"])
+            for event in events:
+                await desk.until(event, "cancelled" if event is events[3] else "acked", seconds=30)
+            told = await _told(kafka, 4)
+        finally:
+            end(process)
+        for event in events[:3]:
+            assert len((await desk.ledger(event))["leads"]) == 1
+        by_key = {each.key_id: await desk.key(each) for each in events}
+        acks = [decode(PartnerAck, value, by_key[subject]) for subject, value in told]
+        assert sorted(each.outcome for each in acks) == ["accepted"] * 3 + ["not-sent"]
+        assert len({each.id for each in acks}) == 4
+        letters = await _read(kafka, "submit-dlq", 1)
+        assert len(letters) == 1
+        await desk.client.close()
+
+
+async def _ready(port: str) -> None:
+    async with httpx.AsyncClient(trust_env=False) as client:
+
+        async def answers() -> bool:
+            try:
+                return (await client.get(f"http://127.0.0.1:{port}/ready")).status_code == 200
+            except httpx.TransportError:
+                return False
+
+        await support.eventually(answers, 30)
+
+
+async def _told(kafka: str, count: int) -> list[tuple[str, bytes]]:
+    return [(key.decode(), value) for key, value in await _read(kafka, "partner-ack", count)]
+
+
+async def _read(kafka: str, topic: str, count: int) -> list[tuple[bytes, bytes]]:
+    """`count` records and whatever comes within a second after them."""
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=kafka, auto_offset_reset="earliest")
+    await consumer.start()
+    found: list[tuple[bytes, bytes]] = []
+    deadline = time.monotonic() + 20
+    try:
+        while time.monotonic() < deadline:
+            batch = await consumer.getmany(timeout_ms=1000)
+            found += [(each.key, each.value) for records in batch.values() for each in records]
+            if len(found) >= count and not batch:
+                return found
+    finally:
+        await consumer.stop()
+    raise AssertionError(f"{len(found)} records in {topic}")
