@@ -8,6 +8,7 @@ agreement, not a lock: the worker looks at its own deadline once more just befor
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,7 +23,7 @@ from lendrail.runtime.mongo import OUTAGES, Collection, Document
 
 log = structlog.get_logger()
 MARGIN_SECONDS = 2.0
-GATHER_SECONDS = 0.004
+GATHER_SECONDS = 0.01
 """How long a free lane waits for others to become free too, so that one claim serves them all."""
 
 
@@ -145,10 +146,10 @@ class Worker:
         return await claim(self._collection, where, len(self._free), self._lease_seconds)
 
     async def _rest(self) -> None:
-        try:
-            await asyncio.wait_for(self._awake.wait(), self._poll_seconds)
-        except TimeoutError:
-            return
+        """Not `wait_for`, which on Python 3.11 loses a cancellation that comes together with the event."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._poll_seconds):
+                await self._awake.wait()
 
     def _start(self, document: Document, lease: Lease) -> None:
         lane = self._free.pop()

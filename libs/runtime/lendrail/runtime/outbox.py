@@ -67,8 +67,10 @@ class Relay:
                 await asyncio.sleep(0.5)
 
     async def _rest(self) -> None:
+        """Not `wait_for`, which on Python 3.11 loses a cancellation that comes together with the event."""
         try:
-            await asyncio.wait_for(self._awake.wait(), 1.0)
+            async with asyncio.timeout(1.0):
+                await self._awake.wait()
         except TimeoutError:
             for collection in self._collections:
                 await self._adopt(collection)
