@@ -63,7 +63,8 @@ STAGES = {
 
 def becomes(bench: Bench, deal: Deal, status: str) -> Callable[[], Awaitable[bool]]:
     async def check() -> bool:
-        return bool((await bench.document(deal.id))["status"] == status)
+        document = await bench.document(deal.id)
+        return bool(document["status"] == status and "pending" not in document)
 
     return check
 
@@ -245,6 +246,19 @@ async def test_an_older_report_leads_to_one_more_look(bench: Bench, sandbox: San
 
     await support.eventually(again)
     assert (await bench.document(deal.id))["status"] == "in-review"
+
+
+async def test_live_deals_never_use_a_test_credential(bench: Bench, sandbox: Sandbox) -> None:
+    deal = await accepted(bench, sandbox, "approve")
+    await bench.opportunities.update_one({"_id": str(deal.id)}, {"$set": {"mode": "live"}})
+    before = looks(sandbox, deal)
+    await bench.deliver(deal.webhook())
+
+    async def refused() -> bool:
+        return bool((await bench.document(deal.id))["fetch"].get("error") == "mode-crossed")
+
+    await support.eventually(refused)
+    assert looks(sandbox, deal) == before
 
 
 async def test_an_erased_person_is_left_alone(bench: Bench, sandbox: Sandbox) -> None:

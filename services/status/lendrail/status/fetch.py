@@ -61,6 +61,9 @@ class Fetch:
         except Erased:
             await self._change(document, lease, {"status": Status.ERASED.value, "due": "$$REMOVE", "lease": "$$REMOVE"})
             return
+        if self._port.credential(document["credential"]).mode != document["mode"]:
+            await self._failed(document, lease, "mode-crossed", LEASE_SECONDS)
+            return
         partner = PARTNERS[document["partner"]]
         try:
             reply, began = await self._ask(document, lease, lane, kind, partner, claimed)

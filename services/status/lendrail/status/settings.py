@@ -23,6 +23,6 @@ class Settings(ServiceSettings):
     """Waits after a read that failed; the last one repeats."""
     pause_seconds: Annotated[float, Field(gt=0)] = 60
     """How long a credential rests after it was refused."""
-    fetch_lanes: Annotated[int, Field(ge=1, le=64)] = 8
+    fetch_lanes: Annotated[int, Field(ge=1, le=64)] = 16
     """Reads of partners at the same time; each lane keeps one connection per credential."""
     orphan_sweep_seconds: Annotated[float, Field(gt=0)] = 30

@@ -6,8 +6,8 @@ So a credential whose budget is used up delays only itself, and a sweep that wai
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
+from lendrail.partners import PARTNERS
 from lendrail.runtime.budget import Kind
 from lendrail.runtime.directory import Credential, Credentials, Mounted
 from lendrail.runtime.due import Lease, Worker
@@ -19,7 +19,6 @@ from lendrail.status.settings import Settings
 LIMITED_LANES = 2
 """For a credential with a rate limit: more would only wait for its budget with a lease in hand."""
 LOOK_FOR_CREDENTIALS_SECONDS = 2.0
-Look = Callable[[Document, Lease, int], Awaitable[None]]
 
 
 class Workers:
@@ -47,7 +46,7 @@ class Workers:
         async with asyncio.TaskGroup() as group:
             while True:
                 for credential in self._credentials.current.credentials:
-                    if credential.id not in self._hints:
+                    if credential.id not in self._hints and _readable(credential):
                         self._hints[credential.id] = hints = self._worker(credential, "hint")
                         sweeps = self._worker(credential, "poll")
                         self._all += [hints, sweeps]
@@ -70,3 +69,9 @@ class Workers:
 
         poll = 0.5 if kind == "hint" else min(1.0, self._settings.sweep_seconds / 4)
         return Worker(self._collection, look, where=where, lanes=lanes, lease_seconds=LEASE_SECONDS, poll_seconds=poll)
+
+
+def _readable(credential: Credential) -> bool:
+    """Whether this partner can be asked at all; some only call us."""
+    partner = PARTNERS.get(credential.partner)
+    return partner is not None and partner.read is not None and partner.report is not None
