@@ -26,7 +26,6 @@ from typing import Any
 
 import httpx
 from aiokafka import AIOKafkaProducer
-from joserfc.jwk import ECKey
 from pymongo import MongoClient
 from rich.console import Console
 from rich.table import Table
@@ -78,6 +77,9 @@ def loans(count: int, start: int) -> list[dict[str, Any]]:
         loan["business"]["industry"]["naics"] = "722511"
         loan["owners"][0]["ssn"] = f"9{number:08d}"
         loan["requestedFinance"]["amount"] = {"amount": "30000", "currency": "USD"}
+        loan["requestedFinance"]["term"] = {"value": 12, "unit": "months"}
+        for address in (*loan["business"]["addresses"], loan["owners"][0]["address"]):
+            address["region"] = "MA"
         found.append(loan)
     return found
 
@@ -142,6 +144,8 @@ class Lendrail:
         api = publish.Api(self.endpoints)
         async with api.client:
             (await api.post("/v1/endpoints", {"url": self.notices})).raise_for_status()
+            at_once = {"kind": "decision_delay", "ms": 0}
+            (await api.client.post(f"{self.sandbox}/_dials/{PARTNER}", json=at_once)).raise_for_status()
 
     def stop(self) -> None:
         self._lendrail("down")
@@ -157,7 +161,7 @@ class Lendrail:
     topic, results = "intake-demo-crm", "status-updated"
 
     def records(self, count: int, start: int) -> list[tuple[bytes, Any, bytes]]:
-        key: ECKey = publish.public_key(self.folder / "config" / "intake.jwk")
+        key = publish.public_key(self.folder / "config" / "intake.jwk")
         made = (publish.record(loan, key) for loan in loans(count, start))
         return [(value, headers, event_id.encode()) for value, headers, event_id in made]
 
@@ -175,11 +179,10 @@ class Lendrail:
     def called(self) -> dict[str, float]:
         """When the partner took each lead, by application."""
         with MongoClient[dict[str, Any]](self.mongo) as client:
-            owner = {
-                str(d["reference"]): str(d["application_id"]) for d in client["submission"]["opportunities"].find()
-            }
+            found = client["submission"]["opportunities"].find({}, {"partner_id": 1, "application_id": 1})
+            owner = {str(each.get("partner_id")): str(each["application_id"]) for each in found}
         leads = get(f"{self.sandbox}/_ledger/{PARTNER}?bodies=false")["leads"]
-        return {owner[lead["reference"]]: seconds(lead["at"]) for lead in leads if lead["reference"] in owner}
+        return {owner[lead["leadId"]]: seconds(lead["at"]) for lead in leads if lead["leadId"] in owner}
 
 
 class Bare:

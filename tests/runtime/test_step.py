@@ -11,6 +11,7 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from pymongo import AsyncMongoClient
+from tests import make, support
 
 from lendrail.contracts.application_received import ApplicationReceived
 from lendrail.contracts.application_rejected import ApplicationRejected
@@ -24,7 +25,6 @@ from lendrail.runtime.publisher import KafkaPublisher
 from lendrail.runtime.settings import ServiceSettings
 from lendrail.runtime.step import Delivery, Steps
 from lendrail.runtime.vault import LocalWrapper, Vault
-from tests import make, support
 
 Deliveries = Sequence[Delivery[ApplicationReceived]]
 TOPIC, OUT = "application-received", "application-rejected"
@@ -40,7 +40,7 @@ class Bench:
 
     def __init__(self, kafka: str, folder: Path, client: AsyncMongoClient[Document], prefix: str) -> None:
         os.environ.update(support.environment(folder, kafka=kafka))
-        self.settings = ServiceSettings()  # type: ignore[call-arg]
+        self.settings = ServiceSettings()
         self.kafka = kafka
         self.effects: Collection = client[f"{prefix}test"]["effects"]
         self.vault = Vault(client[f"{prefix}keys"]["data_keys"], LocalWrapper(b"0" * 32))

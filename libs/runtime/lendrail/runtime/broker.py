@@ -39,7 +39,7 @@ def make_broker(settings: ServiceSettings, service: str) -> KafkaBroker:
     )
 
 
-class DrainOnRevoke(ConsumerRebalanceListener):
+class DrainOnRevoke(ConsumerRebalanceListener):  # type: ignore[misc, unused-ignore]
     """Lets the running batch finish and commit before its partitions go to somebody else."""
 
     subscriber: Any = None

@@ -6,11 +6,9 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from pymongo import ASCENDING
-
 from lendrail.runtime import due
 from lendrail.runtime.due import Claimed, Lease, Worker
-from lendrail.runtime.mongo import Collection, Document
+from lendrail.runtime.mongo import ASCENDING, Collection, Document
 
 Work = Callable[[Document, Lease, int], Awaitable[Any]]
 

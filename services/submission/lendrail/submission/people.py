@@ -14,14 +14,12 @@ import orjson
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from pydantic import Field, ValidationError
-from pymongo import ASCENDING
-from pymongo.errors import DuplicateKeyError
 
 from lendrail.contracts.problems import problems_of, unknown_fields
 from lendrail.contracts.sensitive import SensitiveText
 from lendrail.contracts.terms import FieldProblem, ForeignId, Model, utc_now
 from lendrail.runtime.http import Problem, authorised, reply, strict_body
-from lendrail.runtime.mongo import Document
+from lendrail.runtime.mongo import ASCENDING, Document, DuplicateKeyError
 from lendrail.runtime.tokens import Caller
 from lendrail.runtime.vault import Vault
 from lendrail.submission import moves

@@ -12,16 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Literal
 
-from pymongo import ASCENDING
-from pymongo.errors import DuplicateKeyError
-
 from lendrail.contracts.event import Envelope, encode, envelope_of
 from lendrail.contracts.partner_ack import PartnerAck
 from lendrail.contracts.terms import utc_now
 from lendrail.partners.exchange import Request
 from lendrail.runtime import due
 from lendrail.runtime.due import MARGIN_SECONDS, Lease
-from lendrail.runtime.mongo import Collection, Document, GroupCommit
+from lendrail.runtime.mongo import ASCENDING, Collection, Document, DuplicateKeyError, GroupCommit
 from lendrail.runtime.vault import Key
 from lendrail.submission.attempt import Attempt, Opportunity, State, next_due
 

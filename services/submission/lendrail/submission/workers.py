@@ -17,7 +17,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
-from pymongo.errors import DuplicateKeyError
 
 from lendrail.contracts.sensitive import Erased
 from lendrail.contracts.terms import DocumentRef
@@ -40,7 +39,7 @@ from lendrail.partners.partner import Operation, Partner
 from lendrail.runtime.directory import Credential
 from lendrail.runtime.due import Lease
 from lendrail.runtime.faults import point
-from lendrail.runtime.mongo import OUTAGES, Document
+from lendrail.runtime.mongo import OUTAGES, Document, DuplicateKeyError
 from lendrail.runtime.partner_port import PartnerPort, Paused
 from lendrail.runtime.vault import Key, Vault
 from lendrail.submission import moves
