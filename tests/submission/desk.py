@@ -196,7 +196,7 @@ class Desk:
     @asynccontextmanager
     async def lanes(self, **settings: str) -> AsyncIterator[None]:
         """The service's background work in this process."""
-        os.environ.update({f"LENDRAIL_{name.upper()}": value for name, value in settings.items()})
+        os.environ.update(self.environment | {f"LENDRAIL_{name.upper()}": value for name, value in settings.items()})
         service, _ = build(Settings(), publisher=self.heard, client=self.client)
         for prepare in service._prepare:
             await prepare()
