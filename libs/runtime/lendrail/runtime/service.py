@@ -20,7 +20,7 @@ from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 
 from lendrail.contracts.topics import Topic
-from lendrail.runtime import http, logs, mongo
+from lendrail.runtime import http, logs, mongo, tasks
 from lendrail.runtime.broker import assigned, make_broker, start_when_there
 from lendrail.runtime.failures import DefectMeter
 from lendrail.runtime.publisher import KafkaPublisher, Publisher
@@ -141,9 +141,7 @@ class Service:
         for task in self._tasks[1:]:
             task.cancel()
         await asyncio.gather(*(drain(STOP_SECONDS) for drain in self._drains))
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await tasks.end(self._tasks)
         if self.kafka is not None:
             await self.kafka.stop()
         await self.http.aclose()
