@@ -23,6 +23,7 @@ from lendrail.contracts.terms import FieldProblem, opportunity_id, utc_now
 from lendrail.runtime.mongo import Document
 from lendrail.runtime.service import Service
 from lendrail.runtime.step import Delivery
+from lendrail.runtime.tasks import end
 from lendrail.status.app import NAME, Parts, assemble
 from lendrail.status.settings import Settings
 
@@ -80,9 +81,7 @@ class Bench:
         self._tasks.append(asyncio.create_task(self.parts.workers.run()))
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         await self.parts.drain(5)
         await self.service.client.close()
 

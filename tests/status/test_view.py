@@ -23,7 +23,7 @@ KEY = ECKey.generate_key("P-256")
 
 
 def bearer(scope: str, tenant: str = support.TENANT) -> dict[str, str]:
-    times = {"nbf": int(time.time()), "exp": int(time.time()) + 60}
+    times = {"nbf": int(time.time()), "exp": int(time.time()) + 3600}
     who = {"iss": ISSUER, "aud": AUDIENCE, "tenant": tenant, "client_id": "test", "mode": "test", "scope": scope}
     return {"Authorization": f"Bearer {jwt.encode({'alg': 'ES256'}, who | times, KEY)}"}
 

@@ -13,6 +13,7 @@ from lendrail.runtime.directory import Credential, Credentials, Mounted
 from lendrail.runtime.due import Lease, Worker
 from lendrail.runtime.mongo import Collection, Document
 from lendrail.runtime.partner_port import PartnerPort
+from lendrail.runtime.tasks import end
 from lendrail.status.fetch import LEASE_SECONDS, Fetch
 from lendrail.status.settings import Settings
 
@@ -43,16 +44,27 @@ class Workers:
             self._hints[credential].wake()
 
     async def run(self) -> None:
-        async with asyncio.TaskGroup() as group:
+        """Until cancelled; a worker that dies ends this too, and liveness tells."""
+        running: set[asyncio.Task[None]] = set()
+        try:
             while True:
-                for credential in self._credentials.current.credentials:
-                    if credential.id not in self._hints and _readable(credential):
-                        self._hints[credential.id] = hints = self._worker(credential, "hint")
-                        sweeps = self._worker(credential, "poll")
-                        self._all += [hints, sweeps]
-                        group.create_task(hints.run())
-                        group.create_task(sweeps.run())
+                running |= {asyncio.create_task(worker.run()) for worker in self._missing()}
                 await asyncio.sleep(LOOK_FOR_CREDENTIALS_SECONDS)
+                for task in running:
+                    if task.done():
+                        task.result()
+        finally:
+            await end(running)
+
+    def _missing(self) -> list[Worker]:
+        """Workers for credentials that have none yet."""
+        new = []
+        for credential in self._credentials.current.credentials:
+            if credential.id not in self._hints and _readable(credential):
+                self._hints[credential.id] = hints = self._worker(credential, "hint")
+                new += [hints, self._worker(credential, "poll")]
+        self._all += new
+        return new
 
     async def drain(self, seconds: float) -> None:
         await asyncio.gather(*(worker.drain(seconds) for worker in self._all))
