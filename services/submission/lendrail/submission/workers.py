@@ -8,45 +8,39 @@ one write that holds the outcome, what is told of it and what it frees.
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import hashlib
 import math
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import structlog
 
 from lendrail.contracts.sensitive import Erased
 from lendrail.contracts.terms import DocumentRef
-from lendrail.partners import PARTNERS
 from lendrail.partners.channels import rest
 from lendrail.partners.exchange import (
     Accepted,
     CredentialRefused,
-    Delivery,
-    FileResult,
-    Outcome,
-    PartlyAccepted,
     Rejected,
-    Reply,
     Request,
     RetryLater,
-    Unknown,
 )
-from lendrail.partners.partner import Operation, Partner
+from lendrail.partners.partner import Operation
 from lendrail.runtime.directory import Credential
 from lendrail.runtime.due import Lease
 from lendrail.runtime.faults import point
 from lendrail.runtime.mongo import OUTAGES, Document, DuplicateKeyError
 from lendrail.runtime.partner_port import PartnerPort, Paused
-from lendrail.runtime.vault import Key, Vault
+from lendrail.runtime.vault import Vault
 from lendrail.submission import moves
-from lendrail.submission.attempt import UNDER_WAY, Attempt, Opportunity, State, due_now
+from lendrail.submission.answers import each_event, event_of, still_open
+from lendrail.submission.attempt import UNDER_WAY, Attempt, Opportunity, due_now
 from lendrail.submission.channels import Channels
 from lendrail.submission.classify import Event, IdTaken, Lost, NotSent, classify
 from lendrail.submission.documents import Documents, DocumentsAway, Undeliverable
+from lendrail.submission.job import Job
 from lendrail.submission.moves import Move, Result
 from lendrail.submission.plan import crossing
 from lendrail.submission.settings import Settings
@@ -55,37 +49,6 @@ from lendrail.submission.store import Store, read, server_time, stored_request, 
 log = structlog.get_logger()
 STALE_START_SECONDS = 0.03
 """A start that was granted longer ago is given up for another one: partners count from the first byte they see."""
-ONE_BY_ONE = Delivery("bytes")
-
-
-@dataclass
-class Job:
-    """A claimed opportunity in a lane's hands."""
-
-    lane: int
-    lease: Lease
-    document: Document
-    opportunity: Opportunity
-    key: Key
-    claimed: dt.datetime
-    began: float
-    released: bool = False
-    """There is nothing to let go of: we did, or the lease is somebody else's."""
-    lost: bool = False
-
-    @property
-    def now(self) -> dt.datetime:
-        """The server's time."""
-        now = self.claimed + dt.timedelta(seconds=time.monotonic() - self.began)
-        return now.replace(microsecond=now.microsecond // 1000 * 1000)
-
-    @property
-    def partner(self) -> Partner:
-        return PARTNERS[self.opportunity.partner]
-
-    @property
-    def delivery(self) -> Delivery:
-        return self.partner.delivery(self.opportunity.options) if self.partner.delivery else ONE_BY_ONE
 
 
 class Unsendable(Exception):
@@ -219,20 +182,22 @@ class Submitter:
         except (ValueError, *OUTAGES) as error:  # a credential that no channel fits; our store, before the first byte
             log.error("a call could not begin", credential=credential.id, error=type(error).__name__)
             return NotSent("not-begun")
-        return _event(job.partner, request.operation, answer)
+        return event_of(job.partner, request.operation, answer)
 
     async def _finish(self, job: Job, batch: Sequence[Attempt], event: Event) -> bool:
         """Store what came of it, for as long as it takes: it is known here only."""
         ids = [each.id for each in batch]
         sent = {each: job.opportunity.attempt(each).tries for each in ids}
-        events = dict(zip(ids, _each(event, len(ids)), strict=True))
+        events = dict(zip(ids, each_event(event, len(ids)), strict=True))
         if isinstance(event, CredentialRefused | RetryLater):
             await self._pause(job, event)
 
         def finish(opportunity: Opportunity) -> Move | None:
             ours = [each for each in ids if opportunity.attempt(each).tries == sent[each]]
             attempts = [opportunity.attempt(each) for each in ours]
-            decided = [self._decided(job, each, events[each.id]) for each in attempts if _open(each, events[each.id])]
+            decided = [
+                self._decided(job, each, events[each.id]) for each in attempts if still_open(each, events[each.id])
+            ]
             return moves.finish(opportunity, decided, job.now) if decided else None
 
         while True:
@@ -299,36 +264,3 @@ class Submitter:
                 if begins:
                     return False
         return False
-
-
-def _event(partner: Partner, operation: str, answer: Reply | rest.NotSent | rest.NoAnswer) -> Event:
-    if isinstance(answer, Reply):
-        try:
-            outcome: Outcome = partner.outcome(operation, answer)
-        except Exception as error:  # the call is over; what we cannot read we do not know
-            log.error("a reply could not be read", partner=partner.name, exc_info=error)
-            return Unknown("unreadable-reply")
-        return outcome
-    if isinstance(answer, rest.NoAnswer):
-        return Unknown("no-answer")
-    if answer.reason == "credential-refused":
-        return CredentialRefused()
-    return NotSent(answer.reason, counts=answer.reason != "withheld")
-
-
-def _open(attempt: Attempt, event: Event) -> bool:
-    """Whether the event still decides the attempt: also after somebody declared it lost, when it is a clear answer."""
-    return attempt.state in UNDER_WAY or (attempt.state == State.UNKNOWN and isinstance(event, Accepted | Rejected))
-
-
-def _each(event: Event, count: int) -> list[Event]:
-    """The event of each attempt of a call."""
-    if not isinstance(event, PartlyAccepted):
-        return [event] * count
-    if len(event.files) != count:
-        return [Unknown("unreadable-reply")] * count
-    return [_of_file(each) for each in event.files]
-
-
-def _of_file(result: FileResult) -> Event:
-    return Accepted() if result.accepted else Rejected((), result.words)

@@ -1,0 +1,47 @@
+"""A claimed opportunity in a lane's hands."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from dataclasses import dataclass
+
+from lendrail.partners import PARTNERS
+from lendrail.partners.exchange import Delivery
+from lendrail.partners.partner import Partner
+from lendrail.runtime.due import Lease
+from lendrail.runtime.mongo import Document
+from lendrail.runtime.vault import Key
+from lendrail.submission.attempt import Opportunity
+
+ONE_BY_ONE = Delivery("bytes")
+
+
+@dataclass
+class Job:
+    """A claimed opportunity in a lane's hands."""
+
+    lane: int
+    lease: Lease
+    document: Document
+    opportunity: Opportunity
+    key: Key
+    claimed: dt.datetime
+    began: float
+    released: bool = False
+    """There is nothing to let go of: we did, or the lease is somebody else's."""
+    lost: bool = False
+
+    @property
+    def now(self) -> dt.datetime:
+        """The server's time."""
+        now = self.claimed + dt.timedelta(seconds=time.monotonic() - self.began)
+        return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+    @property
+    def partner(self) -> Partner:
+        return PARTNERS[self.opportunity.partner]
+
+    @property
+    def delivery(self) -> Delivery:
+        return self.partner.delivery(self.opportunity.options) if self.partner.delivery else ONE_BY_ONE
