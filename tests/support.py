@@ -16,7 +16,7 @@ from lendrail.contracts.topics import dead_letters_of
 
 TENANT = "demo"
 CREDENTIAL = "demo-ff"
-CLIENT_SECRET = "not-a-real-secret"  # noqa: S105
+CLIENT_SECRET = "not-a-real-secret"
 WEBHOOK_PATH = "fake-webhook-path-0123456789abcdef0123"
 
 

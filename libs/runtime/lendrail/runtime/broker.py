@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from itertools import chain
@@ -15,6 +16,7 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.subscriber.usecase import BatchSubscriber
 
+from lendrail.runtime.pace import rest
 from lendrail.runtime.settings import ServiceSettings
 
 DRAIN_SECONDS = 30.0
@@ -55,13 +57,18 @@ class DrainOnRevoke(ConsumerRebalanceListener):  # type: ignore[misc, unused-ign
 class EagerBatchSubscriber(BatchSubscriber):
     """FastStream's own sleeps for `batch_timeout_ms` after an empty poll, deaf to what arrives; this one keeps
     listening.
+
+    It rests after work instead (see `pace`), so that under load batches grow.
     """
 
-    __slots__ = ()
-
     async def get_msg(self, consumer: AIOKafkaConsumer) -> tuple[ConsumerRecord[Any, Any], ...]:
+        began = self.__dict__.get("handed_out")
+        if began is not None:
+            await rest(time.monotonic() - began)
         polled = await consumer.getmany(timeout_ms=self.batch_timeout_ms, max_records=self.max_records)
-        return tuple(chain.from_iterable(polled.values()))
+        records = tuple(chain.from_iterable(polled.values()))
+        self.__dict__["handed_out"] = time.monotonic() if records else None
+        return records
 
 
 def subscribe(

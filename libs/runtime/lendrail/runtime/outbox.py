@@ -7,6 +7,7 @@ A document with an outbox holds `outbox` (its records, oldest first, kept so tha
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from pymongo import ASCENDING, UpdateOne
 from lendrail.contracts.event import Record
 from lendrail.runtime.faults import point
 from lendrail.runtime.mongo import OUTAGES, Collection, Document
+from lendrail.runtime.pace import rest
 from lendrail.runtime.publisher import Publisher
 
 log = structlog.get_logger()
@@ -48,7 +50,7 @@ class Relay:
     async def prepare(self) -> None:
         for collection in self._collections:
             await collection.create_index(
-                [("pending", ASCENDING), ("_id", ASCENDING)], partialFilterExpression={"pending": {"$type": "string"}}
+                [("pending", ASCENDING), ("_id", ASCENDING)], partialFilterExpression={"pending": {"$exists": True}}
             )
 
     def wake(self) -> None:
@@ -59,14 +61,16 @@ class Relay:
         """Publish until cancelled: at once when woken, and once a second for what others left behind."""
         while True:
             try:
-                moved = sum([await self._drain(collection) for collection in self._collections])
-                if not moved:
-                    await self._rest()
+                began = time.monotonic()
+                if sum([await self._drain(collection) for collection in self._collections]):
+                    await rest(time.monotonic() - began)
+                else:
+                    await self._idle()
             except OUTAGES as error:
                 log.warning("the relay waits for its store", error=type(error).__name__)
                 await asyncio.sleep(0.5)
 
-    async def _rest(self) -> None:
+    async def _idle(self) -> None:
         """Not `wait_for`, which on Python 3.11 loses a cancellation that comes together with the event."""
         try:
             async with asyncio.timeout(1.0):
@@ -80,7 +84,7 @@ class Relay:
         """Take over what an instance that is no longer there left; its clock is the time of the write, by the
         server.
         """
-        others = {"pending": {"$type": "string", "$ne": self._instance}}
+        others = {"pending": {"$exists": True, "$ne": self._instance}}
         async for document in collection.find(others, {"pending": 1}).limit(200):
             where = {"_id": document["_id"], "pending": document["pending"]}
             seen = {"$ifNull": ["$pending_since", "$$NOW"]}

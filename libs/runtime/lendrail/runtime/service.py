@@ -148,13 +148,13 @@ class Service:
         await self.client.close()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        self._tasks.append(asyncio.create_task(work))
+        task = asyncio.create_task(work)
+        task.add_done_callback(_report)
+        self._tasks.append(task)
 
     def _live(self, response: Response) -> dict[str, Any]:
         """Alive while no background task has died and no consumer was stopped by defects."""
         dead = [t for t in self._tasks if t.done() and not t.cancelled() and t.exception() is not None]
-        for task in dead:
-            log.critical("a background task died", exc_info=task.exception())
         checks = {"tasks": not dead, "defects": not self.defects.tripped}
         return _answer(response, checks)
 
@@ -171,6 +171,11 @@ class Service:
         except (*mongo.OUTAGES, TimeoutError):
             return False
         return True
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.critical("a background task died", exc_info=task.exception())
 
 
 def _answer(response: Response, checks: dict[str, bool]) -> dict[str, Any]:

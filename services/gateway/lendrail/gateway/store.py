@@ -40,7 +40,7 @@ class Applications:
         self.prepared = False
 
     async def prepare(self) -> None:
-        keyed = {"idempotency": {"$type": "string"}}
+        keyed = {"idempotency": {"$exists": True}}
         await self.collection.create_index(
             [("tenant", 1), ("idempotency", 1)], unique=True, partialFilterExpression=keyed
         )

@@ -22,7 +22,7 @@ class Settings(ServiceSettings):
     credentials_file: Path
     documents_url: str
 
-    lanes: Annotated[int, Field(ge=1, le=256)] = 16
+    lanes: Annotated[int, Field(ge=1, le=256)] = 32
     """Opportunities carried out at the same time by this process."""
     lanes_per_limited_credential: Annotated[int, Field(ge=1, le=16)] = 2
     """Of these, for one credential with a rate limit: more would only wait for its budget with a lease in hand."""

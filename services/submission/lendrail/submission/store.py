@@ -41,13 +41,13 @@ class Store:
         await create(
             [("due", ASCENDING), ("credential", ASCENDING)], partialFilterExpression={"due": {"$type": "date"}}
         )
-        text = {"$type": "string"}
+        there = {"$exists": True}
         await create(
             [("credential", ASCENDING), ("partner_id", ASCENDING)],
             unique=True,
-            partialFilterExpression={"partner_id": text},
+            partialFilterExpression={"partner_id": there},
         )
-        await create("audit.idempotency", unique=True, partialFilterExpression={"audit.idempotency": text})
+        await create("audit.idempotency", unique=True, partialFilterExpression={"audit.idempotency": there})
         await create([("tenant", ASCENDING), ("attempts.state", ASCENDING), ("_id", ASCENDING)])
         await create("attempts.id")
 
