@@ -14,7 +14,6 @@ import httpx
 import pytest
 from tests.flow.stack import Stack, loan, opportunity, post, reached, until
 
-
 OPEN = "Reference" + uuid.uuid4().hex
 
 

@@ -16,7 +16,7 @@ from tests.partners.rehearsals import REHEARSALS, Rehearsal, Sandbox, oauth
 
 from lendrail.contracts.application import Application
 from lendrail.contracts.terms import Report, Status
-from lendrail.partners.channels.auth import ApiKey, OAuthPassword, Token
+from lendrail.partners.channels.auth import ApiKey, OAuthPassword
 from lendrail.partners.channels.rest import NoAnswer, NotSent, PlainHttpRefused, RestChannel
 from lendrail.partners.exchange import (
     Accepted,
@@ -180,7 +180,7 @@ async def test_expired_token_is_renewed_once(sandbox: Sandbox) -> None:
         kept = await auth.store.get()
         assert kept is not None
         await asyncio.sleep(1.1)
-        await auth.store.set(Token(kept.value, time.time() + 600))
+        await auth.store.set(kept[0], time.time() + 600)
         assert await stage.send(channel, stage.request()) == Duplicate(), "the repeat after the 401 came through"
     assert stage.counts() == {"leads": 1, "attachments": 0, "duplicates": 1}
 
@@ -188,7 +188,7 @@ async def test_expired_token_is_renewed_once(sandbox: Sandbox) -> None:
 async def test_revoked_token_that_cannot_be_renewed_gives_up(sandbox: Sandbox) -> None:
     stage = Stage(REHEARSALS[1], sandbox)
     auth: OAuthPassword = oauth(sandbox.url, password="fake-wrong-password")
-    await auth.store.set(Token(SecretStr("revoked"), time.time() + 600))
+    await auth.store.set(SecretStr("revoked"), time.time() + 600)
     async with stage.rehearsal.channel(sandbox.url, auth) as channel:
         assert await stage.send(channel, stage.request()) == NotSent("credential-refused")
     assert stage.leads == 0

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from lendrail.partners.channels.auth import ApiKey, MemoryTokens, OAuthPassword, Token
+from lendrail.partners.channels.auth import ApiKey, MemoryTokens, OAuthPassword
 from lendrail.partners.channels.rest import NoAnswer, NotSent, PlainHttpRefused, RestChannel, lane_client
 from lendrail.partners.exchange import Reply, Request
 
@@ -292,6 +292,19 @@ async def test_token_is_fetched_once_for_many_callers_and_renewed_before_it_expi
         assert partner.given == 2
 
 
+async def test_a_token_uses_the_callers_turn_and_the_request_waits_for_its_own() -> None:
+    partner, turns = TokenPartner(), []
+
+    async def pace() -> None:
+        turns.append(partner.given)
+
+    async with serving(partner) as (_, url), lane_client() as client:
+        channel = RestChannel(client, url, "test", oauth(f"{url}/token"), pace=pace)
+        for _ in range(2):
+            assert isinstance(await channel.send(POST, 2), Reply)
+    assert turns == [1], "one turn, after the token came; none for the second request, which fetched nothing"
+
+
 async def test_401_renews_the_token_once_and_then_gives_up() -> None:
     partner, turns = TokenPartner(), []
 
@@ -300,7 +313,7 @@ async def test_401_renews_the_token_once_and_then_gives_up() -> None:
 
     async with serving(partner) as (server, url), lane_client() as client:
         auth = oauth(f"{url}/token")
-        await auth.store.set(Token(SecretStr("revoked"), 9999.0))
+        await auth.store.set(SecretStr("revoked"), 9999.0)
         channel = RestChannel(client, url, "test", auth, pace=pace)
         reply = await channel.send(POST, 2)
         assert isinstance(reply, Reply)

@@ -13,6 +13,8 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from pydantic import SecretStr
+
 from lendrail.runtime.budget import Budget, Kind
 from lendrail.runtime.directory import Credential, Credentials, Mounted
 from lendrail.runtime.faults import point
@@ -84,17 +86,22 @@ class StoredToken:
 
     def __init__(self, credential_id: str, state: Collection, vault: Vault, lock: asyncio.Lock) -> None:
         self._id, self._state, self._vault = credential_id, state, vault
-        self.lock = lock
+        self._lock = lock
 
-    async def get(self) -> tuple[str, dt.datetime] | None:
-        """The token and when it expires, if one was stored."""
+    def lock(self) -> asyncio.Lock:
+        """Held while one task of this process fetches a token."""
+        return self._lock
+
+    async def get(self) -> tuple[SecretStr, float] | None:
+        """The token and when it expires (seconds since the epoch), if one was stored."""
         document = await self._state.find_one({"_id": self._id}, {"token": 1, "token_expires": 1})
         if not document or "token" not in document:
             return None
         key = await self._vault.get(TOKEN_KEY)
-        return key.open(document["token"]), document["token_expires"]
+        return SecretStr(key.open(document["token"])), document["token_expires"].timestamp()
 
-    async def set(self, token: str, expires: dt.datetime) -> None:
+    async def set(self, token: SecretStr, expires_at: float) -> None:
         key = (await self._vault.create([TOKEN_KEY]))[TOKEN_KEY]
-        change = {"$set": {"token": key.seal(token), "token_expires": expires}}
+        expires = dt.datetime.fromtimestamp(expires_at, dt.UTC)
+        change = {"$set": {"token": key.seal(token.get_secret_value()), "token_expires": expires}}
         await self._state.update_one({"_id": self._id}, change, upsert=True)

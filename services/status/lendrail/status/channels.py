@@ -3,56 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx
-from pydantic import SecretStr
 
-from lendrail.partners.channels.auth import ApiKey, Auth, OAuthPassword, Token
+from lendrail.partners import PARTNERS
+from lendrail.partners.channels.access import auth_of
 from lendrail.partners.channels.rest import RestChannel, lane_client
 from lendrail.runtime.budget import Kind
 from lendrail.runtime.directory import Credential
-from lendrail.runtime.partner_port import PartnerPort, StoredToken
+from lendrail.runtime.partner_port import PartnerPort
 
-DEFAULT_KEY_HEADER = "api_key"
-
-
-class SharedTokens:
-    """The channel's token store on top of the port's."""
-
-    def __init__(self, stored: StoredToken) -> None:
-        self._stored = stored
-
-    async def get(self) -> Token | None:
-        found = await self._stored.get()
-        return Token(SecretStr(found[0]), found[1].timestamp()) if found else None
-
-    async def set(self, token: Token) -> None:
-        expires = dt.datetime.fromtimestamp(token.expires_at, dt.UTC)
-        await self._stored.set(token.value.get_secret_value(), expires)
-
-    def lock(self) -> AbstractAsyncContextManager[object]:
-        lock: asyncio.Lock = self._stored.lock
-        return lock
+Pace = Callable[[], Awaitable[object]]
 
 
-def channel(
-    credential: Credential, tokens: StoredToken, client: httpx.AsyncClient, pace: Callable[[], Awaitable[object]]
-) -> RestChannel:
-    """Raises ValueError for a scheme that no channel knows, and `PlainHttpRefused`."""
-    return RestChannel(client, credential.base_url, credential.mode, _auth(credential, tokens), pace)
-
-
-def _auth(credential: Credential, tokens: StoredToken) -> Auth:
-    given = {name: secret.get_secret_value() for name, secret in credential.auth.items()}
-    if given.get("scheme") == "api-key":
-        return ApiKey(given.get("header", DEFAULT_KEY_HEADER), credential.auth["key"])
-    if given.get("scheme") == "oauth-password":
-        return OAuthPassword(given["tokenUrl"], given["username"], credential.auth["password"], SharedTokens(tokens))
-    raise ValueError(f"credential {credential.id}: unknown scheme")
+def channel(credential: Credential, port: PartnerPort, client: httpx.AsyncClient, pace: Pace) -> RestChannel:
+    """Raises `BadCredential`, `PlainHttpRefused`."""
+    auth = auth_of(PARTNERS[credential.partner], credential.auth, port.tokens(credential.id))
+    return RestChannel(client, credential.base_url, credential.mode, auth, pace)
 
 
 class Lanes:
@@ -76,7 +46,7 @@ class Lanes:
             async with asyncio.timeout(seconds):
                 credential = await stack.enter_async_context(port.call(credential_id, kind))
             client = self._client(f"{kind}|{credential_id}", lane)
-            yield channel(credential, port.tokens(credential_id), client, pace)
+            yield channel(credential, port, client, pace)
 
     def _client(self, group: str, lane: int) -> httpx.AsyncClient:
         if self._tls is None:

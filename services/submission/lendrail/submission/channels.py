@@ -2,38 +2,16 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import ssl
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
 
 import httpx
-from pydantic import SecretStr
 
 from lendrail.partners import PARTNERS
 from lendrail.partners.channels.access import auth_of
-from lendrail.partners.channels.auth import Token
 from lendrail.partners.channels.rest import RestChannel, lane_client
 from lendrail.runtime.directory import Credential
-from lendrail.runtime.partner_port import PartnerPort, StoredToken
-
-
-class SharedToken:
-    """The stored token of a credential, as the channel wants to see it."""
-
-    def __init__(self, stored: StoredToken) -> None:
-        self._stored = stored
-
-    async def get(self) -> Token | None:
-        found = await self._stored.get()
-        return None if found is None else Token(SecretStr(found[0]), found[1].timestamp())
-
-    async def set(self, token: Token) -> None:
-        expires = dt.datetime.fromtimestamp(token.expires_at, dt.UTC)
-        await self._stored.set(token.value.get_secret_value(), expires)
-
-    def lock(self) -> AbstractAsyncContextManager[object]:
-        return self._stored.lock
+from lendrail.runtime.partner_port import PartnerPort
 
 
 class Channels:
@@ -58,8 +36,7 @@ class Channels:
         return known[1]
 
     def _made(self, lane: int, credential: Credential) -> RestChannel:
-        tokens = SharedToken(self._port.tokens(credential.id))
-        auth = auth_of(PARTNERS[credential.partner], credential.auth, tokens)
+        auth = auth_of(PARTNERS[credential.partner], credential.auth, self._port.tokens(credential.id))
         pace = self._pace(credential)
         return RestChannel(self._clients[lane], credential.base_url, credential.mode, auth, pace)
 

@@ -61,19 +61,13 @@ class ApiKey:
         return None
 
 
-@dataclass(frozen=True)
-class Token:
-    value: SecretStr
-    expires_at: float
-    """Seconds since the epoch."""
-
-
 class TokenStore(Protocol):
     """Where the token of one credential is kept; shared by every worker that uses the credential."""
 
-    async def get(self) -> Token | None: ...
+    async def get(self) -> tuple[SecretStr, float] | None:
+        """The token and when it expires, in seconds since the epoch."""
 
-    async def set(self, token: Token) -> None: ...
+    async def set(self, token: SecretStr, expires_at: float) -> None: ...
 
     def lock(self) -> AbstractAsyncContextManager[object]:
         """Held while one caller fetches, so that the others wait for its token instead of fetching theirs."""
@@ -83,14 +77,14 @@ class MemoryTokens:
     """The token store of one process."""
 
     def __init__(self) -> None:
-        self._token: Token | None = None
+        self._token: tuple[SecretStr, float] | None = None
         self._lock = asyncio.Lock()
 
-    async def get(self) -> Token | None:
+    async def get(self) -> tuple[SecretStr, float] | None:
         return self._token
 
-    async def set(self, token: Token) -> None:
-        self._token = token
+    async def set(self, token: SecretStr, expires_at: float) -> None:
+        self._token = token, expires_at
 
     def lock(self) -> AbstractAsyncContextManager[object]:
         return self._lock
@@ -126,13 +120,15 @@ class OAuthPassword:
             if (kept := self._usable(await self.store.get(), refused)) is not None:
                 return kept
             token, life = await self._fetch(fetch)
-            await self.store.set(Token(token, self.clock() + life))
+            await self.store.set(token, self.clock() + life)
             return _bearer(token)
 
-    def _usable(self, token: Token | None, refused: Mapping[str, str] | None) -> Mapping[str, str] | None:
-        if token is None or token.expires_at - RENEW_BEFORE_SECONDS <= self.clock():
+    def _usable(
+        self, kept: tuple[SecretStr, float] | None, refused: Mapping[str, str] | None
+    ) -> Mapping[str, str] | None:
+        if kept is None or kept[1] - RENEW_BEFORE_SECONDS <= self.clock():
             return None
-        headers = _bearer(token.value)
+        headers = _bearer(kept[0])
         return None if headers == refused else headers
 
     async def _fetch(self, fetch: Fetch) -> tuple[SecretStr, float]:

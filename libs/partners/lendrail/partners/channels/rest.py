@@ -8,6 +8,7 @@ began to write the request's head; everything after that moment, whatever its ex
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import socket
 import ssl
@@ -88,7 +89,9 @@ class RestChannel:
         pace: Callable[[], Awaitable[object]] | None = None,
         largest_reply: int = LARGEST_REPLY,
     ) -> None:
-        """`pace` is awaited before each further call of one `send`: tokens and the repeat after a 401 cost budget."""
+        """`pace` is awaited before every call of one `send` but the first, whatever it is: a token call uses the turn
+        that the caller waited for, and the request itself waits for another.
+        """
         if mode == "live" and not all(urlsplit(url).scheme == "https" for url in (base_url, *auth.addresses)):
             raise PlainHttpRefused("a live credential needs https addresses")
         self._client, self._base_url, self._auth = client, base_url.rstrip("/"), auth
@@ -103,26 +106,29 @@ class RestChannel:
         false withholds the request (a worker whose lease is over must not send).
         """
         url = self._base_url + request.path + ("?" + urlencode(request.query, quote_via=quote) if request.query else "")
+        turns = itertools.count()
+
+        async def turn() -> None:
+            if next(turns) and self._pace is not None:
+                await self._pace()
+
+        async def fetch(token_url: str, asked: Request) -> Reply | None:
+            await turn()
+            reply = await self._call(token_url, asked, {}, TOKEN_DEADLINE_SECONDS, None)
+            return reply if isinstance(reply, Reply) else None
+
         try:
-            headers = await self._auth.headers(self._fetch_token)
+            headers = await self._auth.headers(fetch)
+            await turn()
             reply = await self._call(url, request, headers, deadline, guard)
             if isinstance(reply, Reply) and reply.status == 401:
-                renewed = await self._auth.renew(headers, self._fetch_token)
+                renewed = await self._auth.renew(headers, fetch)
                 if renewed is not None:
-                    await self._wait_turn()
+                    await turn()
                     reply = await self._call(url, request, renewed, deadline, guard)
         except AuthFailed as failure:
             return NotSent(failure.reason)
         return reply
-
-    async def _wait_turn(self) -> None:
-        if self._pace is not None:
-            await self._pace()
-
-    async def _fetch_token(self, url: str, request: Request) -> Reply | None:
-        await self._wait_turn()
-        reply = await self._call(url, request, {}, TOKEN_DEADLINE_SECONDS, None)
-        return reply if isinstance(reply, Reply) else None
 
     async def _call(
         self, url: str, request: Request, auth: Mapping[str, str], deadline: float, guard: Callable[[], bool] | None
