@@ -21,6 +21,7 @@ from lendrail.runtime.due import Lease
 from lendrail.runtime.partner_port import PartnerPort
 from lendrail.submission.channels import Channels
 from lendrail.submission.documents import Documents
+from lendrail.submission.requests import Requests
 from lendrail.submission.workers import Submitter
 
 pytestmark = pytest.mark.asyncio
@@ -144,7 +145,9 @@ async def test_lease_that_ends_before_the_first_byte_sends_nothing(desk: Desk) -
     credentials = desk.handlers._credentials
     port = PartnerPort(desk.client[desk.settings.database_prefix + "partners"]["credentials"], credentials, desk.vault)
     documents = Documents(desk.shelf.url, dict)
-    submitter = Submitter(desk.settings, desk.store, port, desk.vault, Channels(port, 1), documents, lambda: None)
+    channels = Channels(port, 1)
+    requests = Requests(channels, documents)
+    submitter = Submitter(desk.settings, desk.store, port, desk.vault, channels, requests, lambda: None)
     ((document, lease),) = await due.claim(desk.store.collection, {}, 1, 5.0)
     await submitter.carry_out(document, Ending(lease.token, lease.deadline), 0)
     create = await desk.create(event)

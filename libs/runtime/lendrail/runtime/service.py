@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import structlog
@@ -184,9 +184,14 @@ def _answer(response: Response, checks: dict[str, bool]) -> dict[str, Any]:
     return {"status": "ok" if good else "unavailable", "checks": checks}
 
 
-def serve(app: FastAPI, service: Service) -> None:
-    """Serve until SIGTERM or Ctrl-C."""
-    settings = service.settings
+S = TypeVar("S", bound=ServiceSettings)
+
+
+def run(name: str, settings_of: Callable[[], S], build: Callable[[S], tuple[Service, FastAPI]]) -> None:
+    """The whole life of a service's process: read its environment, set up logs, build it, serve until SIGTERM."""
+    settings = settings_of()
+    logs.configure(name, settings.instance, settings.log_level)
+    _, app = build(settings)
     uvicorn.run(
         app,
         host=settings.host,
@@ -199,7 +204,3 @@ def serve(app: FastAPI, service: Service) -> None:
         http="httptools",
         ws="none",
     )
-
-
-def configure_logs(name: str, settings: ServiceSettings) -> None:
-    logs.configure(name, settings.instance, settings.log_level)

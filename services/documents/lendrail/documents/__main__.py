@@ -1,16 +1,12 @@
-"""The imports stand inside: rendering processes are spawned, read this file again and need none of them."""
+"""`python -m lendrail.documents`. The imports stand inside: rendering processes read this file again and need none."""
 
 
 def main() -> None:
     from lendrail.documents.app import build
-    from lendrail.documents.handlers import SERVICE
     from lendrail.documents.settings import Settings
-    from lendrail.runtime.service import configure_logs, serve
+    from lendrail.runtime.service import run
 
-    settings = Settings()
-    configure_logs(SERVICE, settings)
-    service, app = build(settings)
-    serve(app, service)
+    run("documents", Settings, build)
 
 
 if __name__ == "__main__":

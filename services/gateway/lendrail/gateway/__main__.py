@@ -1,16 +1,8 @@
-from __future__ import annotations
+"""`python -m lendrail.gateway`"""
 
-from lendrail.gateway.app import NAME, build
+from lendrail.gateway.app import build
 from lendrail.gateway.settings import Settings
-from lendrail.runtime.service import configure_logs, serve
-
-
-def main() -> None:
-    settings = Settings()
-    configure_logs(NAME, settings)
-    service, app = build(settings)
-    serve(app, service)
-
+from lendrail.runtime.service import run
 
 if __name__ == "__main__":
-    main()
+    run("gateway", Settings, build)

@@ -21,6 +21,7 @@ from lendrail.submission.handlers import Handlers
 from lendrail.submission.lanes import Lanes
 from lendrail.submission.people import People, routes
 from lendrail.submission.registrations import Registrations
+from lendrail.submission.requests import Requests
 from lendrail.submission.settings import Settings
 from lendrail.submission.store import SERVICE, Store
 from lendrail.submission.workers import Submitter
@@ -37,7 +38,7 @@ def build(settings: Settings, verifier: Verifier | None = None, **doubles: Any) 
     relay = Relay([store.collection], service.publisher, instance)
     channels = Channels(port, settings.lanes)
     documents = Documents(settings.documents_url, service.tokens.header)
-    submitter = Submitter(settings, store, port, service.vault, channels, documents, relay.wake)
+    submitter = Submitter(settings, store, port, service.vault, channels, Requests(channels, documents), relay.wake)
 
     def most(credential: str) -> int:
         known = credentials.current.by_id.get(credential)

@@ -18,7 +18,6 @@ from dataclasses import replace
 import structlog
 
 from lendrail.contracts.sensitive import Erased
-from lendrail.contracts.terms import DocumentRef
 from lendrail.partners.channels import rest
 from lendrail.partners.exchange import (
     Accepted,
@@ -39,33 +38,17 @@ from lendrail.submission.answers import each_event, event_of, still_open
 from lendrail.submission.attempt import UNDER_WAY, Attempt, Opportunity, due_now
 from lendrail.submission.channels import Channels
 from lendrail.submission.classify import Event, IdTaken, Lost, NotSent, classify
-from lendrail.submission.documents import Documents, DocumentsAway, Undeliverable
+from lendrail.submission.documents import DocumentsAway
 from lendrail.submission.job import Job
 from lendrail.submission.moves import Move, Result
 from lendrail.submission.plan import crossing
+from lendrail.submission.requests import Requests, Unsendable
 from lendrail.submission.settings import Settings
-from lendrail.submission.store import Store, read, server_time, stored_request, token_of
+from lendrail.submission.store import Store, read, server_time, token_of
 
 log = structlog.get_logger()
 STALE_START_SECONDS = 0.03
 """A start that was granted longer ago is given up for another one: partners count from the first byte they see."""
-
-
-class Unsendable(Exception):
-    """No request can be made for this attempt; `reason` is a stable code."""
-
-    def __init__(self, attempt: Attempt, reason: str) -> None:
-        super().__init__(reason)
-        self.attempt, self.reason = attempt, reason
-
-
-def made(attempt: Attempt, make: Callable[[], Request]) -> Request:
-    """Raises `Unsendable` for whatever a mapping may raise: it must not stop the others."""
-    try:
-        return make()
-    except Exception as error:
-        log.error("a mapping failed", attempt=attempt.id, exc_info=error)
-        raise Unsendable(attempt, "request-failed") from None
 
 
 class Submitter:
@@ -78,12 +61,12 @@ class Submitter:
         port: PartnerPort,
         vault: Vault,
         channels: Channels,
-        documents: Documents,
+        requests: Requests,
         stored: Callable[[], None],
     ) -> None:
         """`stored` is called when facts were stored that wait to be published."""
         self._settings, self._store, self._port, self._vault = settings, store, port, vault
-        self._channels, self._documents, self._stored = channels, documents, stored
+        self._channels, self._requests, self._stored = channels, requests, stored
 
     async def carry_out(self, document: Document, lease: Lease, lane: int) -> None:
         """Everything of this opportunity that is due."""
@@ -123,7 +106,7 @@ class Submitter:
     async def _request(self, job: Job, batch: Sequence[Attempt]) -> Request | None:
         """The bytes to send; None where attempts were put off or parked instead."""
         try:
-            return await self._make(job, batch)
+            return await self._requests.make(job, batch)
         except Unsendable as fault:
             log.error("a request cannot be made", attempt=fault.attempt.id, reason=fault.reason)
             parked, reason = [fault.attempt], fault.reason
@@ -132,23 +115,6 @@ class Submitter:
             log.warning("the documents service is away", reason=str(away))
             await self._put_off(job, batch, "documents-away")
         return None
-
-    async def _make(self, job: Job, batch: Sequence[Attempt]) -> Request:
-        """Raises `Unsendable`, `DocumentsAway`."""
-        opportunity, client = job.opportunity, self._channels.internal[job.lane]
-        if batch[0].operation == "create":
-            return made(batch[0], lambda: stored_request(job.document, batch[0], job.key))
-        files = []
-        for each in batch:
-            try:
-                ref = DocumentRef.model_validate(each.document, context={"key": job.key})
-                files.append(await self._documents.file(client, ref, job.delivery, job.key))
-            except Undeliverable as fault:
-                raise Unsendable(each, str(fault)) from None
-        make, partner_id = job.partner.document, opportunity.partner_id
-        assert make is not None
-        assert partner_id is not None
-        return made(batch[0], lambda: make(partner_id, tuple(files), opportunity.options))
 
     async def _put_off(self, job: Job, batch: Sequence[Attempt], reason: str) -> bool:
         schedule = self._settings.retry_seconds or (1.0,)

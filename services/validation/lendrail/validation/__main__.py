@@ -1,15 +1,8 @@
-from lendrail.runtime.service import configure_logs, serve
+"""`python -m lendrail.validation`"""
+
+from lendrail.runtime.service import run
 from lendrail.validation.app import build
-from lendrail.validation.handlers import SERVICE
 from lendrail.validation.settings import Settings
 
-
-def main() -> None:
-    settings = Settings()
-    configure_logs(SERVICE, settings)
-    service, app = build(settings)
-    serve(app, service)
-
-
 if __name__ == "__main__":
-    main()
+    run("validation", Settings, build)

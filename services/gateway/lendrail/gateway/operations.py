@@ -1,0 +1,259 @@
+"""Every public operation in the words of its description: one table, from which the OpenAPI document is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+Json = dict[str, Any]
+ABOUT = """Send applications for business finance once; follow them at every partner.
+
+1. Get a token: `POST /oauth/token` with your client id and secret.
+2. Send: `POST /v1/applications` with an `Idempotency-Key` of your own. `202` means that we have it, safely.
+3. Follow: `GET /v1/applications/{id}` shows its timeline and its opportunities (one for each partner); or register a
+   webhook with `POST /v1/endpoints` and be told.
+
+Errors are problem details (RFC 9457): `code` is for machines, `detail` says what to change, `errors` names every faulty
+field by JSON pointer. They never repeat what you sent. `X-Request-Id` and `X-Correlation-Id` are taken from you when
+you state them, come back with the answer, and stay with the application. Personal fields are marked `x-sensitive`.
+"""
+PROBLEM: Json = {
+    "type": "object",
+    "description": "What went wrong and what would put it right (RFC 9457).",
+    "required": ["type", "title", "status", "code", "detail", "requestId"],
+    "properties": {
+        "type": {"type": "string", "format": "uri"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string", "description": "Stable and machine-readable."},
+        "detail": {"type": "string"},
+        "requestId": {"type": "string", "description": "Name this when you ask us about it."},
+        "errors": {"type": "array", "items": {"$ref": "#/components/schemas/FieldProblem"}},
+    },
+}
+ACCEPTED: Json = {
+    "type": "object",
+    "required": ["applicationId", "status", "revision"],
+    "properties": {
+        "applicationId": {"type": "string", "format": "uuid"},
+        "status": {"const": "received"},
+        "revision": {"type": "integer"},
+    },
+}
+TOKEN_REQUEST: Json = {
+    "type": "object",
+    "required": ["grant_type"],
+    "properties": {
+        "grant_type": {"const": "client_credentials"},
+        "scope": {"type": "string", "description": "Space-separated; all scopes of the client when absent."},
+        "client_id": {"type": "string", "description": "Or by HTTP Basic."},
+        "client_secret": {"type": "string", "format": "password"},
+    },
+}
+TOKEN: Json = {
+    "type": "object",
+    "required": ["access_token", "token_type", "expires_in"],
+    "properties": {
+        "access_token": {"type": "string"},
+        "token_type": {"const": "Bearer"},
+        "expires_in": {"type": "integer", "description": "Seconds."},
+        "scope": {"type": "string"},
+    },
+}
+ANY: Json = {"type": "object"}
+NEW_ENDPOINT: Json = {
+    "type": "object",
+    "description": "Either `url` (a webhook) or `email`.",
+    "properties": {
+        "url": {"type": "string", "format": "uri"},
+        "email": {"type": "string", "format": "email"},
+        "description": {"type": "string"},
+    },
+}
+PROBLEMS = {
+    "400": "The request cannot be read.",
+    "401": "No valid bearer token.",
+    "403": "The token lacks a scope.",
+    "404": "There is nothing here, or it is not yours.",
+    "409": "The same Idempotency-Key is under way; repeat after `Retry-After` seconds.",
+    "410": "It was here and is no longer available.",
+    "413": "The body is too large.",
+    "415": "The body is not JSON.",
+    "422": "The content is not valid; nothing was stored.",
+    "502": "The service behind the route gave no readable answer.",
+    "503": "Temporarily unavailable; nothing was half done. Repeat after `Retry-After` seconds.",
+}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One public operation; `body` and `answer` are schemas or names of component schemas."""
+
+    summary: str
+    description: str = ""
+    scopes: tuple[str, ...] | None = ()
+    """None: without a bearer token."""
+    body: Json | str | None = None
+    answer: Json | str = field(default_factory=lambda: ANY)
+    success: str = "200"
+    problems: tuple[str, ...] = ()
+    parameters: tuple[Json, ...] = ()
+    form: bool = False
+    media: str = "application/json"
+
+
+def _query(name: str, description: str, schema: Json) -> Json:
+    return {"name": name, "in": "query", "description": description, "schema": schema}
+
+
+KEY: Json = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": True,
+    "description": "Yours, 1 to 255 visible ASCII characters. The same key with the same body gives the original "
+    "answer (with `Idempotency-Replayed: true`); with another body it is refused. A key is kept as long as its "
+    "application.",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+}
+PAGING = (
+    _query("pageSize", "How many at most.", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}),
+    _query("pageToken", "`nextPageToken` of the page before; opaque.", {"type": "string"}),
+)
+WRITE, READ, ENDPOINTS, OPERATOR = (
+    ("applications:write",),
+    ("applications:read",),
+    ("endpoints:write",),
+    ("operator",),
+)
+WEBHOOK = Operation(
+    "A partner calls",
+    "The secret path names tenant and credential. Whatever is sent is stored before the answer.",
+    scopes=None,
+    body=ANY,
+    problems=("404", "413", "503"),
+)
+
+OPERATIONS: dict[tuple[str, str], Operation] = {
+    ("post", "/v1/applications"): Operation(
+        "Send an application",
+        "All faults that can be told at once are told at once, and nothing is stored then. What is found later "
+        "(duplicates, rules of partners) is shown by `GET /v1/applications/{id}`.",
+        WRITE,
+        body="Application",
+        answer=ACCEPTED,
+        success="202",
+        problems=("400", "401", "403", "409", "413", "415", "422", "503"),
+        parameters=(KEY,),
+    ),
+    ("get", "/v1/applications"): Operation(
+        "List applications",
+        "Newest first, also while new ones arrive. With `reference` those that carry this reference of yours.",
+        READ,
+        answer="ApplicationPage",
+        problems=("400", "401", "403", "422", "503"),
+        parameters=(
+            _query("reference", "Value of one of `externalReferences`.", {"type": "string", "maxLength": 200}),
+            _query("system", "System of that reference.", {"type": "string", "maxLength": 80}),
+            *PAGING,
+        ),
+    ),
+    ("get", "/v1/applications/{id}"): Operation(
+        "Show an application",
+        "Status, whole timeline, and every opportunity with its offers, decline reasons and missing information. "
+        "An offer's action link is a secret: whoever has it can act on the offer.",
+        READ,
+        answer="ApplicationView",
+        problems=("401", "403", "404", "503"),
+    ),
+    ("post", "/v1/applications/preflight"): Operation(
+        "Check an application without sending it",
+        "The same answer that validation would give, partner by partner; nothing is stored.",
+        WRITE,
+        body="Application",
+        problems=("400", "401", "403", "415", "422", "502", "503"),
+    ),
+    ("get", "/v1/schemas/{name}"): Operation(
+        "JSON Schema of an application, or of one for a partner",
+        "For validation in your own forms, before anything is sent. `name` is `application` or that of a partner.",
+        problems=("401", "404", "502", "503"),
+    ),
+    ("get", "/v1/keys/intake"): Operation(
+        "Your public intake key",
+        "A JWK (P-256). Seal personal fields for it when you publish to your Kafka intake topic: a JWE with "
+        "ECDH-ES+A256KW and A256GCM whose text is a JSON object from JSON pointer to value.",
+        problems=("401", "404"),
+    ),
+    ("get", "/v1/opportunities/{id}"): Operation(
+        "Show an opportunity with its observations", scopes=READ, problems=("401", "403", "404", "502", "503")
+    ),
+    ("get", "/v1/orphans"): Operation(
+        "Calls of partners that nobody could match yet", scopes=OPERATOR, problems=("401", "403", "502", "503")
+    ),
+    ("get", "/v1/attempts"): Operation(
+        "Attempts that wait for a person",
+        "Parked ones, and those whose id at the partner is unknown.",
+        OPERATOR,
+        problems=("401", "403", "422", "502", "503"),
+        parameters=(_query("state", "Which ones.", {"type": "string", "default": "parked"}), *PAGING),
+    ),
+    ("post", "/v1/attempts/{id}/bind"): Operation(
+        "Tell the partner's id of an attempt",
+        "For an attempt whose own answer was lost. Who did it and why are recorded; its documents are sent then.",
+        OPERATOR,
+        body=ANY,
+        problems=("400", "401", "403", "404", "409", "422", "502", "503"),
+        parameters=(KEY,),
+    ),
+    ("post", "/v1/endpoints"): Operation(
+        "Register a webhook or mailbox for notices",
+        "Webhooks are signed as in Standard Webhooks (HMAC-SHA256); the answer holds the secret, once.",
+        ENDPOINTS,
+        body=NEW_ENDPOINT,
+        success="201",
+        problems=("400", "401", "403", "409", "422", "502", "503"),
+        parameters=(KEY,),
+    ),
+    ("get", "/v1/endpoints"): Operation(
+        "List endpoints", scopes=ENDPOINTS, problems=("401", "403", "502", "503"), parameters=PAGING
+    ),
+    ("delete", "/v1/endpoints/{id}"): Operation(
+        "Remove an endpoint", scopes=ENDPOINTS, success="204", problems=("401", "403", "404", "502", "503")
+    ),
+    ("get", "/v1/deliveries"): Operation(
+        "What was delivered of an application's notices, and what was not",
+        scopes=READ,
+        problems=("400", "401", "403", "422", "502", "503"),
+        parameters=(
+            _query("application", "Id of the application.", {"type": "string", "format": "uuid"}) | {"required": True},
+            *PAGING,
+        ),
+    ),
+    ("head", "/d/{token}"): Operation(
+        "Look at a document's head",
+        scopes=None,
+        problems=("404", "410", "502", "503"),
+        media="application/octet-stream",
+    ),
+    ("get", "/d/{token}"): Operation(
+        "Fetch a document by its expiring link",
+        "For partners that fetch documents themselves. The link is the permission.",
+        scopes=None,
+        answer={"type": "string", "contentMediaType": "application/octet-stream"},
+        problems=("404", "410", "502", "503"),
+        media="application/octet-stream",
+    ),
+    ("post", "/webhooks/{partner}/{path}"): WEBHOOK,
+    ("put", "/webhooks/{partner}/{path}"): WEBHOOK,
+}
+ISSUER_OPERATIONS: dict[tuple[str, str], Operation] = {
+    ("post", "/oauth/token"): Operation(
+        "Get an access token",
+        "OAuth 2.0 client credentials. Errors are those of RFC 6749: `error` and `error_description`.",
+        scopes=None,
+        body=TOKEN_REQUEST,
+        answer=TOKEN,
+        form=True,
+    ),
+    ("get", "/.well-known/jwks.json"): Operation("Keys that sign access tokens", scopes=None),
+    ("get", "/.well-known/oauth-authorization-server"): Operation("What the token issuer supports", scopes=None),
+}
