@@ -59,8 +59,8 @@ async def test_a_reply_lost_after_recording_never_makes_a_second_lead(stack: Sta
         headers={"Idempotency-Key": str(uuid.uuid4())},
     )
     assert reply.status_code in (200, 202), reply.text
-    view = await until(client, application_id, reached("approved"), 60)
-    assert opportunity(view)["documentsSent"]
+    await until(client, application_id, reached("approved"), 60)
+    await until(client, application_id, lambda seen: bool(opportunity(seen)["documentsSent"]), 60)
 
 
 async def test_a_reply_lost_before_recording_is_sent_again_once(stack: Stack, client: httpx.AsyncClient) -> None:

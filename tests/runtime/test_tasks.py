@@ -2,6 +2,10 @@
 
 import asyncio
 
+import pytest
+
+from lendrail.runtime import tasks
+from lendrail.runtime.failures import DefectMeter, TooManyDefects
 from lendrail.runtime.tasks import end
 
 
@@ -26,3 +30,23 @@ async def test_a_task_that_swallows_cancellations_ends_all_the_same() -> None:
     assert swallowed == 2
     assert all(task.done() for task in tasks)
     assert tasks[1].exception() is not None
+
+
+async def test_a_loop_that_fails_starts_again_until_it_fails_too_often() -> None:
+    runs = 0
+
+    async def fails_twice() -> None:
+        nonlocal runs
+        runs += 1
+        if runs < 3:
+            raise ZeroDivisionError
+
+    async def always_fails() -> None:
+        raise ZeroDivisionError
+
+    await tasks.kept(fails_twice, DefectMeter())
+    assert runs == 3
+    meter = DefectMeter(limit=1)
+    with pytest.raises(TooManyDefects):
+        await tasks.kept(always_fails, meter)
+    assert meter.tripped

@@ -128,7 +128,7 @@ class Service:
                 log.warning("mongodb is not there yet", error=type(error).__name__)
                 await asyncio.sleep(0.5)
         for run in self._loops:
-            self._spawn(run())
+            self._spawn(tasks.kept(run, self.defects))
         if self._subscribers:
             await start_when_there(self.broker, lambda e: log.warning("kafka is not there yet", error=type(e).__name__))
 
