@@ -15,7 +15,7 @@ AGAIN_SECONDS = 0.5
 
 
 async def kept(run: Callable[[], Coroutine[Any, Any, None]], defects: DefectMeter) -> None:
-    """Run a loop, and again when it fails: what it left is still stored. Raises `TooManyDefects` after many failures."""
+    """Run a loop, and again when it fails: what it left is still stored. Raises `TooManyDefects` in the end."""
     while True:
         try:
             await run()
