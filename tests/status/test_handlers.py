@@ -170,8 +170,11 @@ async def test_an_orphan_that_both_sides_missed_is_found_by_the_sweep(make_bench
     async def hinted() -> bool:
         return bool((await bench.document(deal.id))["fetch"]["reason"] == "hint")
 
+    async def gone() -> bool:
+        return await bench.parts.orphans.count_documents({}) == 0
+
     await support.eventually(hinted)
-    assert await bench.parts.orphans.count_documents({}) == 0
+    await support.eventually(gone)
     sweep.cancel()
 
 
