@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ from lendrail.local.servers.ports import free_port
 console = Console(highlight=False, width=140)
 SAMPLE = Path(__file__).parent.parent / "examples" / "sba-7a-sample.csv"
 PARTNER = "forward-financing"
+ROWS = 5_000
 
 
 @dataclass
@@ -68,8 +70,9 @@ class Result:
 def loans(count: int, start: int) -> list[dict[str, Any]]:
     """Real loans that the partner can take: one identity and the same industry and approving amount for each."""
     found = []
+    rows = list(applications(SAMPLE, ROWS))
     for number in range(start, start + count):
-        loan = next(iter(applications(SAMPLE, 1, number % 9_000)))
+        loan = deepcopy(rows[number % ROWS])
         loan["business"]["registrations"][0]["number"] = f"00-{number:07d}"
         loan["business"]["legalName"] = f"Example Venture {number:07d} LLC"
         loan["business"]["startDate"] = "2014-05-01"
