@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from typing import Any
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
@@ -59,9 +58,3 @@ def _mask(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
         if any(word in name.lower() for word in SECRET_WORDS):
             event[name] = "***"
     return event
-
-
-def masked(value: Any) -> str:
-    """For a value that a line needs and that must not be shown in full: its last four characters."""
-    text = str(value)
-    return f"…{text[-4:]}" if len(text) > 8 else "***"

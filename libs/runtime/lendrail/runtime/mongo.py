@@ -42,9 +42,6 @@ OUTAGES = (
 )
 """The store is away for now: pace, try again, lose nothing."""
 
-TAKEN = DuplicateKeyError
-"""Somebody else holds this id or unique key; for services, which do not import the driver."""
-
 
 def connect(settings: ServiceSettings) -> AsyncMongoClient[Document]:
     """A client whose every write is majority and journalled, and whose every operation ends."""

@@ -72,10 +72,6 @@ class PartnerPort:
         await self._state.update_one({"_id": credential_id}, change, upsert=True)
         self._looked = -PAUSE_LOOK_SECONDS
 
-    async def resume(self, credential_id: str) -> None:
-        await self._state.update_one({"_id": credential_id}, {"$unset": {"paused_until": "", "pause_reason": ""}})
-        self._looked = -PAUSE_LOOK_SECONDS
-
     def tokens(self, credential_id: str) -> StoredToken:
         lock = self._refreshing.setdefault(credential_id, asyncio.Lock())
         return StoredToken(credential_id, self._state, self._vault, lock)

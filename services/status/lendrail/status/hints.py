@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from lendrail.contracts.partner_webhook import PartnerWebhook
-from lendrail.runtime.mongo import OUTAGES, TAKEN, Collection, Document, GroupCommit
+from lendrail.runtime.mongo import OUTAGES, Collection, Document, DuplicateKeyError, GroupCommit
 from lendrail.runtime.step import Delivery
 from lendrail.runtime.vault import INTAKE_KEY_DAYS
 from lendrail.status.store import Opportunities
@@ -65,7 +65,7 @@ class Hints:
     async def _keep(self, orphan: Document) -> None:
         try:
             await self._group.insert(orphan)
-        except TAKEN:
+        except DuplicateKeyError:
             log.debug("an orphan came again", webhook=orphan["_id"])
 
     async def _join(self, orphans: Sequence[Document]) -> None:

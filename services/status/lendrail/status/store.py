@@ -14,7 +14,7 @@ from typing import Any
 from lendrail.contracts.event import Envelope, Record, encode, envelope_of
 from lendrail.contracts.status_updated import StatusUpdated
 from lendrail.contracts.terms import Mode, utc_now
-from lendrail.runtime.mongo import TAKEN, Collection, Document, GroupCommit
+from lendrail.runtime.mongo import Collection, Document, DuplicateKeyError, GroupCommit
 from lendrail.runtime.outbox import Relay
 from lendrail.runtime.vault import Key
 from lendrail.status.fold import fold
@@ -156,7 +156,7 @@ class Opportunities:
         stages = self._stages(after, fresh, records, further)
         try:
             matched = await self._group.update({"_id": first.subject.id, "rev": known.rev}, stages, upsert=True)
-        except TAKEN:
+        except DuplicateKeyError:
             return None
         return after if matched else None
 
