@@ -42,7 +42,7 @@ async def posts() -> AsyncIterator[Posts]:
 
 async def test_a_connection_is_used_again(posts: Posts) -> None:
     async with receiver(*[b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\n{}"] * 3) as (url, connections):
-        assert [await posts.post(url, {"a": 1}, 5) for _ in range(3)] == [202] * 3
+        assert [await posts.send("POST", url, {"a": 1}, {}, 5) for _ in range(3)] == [202] * 3
     assert connections == [3]
 
 
@@ -50,7 +50,7 @@ async def test_a_connection_is_used_again(posts: Posts) -> None:
                                     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"])  # fmt: skip
 async def test_a_connection_that_cannot_be_kept_is_not(posts: Posts, answer: bytes) -> None:
     async with receiver(answer) as (url, connections):
-        statuses = [await posts.post(url, {"a": 1}, 5) for _ in range(2)]
+        statuses = [await posts.send("POST", url, {"a": 1}, {}, 5) for _ in range(2)]
     assert statuses == [int(answer.split()[1])] * 2
     assert connections == [1, 1]
 
@@ -60,10 +60,10 @@ async def test_a_connection_that_cannot_be_kept_is_not(posts: Posts, answer: byt
 async def test_nonsense_is_no_answer(posts: Posts, answer: bytes) -> None:
     async with receiver(answer) as (url, _):
         with pytest.raises(NoAnswer):
-            await posts.post(url, {"a": 1}, 5)
+            await posts.send("POST", url, {"a": 1}, {}, 5)
 
 
 async def test_silence_ends_at_the_deadline(posts: Posts) -> None:
     async with receiver(b"", b"") as (url, _):
         with pytest.raises(TimeoutError):
-            await posts.post(url.replace("x=1", "silent"), {"a": 1, "longer": True}, 0.2)
+            await posts.send("POST", url.replace("x=1", "silent"), {"a": 1, "longer": True}, {}, 0.2)

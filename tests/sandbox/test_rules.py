@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 from tests.sandbox.process import lead
 
 from lendrail.sandbox import tokens
@@ -14,7 +15,7 @@ from lendrail.sandbox.forward_financing import decide
 from lendrail.sandbox.forward_financing.lead import Vocabulary, dollars, errors_in
 from lendrail.sandbox.limiter import Limiter
 from lendrail.sandbox.outbound import is_web_url
-from lendrail.sandbox.settings import RateLimit, User
+from lendrail.sandbox.settings import RateLimit
 
 TODAY = date(2026, 1, 1)
 ANY_JSON = st.recursive(
@@ -116,15 +117,13 @@ def test_accepted_calls_never_exceed_the_limit(gaps: list[float], requests: int)
 
 
 def test_tokens_are_good_for_their_user_and_time_only() -> None:
-    oauth = {"username": "u@example.test", "password": "p"}
-    user, other = (User.model_validate({"partner": "x", "user": name, "oauth": oauth}) for name in ("a:b", "c"))
-    keyed = User.model_validate({"partner": "x", "user": "keyed", "apiKey": "k"})
-    users = {"a:b": user, "c": other, "keyed": keyed}
-    token = tokens.issue(user, 1000)
-    assert tokens.bearer(token, users, 999) == user
+    users = {"a:b": SecretStr("p"), "c": SecretStr("p")}
+    token = tokens.issue("a:b", users["a:b"], 1000)
+    assert tokens.bearer(token, users, 999) == "a:b"
     assert tokens.bearer(token, users, 1000) is None
+    assert tokens.bearer(token, users | {"a:b": SecretStr("changed")}, 999) is None
     claims, mac = token.split(".")
-    foreign = tokens.issue(other, 1000).split(".")[0]
+    foreign = tokens.issue("c", users["c"], 1000).split(".")[0]
     for bad in ("", ".", "a.b", claims, f"{foreign}.{mac}", f"{claims}.{mac[:-3]}AAA", "é.é", f"{token}.x"):
         assert tokens.bearer(bad, users, 0) is None
 

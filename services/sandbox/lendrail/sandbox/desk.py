@@ -27,11 +27,14 @@ class Answer:
     """What the partner says, and the effects that must be durable before it says so."""
 
     status: int
-    content: dict[str, Any] | None = None
+    content: Any = None
+    """JSON, or bytes as they are; None is an empty body."""
     effects: list[Effect] = field(default_factory=list)
     reference: str | None = None
     lead_id: str | None = None
     afterwards: Callable[[], Awaitable[None]] | None = None
+    media_type: str = "application/json"
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -62,6 +65,11 @@ class Call:
         return self._parsed
 
 
+def plain_refusal(status: int, message: str) -> Answer:
+    """How most partners refuse a call before they look into it."""
+    return Answer(status, {"message": message})
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """`sign_in` names the user or refuses; `identify` finds the reference a dial may be meant for."""
@@ -72,6 +80,8 @@ class Operation:
     identify: Callable[[Call], str | None]
     body_limit: int = 1024 * 1024
     counts_for_pace: Callable[[User], bool] = lambda _user: True
+    refusal: Callable[[int, str], Answer] = plain_refusal
+    """(status, message) → this partner's form of a refusal."""
 
 
 @dataclass(slots=True)
@@ -108,17 +118,17 @@ class Desk:
         return serve
 
     async def _serve(self, operation: Operation, call: Call) -> Response:
-        if (refusal := self._transport(call)) is None:
-            refusal = await _read(call, operation.body_limit) or self._sign_in(operation, call)
+        if (refusal := self._transport(operation, call)) is None:
+            refusal = await _read(operation, call) or self._sign_in(operation, call)
         if refusal is not None:
             await self._record(call, refusal, "sent", refusal.status)
-            return Json(refusal.content, refusal.status)
+            return _sent(refusal)
         return await self._perform(operation, call)
 
-    def _transport(self, call: Call) -> Answer | None:
+    def _transport(self, operation: Operation, call: Call) -> Answer | None:
         plain = call.request.scope["scheme"] != "https"
         if plain and self._dials.take("require_tls", call.operation, None, call.dials):
-            return Answer(403, {"message": "HTTPS is required."})
+            return operation.refusal(403, "HTTPS is required.")
         return None
 
     def _sign_in(self, operation: Operation, call: Call) -> Answer | None:
@@ -126,16 +136,16 @@ class Desk:
         if isinstance(user, Answer):
             return user
         call.signed_in = user
-        return self._pace(call) if operation.counts_for_pace(user) else None
+        return self._pace(operation, call) if operation.counts_for_pace(user) else None
 
-    def _pace(self, call: Call) -> Answer | None:
+    def _pace(self, operation: Operation, call: Call) -> Answer | None:
         dial = self._dials.take("rate", call.operation, None, call.dials)
         limit = call.user.rate_limit or (DOCUMENTED if dial else None)
         if limit is None:
             return None
         call.too_soon = self._limiter.too_soon(call.user.user, limit, call.arrived)
         if call.too_soon and (dial is None or dial.enforce):
-            return Answer(429, {"message": "Too Many Requests"})
+            return operation.refusal(429, "Too Many Requests")
         call.paced = True
         self._limiter.accept(call.user.user, limit, call.arrived)
         return None
@@ -187,28 +197,34 @@ class Desk:
         )
 
 
-async def _read(call: Call, limit: int) -> Answer | None:
+async def _read(operation: Operation, call: Call) -> Answer | None:
     """The body as it came; more than the limit is 413 without reading on."""
     chunks, size = [], 0
     async for chunk in call.request.stream():
         size += len(chunk)
-        if size > limit:
-            return Answer(413, {"message": "Request body is too large."})
+        if size > operation.body_limit:
+            return operation.refusal(413, "Request body is too large.")
         chunks.append(chunk)
     call.body = b"".join(chunks)
     return None
 
 
+def _sent(answer: Answer) -> Response:
+    if isinstance(answer.content, bytes):
+        return Response(answer.content, answer.status, answer.headers, answer.media_type)
+    return Json(answer.content, answer.status, answer.headers, answer.media_type)
+
+
 def _reply(fault: Fault, answer: Answer) -> tuple[Response, str]:
     match fault.kind:
         case None:
-            return Json(answer.content, answer.status), "sent"
+            return _sent(answer), "sent"
         case "refuse" | "drop_reply":
             return HangUp(), "refused" if fault.kind == "refuse" else "dropped"
         case "html":
             return html_page(), "html"
         case "truncated":
-            return truncated(answer.status or 200, answer.content), "truncated"
+            return truncated(answer.status or 200, answer.content, answer.media_type), "truncated"
         case "empty_422":
             return Json(None, 422), "empty"
     headers = {} if fault.dial.retry_after is None else {"Retry-After": str(fault.dial.retry_after)}

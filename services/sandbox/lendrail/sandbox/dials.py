@@ -12,7 +12,8 @@ from pydantic import Field, TypeAdapter
 from lendrail.sandbox.journal import Record
 from lendrail.sandbox.settings import Model
 
-OutcomeName = Literal["approve", "decline", "missing", "waiting", "working"]
+OutcomeName = Literal["approve", "decline", "refer", "missing", "waiting", "working", "duplicate", "fund"]
+"""What a partner may decide; each simulated partner takes those that it knows, and approves for the others."""
 
 
 class Dial(Model):

@@ -1,6 +1,8 @@
 """What one simulated partner knows: counters and an index in memory, everything else in its journal.
 
-A record has `effects`, each with a `kind` (leads, attachments, duplicates, ...): the kinds are the lists of the view.
+A record has `effects`, each with a `kind`, and the kinds are the lists of the view. Every partner calls an application
+that it took `leads`, a document `attachments`, and what it took a second time or recognised `duplicates`; for what else
+it does it has its own kinds.
 All state of the sandbox is a fold over records: a follower sees each record once when it is written, and all of them
 again at the next start.
 """
@@ -8,7 +10,7 @@ again at the next start.
 import secrets
 import time
 from array import array
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -94,13 +96,13 @@ class Ledger:
 
     def summary(self) -> dict[str, Any]:
         """Counts only: the cost does not depend on how much was recorded."""
-        counts = {name: self._counts[name] for name in (*LISTS, "calls", "rateViolations")}
+        counts = dict.fromkeys((*LISTS, "calls", "rateViolations"), 0) | self._counts
         return {"counts": counts, "rateViolations": counts["rateViolations"], "callsByStatus": dict(self._statuses)}
 
     def view(self, reference: str | None, bodies: bool) -> dict[str, Any]:
         """Everything, or what concerns one reference; reads the file, so run it in a thread."""
         chosen: Iterable[int] | None = None if reference is None else tuple(self._by_reference.get(reference, ()))
-        lists: dict[str, list[Any]] = {name: [] for name in (*LISTS, "calls")}
+        lists: dict[str, list[Any]] = defaultdict(list, {name: [] for name in (*LISTS, "calls")})
         for record in self._journal.records(chosen):
             _add(lists, record, bodies)
         counts: dict[str, int] = {name: len(items) for name, items in lists.items()}

@@ -9,9 +9,10 @@ import hashlib
 import secrets
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -86,10 +87,20 @@ class Outbound:
         for client in self._clients:
             await client.aclose()
 
-    def plan(self, url: str, body: dict[str, str], reference: str | None, late_ms: int = 0) -> Effect:
-        """One webhook for a record's `planned` list; send it after the commit."""
+    def plan(
+        self,
+        url: str,
+        body: Any,
+        reference: str | None,
+        late_ms: int = 0,
+        method: str = "POST",
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> Effect:
+        """One webhook for a record's `planned` list; send it after the commit. Its bytes are `orjson.dumps(body)`, so
+        that a signature among the headers can be made before."""
         due = time.time() + late_ms / 1000
-        return {"id": secrets.token_hex(8), "url": url, "body": body, "reference": reference, "due": due}
+        how = {"method": method, "headers": dict(headers)}
+        return {"id": secrets.token_hex(8), "url": url, "body": body, "reference": reference, "due": due, **how}
 
     def send(self, webhook: Effect) -> asyncio.Task[None]:
         task = asyncio.create_task(self._deliver(webhook))
@@ -102,7 +113,7 @@ class Outbound:
         started, status, attempts = time.monotonic(), None, 0
         for pause in (*RETRY_SECONDS, None):
             attempts += 1
-            status = await self._post(webhook["url"], webhook["body"])
+            status = await self._post(webhook)
             if status is not None or pause is None:
                 break
             await asyncio.sleep(pause)
@@ -116,11 +127,12 @@ class Outbound:
         }
         await self._ledger.commit(event([sent], webhook["reference"]))
 
-    async def _post(self, url: str, body: dict[str, str]) -> int | None:
+    async def _post(self, webhook: Effect) -> int | None:
         """The HTTP status, or None when no answer came."""
         assert self._posts is not None, "started"
+        method, headers = webhook.get("method", "POST"), webhook.get("headers", {})
         try:
-            return await self._posts.post(url, body, CALL_SECONDS)
+            return await self._posts.send(method, webhook["url"], webhook["body"], headers, CALL_SECONDS)
         except OSError:  # TimeoutError and NoAnswer are such
             return None
 

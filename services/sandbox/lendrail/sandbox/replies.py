@@ -35,7 +35,7 @@ def html_page() -> Response:
     return Response(HTML, 200, media_type="text/html")
 
 
-def truncated(status: int, content: Any) -> Response:
-    """Valid HTTP around the first half of the JSON."""
-    body = orjson.dumps(content if content is not None else {"message": "truncated"})
-    return Response(body[: len(body) // 2], status, media_type="application/json")
+def truncated(status: int, content: Any, media_type: str) -> Response:
+    """Valid HTTP around the first half of the document."""
+    body = content if isinstance(content, bytes) else orjson.dumps(content or {"message": "truncated"})
+    return Response(body[: len(body) // 2], status, media_type=media_type)

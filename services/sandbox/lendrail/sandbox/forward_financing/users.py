@@ -29,12 +29,15 @@ class UserSettings(Model):
 
 
 class Users:
-    """Raises pydantic's ValidationError for settings this partner does not know."""
+    """Raises ValueError (pydantic's ValidationError is one) for users this partner cannot serve."""
 
     def __init__(self, users: Sequence[User]) -> None:
         self._users = {user.user: user for user in users}
         self._keys = {user.api_key.get_secret_value().encode(): user for user in users if user.api_key}
         self._names = {user.oauth.username: user for user in users if user.oauth}
+        self._passwords = {user.user: user.oauth.password for user in users if user.oauth}
+        if any(user.api_key is None and user.oauth is None for user in users):
+            raise ValueError("a user of Forward Financing needs an apiKey, an oauth entry, or both")
         self.settings = {user.user: UserSettings.model_validate(user.settings) for user in users}
 
     def sign_in(self, call: Call) -> User | Answer:
@@ -43,8 +46,8 @@ class Users:
             if name == b"api_key":
                 return self._keys.get(value, Answer(401, {"message": "Unauthorized"}))
             if name == b"authorization" and value[:7].lower() == b"bearer ":
-                user = tokens.bearer(value[7:].decode("latin-1").strip(), self._users, time.time())
-                return user or Answer(401, {"message": "Unauthorized"})
+                name = tokens.bearer(value[7:].decode("latin-1").strip(), self._passwords, time.time())
+                return self._users[name] if name else Answer(401, {"message": "Unauthorized"})
         return Answer(401, {"message": "Unauthorized"})
 
     def by_password(self, call: Call) -> User | Answer:
@@ -65,7 +68,7 @@ class Users:
     async def token(self, call: Call) -> Answer:
         """POST /application/o/token/ after the password was right."""
         lasts = self.settings[call.user.user].token_seconds
-        token = tokens.issue(call.user, time.time() + lasts)
+        token = tokens.issue(call.user.user, self._passwords[call.user.user], time.time() + lasts)
         return Answer(
             200, {"access_token": token, "token_type": "bearer", "expires_in": lasts, "scope": "openid email profile"}
         )
