@@ -11,35 +11,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tests.partners.cast import REHEARSALS
 from tests.partners.rehearsals import Sandbox
 
-USERS = [
-    {
-        "partner": "forward-financing",
-        "user": "classic",
-        "apiKey": "fake-classic-key",
-        "settings": {"vocabulary": "classic", "decisionDelayMs": 0},
-    },
-    {
-        "partner": "forward-financing",
-        "user": "current",
-        "oauth": {"username": "partner@example.test", "password": "fake-password"},
-        "settings": {"vocabulary": "current", "decisionDelayMs": 0},
-    },
-    {
-        "partner": "forward-financing",
-        "user": "short",
-        "oauth": {"username": "short@example.test", "password": "fake-password"},
-        "settings": {"vocabulary": "current", "decisionDelayMs": 0, "tokenSeconds": 1},
-    },
-    {
-        "partner": "forward-financing",
-        "user": "slow",
-        "apiKey": "fake-slow-key",
-        "rateLimit": {"requests": 1, "seconds": 1},
-        "settings": {"decisionDelayMs": 0},
-    },
-]
+USERS = [user for rehearsal in REHEARSALS for user in rehearsal.users]
 
 
 def _free_port() -> int:

@@ -1,22 +1,40 @@
-"""What the conformance suite must know of each partner; a partner adds its entries here, not tests."""
+"""What the conformance suite must know of each partner; a partner adds a module here beside its cases, not tests."""
 
 from __future__ import annotations
 
+import copy
+import datetime as dt
+import json
 import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 from pydantic import SecretStr
 
+from lendrail.contracts.application import Application
 from lendrail.contracts.terms import Mode
 from lendrail.partners import PARTNERS
-from lendrail.partners.channels.auth import ApiKey, Auth, MemoryTokens, OAuthPassword
+from lendrail.partners.channels.access import auth_of
+from lendrail.partners.channels.auth import MemoryTokens, TokenStore
 from lendrail.partners.channels.rest import RestChannel, lane_client
-from lendrail.partners.partner import Partner
+from lendrail.partners.exchange import File, NoAnswer, NotSent, Reply, Request
+from lendrail.partners.partner import Order, Partner
+
+FULL: dict[str, Any] = json.loads((files("lendrail.contracts") / "examples/application.json").read_text())
+PLANNED_AT = dt.datetime(2030, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
+Settings = dict[str, str]
+
+
+class Channel(Protocol):
+    async def send(
+        self, request: Request, deadline: float, guard: Callable[[], bool] | None = None
+    ) -> Reply | NotSent | NoAnswer: ...
 
 
 @dataclass(frozen=True)
@@ -40,6 +58,17 @@ class Sandbox:
         return read
 
 
+def us_application(amount: str, mark: str) -> dict[str, Any]:
+    """The full example, for partners in the United States."""
+    data = copy.deepcopy(FULL)
+    data["requestedFinance"]["amount"]["amount"] = amount
+    return data
+
+
+def same(reference: str, data: dict[str, Any]) -> str:
+    return reference
+
+
 @dataclass(frozen=True)
 class Rehearsal:
     """A partner under one set of options, as the sandbox plays it."""
@@ -48,49 +77,83 @@ class Rehearsal:
     partner_name: str
     path: str
     """Of its base address, below the sandbox's."""
-    auth: Callable[[str], Auth]
-    """(sandbox's address) → how to sign in."""
-    wrong_auth: Callable[[str], Auth]
+    users: tuple[dict[str, Any], ...]
+    """Of the sandbox; decisions fall at once."""
+    auth: Callable[[str], Settings]
+    """(sandbox's address) → how to sign in, as in the credentials file."""
+    wrong_auth: Callable[[str], Settings]
+    operations: Mapping[str, str]
+    """The sandbox's name of each operation that our requests carry."""
+    spoil: Callable[[Request], Request]
+    """Takes something from the first request of a creation that the partner must miss."""
+    spoilt_at: frozenset[str]
+    """Where the applicant can mend that."""
     options: dict[str, Any] = field(default_factory=dict)
-    operations: dict[str, str] = field(default_factory=dict)
-    """The sandbox's name of each of our operations."""
+    application: Callable[[str, str], dict[str, Any]] = us_application
+    """(amount, a word that no other application has) → an application that the partner can take."""
+    ledger_reference: Callable[[str, dict[str, Any]], str] = same
+    """(our reference, the application) → what the partner's ledger files it under."""
+    amounts: Mapping[str, str] = field(default_factory=lambda: {"approve": "50000", "decline": "50001"})
+    """Amounts that decide (approve, decline, missing, refer), where the partner decides by them."""
+    unknown_word: bool = True
+    """Whether its status can be made a word that nobody knows."""
+    duplicate_ids: bool = False
+    """Whether a clean repeat takes it a second time (class E only)."""
+    short_lived: Callable[[str], Settings] | None = None
+    """A user whose tokens end after a second."""
+    limited: Callable[[str], Settings] | None = None
+    """A user with a rate limit of one call a second."""
 
     @property
     def partner(self) -> Partner:
         return PARTNERS[self.partner_name]
 
+    def order(self, reference: str, data: dict[str, Any], documents: tuple[File, ...] = ()) -> Order:
+        application = Application.model_validate(data)
+        assert self.partner.check(application, self.options) == []
+        return Order(
+            application=application,
+            reference=reference,
+            options=self.options,
+            planned_at=PLANNED_AT,
+            documents=documents,
+        )
+
     @asynccontextmanager
     async def channel(
-        self, url: str, auth: Auth | None = None, mode: Mode = "test", verify: ssl.SSLContext | bool = True
-    ) -> AsyncIterator[RestChannel]:
+        self,
+        url: str,
+        auth: Settings | None = None,
+        mode: Mode = "test",
+        verify: ssl.SSLContext | bool = True,
+        tokens: TokenStore | None = None,
+    ) -> AsyncIterator[Channel]:
+        settings = {name: SecretStr(value) for name, value in (auth or self.auth(url)).items()}
         async with lane_client(verify) as client:
-            yield RestChannel(client, url + self.path, mode, auth or self.auth(url))
+            made = auth_of(self.partner, settings, tokens or MemoryTokens())
+            yield RestChannel(client, url + self.path, mode, made)
 
 
-def oauth(url: str, username: str = "partner@example.test", password: str = "fake-password") -> OAuthPassword:
-    token_url = f"{url}/forward-financing/application/o/token/"
-    return OAuthPassword(token_url=token_url, username=username, password=SecretStr(password), store=MemoryTokens())
+Opened = AbstractAsyncContextManager[Channel]
 
 
-_FORWARD_FINANCING = {"create": "lead", "document": "attachment", "read": "deal_status", "register-webhook": "webhook"}
+def new_reference() -> str:
+    return str(uuid.uuid4())
 
-REHEARSALS = (
-    Rehearsal(
-        name="forward-financing-classic",
-        partner_name="forward-financing",
-        path="/forward-financing/v1",
-        auth=lambda url: ApiKey("api_key", SecretStr("fake-classic-key")),
-        wrong_auth=lambda url: ApiKey("api_key", SecretStr("fake-wrong-key")),
-        options={"revision": "classic"},
-        operations=_FORWARD_FINANCING,
-    ),
-    Rehearsal(
-        name="forward-financing-current",
-        partner_name="forward-financing",
-        path="/forward-financing/v1",
-        auth=oauth,
-        wrong_auth=lambda url: oauth(url, password="fake-wrong-password"),
-        options={"revision": "current", "attachments": "base64"},
-        operations=_FORWARD_FINANCING,
-    ),
-)
+
+def json_without(*path: str | int) -> Callable[[Request], Request]:
+    """Takes the value at `path` out of a JSON body."""
+
+    def spoil(request: Request) -> Request:
+        body = json.loads(request.content)
+        at = body
+        for step in path[:-1]:
+            at = at[step]
+        del at[path[-1]]
+        return _with_content(request, json.dumps(body).encode())
+
+    return spoil
+
+
+def _with_content(request: Request, content: bytes) -> Request:
+    return Request(**{**vars(request), "content": content})

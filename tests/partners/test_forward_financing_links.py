@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from tests.partners.rehearsals import REHEARSALS, Sandbox
-from tests.partners.test_conformance import Stage
+from tests.partners.forward_financing.rehearsal import REHEARSALS
+from tests.partners.rehearsals import Sandbox
+from tests.partners.stage import Stage
 
 from lendrail.partners.exchange import Accepted, File, PartlyAccepted, Rejected
 
@@ -33,7 +34,7 @@ async def test_links_are_fetched_and_each_file_has_its_answer(sandbox: Sandbox) 
     document = stage.partner.document
     assert document
     async with file_server() as files, stage.rehearsal.channel(sandbox.url) as channel:
-        lead = await stage.send(channel, stage.request())
+        lead = await stage.bring(channel, stage.requests())
         assert isinstance(lead, Accepted)
         lead_id = lead.partner_id or ""
         good = File(name="statement.pdf", kind="bank-statement", link=f"{files}/good")

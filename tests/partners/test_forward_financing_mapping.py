@@ -2,6 +2,7 @@
 
 import base64
 import copy
+import datetime as dt
 import json
 from decimal import Decimal
 from importlib.resources import files
@@ -22,20 +23,23 @@ from lendrail.partners.exchange import (
     Duplicate,
     File,
     FileResult,
+    Hint,
     Outcome,
     PartlyAccepted,
     Rejected,
     Reply,
+    Request,
     RetryLater,
     Unknown,
 )
 from lendrail.partners.forward_financing import profile, vocabularies
-from lendrail.partners.partner import Capability, Hint
+from lendrail.partners.partner import Capability, Order
 
 PARTNER = PARTNERS["forward-financing"]
 FULL: dict[str, Any] = json.loads((files("lendrail.contracts") / "examples/application.json").read_text())
 RECORDED: dict[str, Any] = json.loads((Path(__file__).parent / "forward_financing" / "recorded.json").read_text())
 CURRENT = {"revision": "current"}
+PLANNED_AT = dt.datetime(2030, 1, 2, tzinfo=dt.UTC)
 
 
 def application(**changes: Any) -> Application:
@@ -58,8 +62,18 @@ def reply(recorded: Any, body: Any = ...) -> Reply:
     return Reply(recorded["status"], {}, content if body is ... else json.dumps(body).encode())
 
 
+def call(operation: str) -> Request:
+    return Request(operation=operation, method="POST", path="/")
+
+
+def created(app: Application, reference: str, options: Any) -> Request:
+    order = Order(application=app, reference=reference, options=options, planned_at=PLANNED_AT)
+    (request,) = PARTNER.create(order)
+    return request
+
+
 def outcome(name: str) -> Outcome:
-    return PARTNER.outcome(RECORDED[name]["operation"], reply(RECORDED[name]))
+    return PARTNER.outcome(call(RECORDED[name]["operation"]), reply(RECORDED[name]))
 
 
 def report(name: str, body: Any = ...) -> Report:
@@ -68,7 +82,7 @@ def report(name: str, body: Any = ...) -> Report:
 
 
 def lead(app: Application, options: Any = CURRENT) -> Any:
-    request = PARTNER.create(app, "TEST-REF-0001", options)
+    request = created(app, "TEST-REF-0001", options)
     assert (request.method, request.path, request.query) == ("POST", "/lead", ())
     return json.loads(request.content)["lead"]
 
@@ -144,7 +158,7 @@ def test_full_application_becomes_the_documented_lead() -> None:
 
 
 def test_repeat_is_byte_identical() -> None:
-    assert PARTNER.create(application(), "R", {}) == PARTNER.create(application(), "R", {})
+    assert created(application(), "R", {}) == created(application(), "R", {})
 
 
 def test_classic_vocabulary() -> None:
@@ -367,7 +381,7 @@ def test_recorded_refusal(name: str, problems: list[tuple[str, str]]) -> None:
 
 def test_refusal_that_quotes_the_applicant_is_not_repeated() -> None:
     body = {"errors": {"ssn": ["900000001 is used by Testa Fakely"], "capital_needed": ["is not a number"]}}
-    refusal = PARTNER.outcome("create", Reply(422, {}, json.dumps(body).encode()))
+    refusal = PARTNER.outcome(call("create"), Reply(422, {}, json.dumps(body).encode()))
     assert isinstance(refusal, Rejected)
     assert "900000001" not in repr(refusal)
     assert refusal.problems[1].pointer == "/requestedFinance/amount"
@@ -420,16 +434,16 @@ def test_bulk_results() -> None:
     ],
 )
 def test_everything_else_is_unknown(status: int, content: bytes) -> None:
-    assert isinstance(PARTNER.outcome("create", Reply(status, {}, content)), Unknown)
+    assert isinstance(PARTNER.outcome(call("create"), Reply(status, {}, content)), Unknown)
 
 
 def test_number_as_id_and_retry_after() -> None:
-    assert PARTNER.outcome("create", Reply(201, {}, b'{"id": 17}')) == Accepted("17")
-    assert PARTNER.outcome("create", Reply(429, {"retry-after": "30"}, b"")) == RetryLater(30.0)
-    assert PARTNER.outcome("create", Reply(429, {"retry-after": "Sun, 06 Nov 2033 08:49:37 GMT"}, b"")) == RetryLater(
-        2.0
-    )
-    assert PARTNER.outcome("create", Reply(429, {"retry-after": "999999"}, b"")) == RetryLater(3600.0)
+    assert PARTNER.outcome(call("create"), Reply(201, {}, b'{"id": 17}')) == Accepted("17")
+    assert PARTNER.outcome(call("create"), Reply(429, {"retry-after": "30"}, b"")) == RetryLater(30.0)
+    assert PARTNER.outcome(
+        call("create"), Reply(429, {"retry-after": "Sun, 06 Nov 2033 08:49:37 GMT"}, b"")
+    ) == RetryLater(2.0)
+    assert PARTNER.outcome(call("create"), Reply(429, {"retry-after": "999999"}, b"")) == RetryLater(3600.0)
 
 
 def test_report_of_an_approval() -> None:
@@ -495,13 +509,13 @@ def test_link_that_is_no_link_is_left_out() -> None:
 def test_hint() -> None:
     assert PARTNER.webhook
     hint = PARTNER.webhook.hint
-    assert hint(b'{"lead_id": "FAKE.abc", "event_type": "Approved"}') == Hint("FAKE.abc", "Approved")
-    assert hint(b'{"lead_id": 17, "event_type": "Waiting on ISO", "more": 1}') == Hint("17", "Waiting on ISO")
+    assert hint(b'{"lead_id": "FAKE.abc", "event_type": "Approved"}', None) == Hint("FAKE.abc", "Approved")
+    assert hint(b'{"lead_id": 17, "event_type": "Waiting on ISO", "more": 1}', None) == Hint("17", "Waiting on ISO")
     for body in (b"", b"{lead_id: 1}", b"[]", b'{"lead_id": "x"}', b'{"lead_id": true, "event_type": "x"}'):
-        assert hint(body) is None
-    assert PARTNER.webhook.scheme == "none"
+        assert hint(body, None) is None
+    assert PARTNER.webhook.proof is None
     assert PARTNER.webhook.register
-    assert json.loads(PARTNER.webhook.register("https://x.example.test/w").content) == {
+    assert json.loads(PARTNER.webhook.register("https://x.example.test/w", None).content) == {
         "webhook_url": "https://x.example.test/w"
     }
 
@@ -552,7 +566,7 @@ def test_mutated_replies_never_raise_and_never_invent(case: tuple[str, Any], how
     name, path = case
     recorded = RECORDED[name]
     answer = reply(recorded, mutated(recorded["body"], path, how, junk))
-    came = PARTNER.outcome(recorded["operation"], answer)
+    came = PARTNER.outcome(call(recorded["operation"]), answer)
     original = outcome(name)
     lead_id = getattr(original, "partner_id", None)
     if isinstance(came, Accepted) and lead_id and path == ("id",) and how == "retyped":
@@ -576,12 +590,12 @@ def test_mutated_replies_never_raise_and_never_invent(case: tuple[str, Any], how
     operation=st.sampled_from(sorted(profile.OPERATIONS)),
 )
 def test_random_bytes_never_raise(status: int, content: bytes, operation: str) -> None:
-    came = PARTNER.outcome(operation, Reply(status, {}, content))
+    came = PARTNER.outcome(call(operation), Reply(status, {}, content))
     assert not isinstance(came, Accepted) or content == b""
     assert PARTNER.report
     assert PARTNER.report(Reply(status, {}, content)).status is None
     assert PARTNER.webhook
-    assert PARTNER.webhook.hint(content) is None
+    assert PARTNER.webhook.hint(content, None) is None
 
 
 @settings(max_examples=200, deadline=None)
@@ -591,4 +605,4 @@ def test_random_json_never_raises(data: Any) -> None:
     assert PARTNER.report
     assert PARTNER.report(Reply(200, {}, content)).status is None
     for operation in profile.OPERATIONS:
-        PARTNER.outcome(operation, Reply(207, {}, content))
+        PARTNER.outcome(call(operation), Reply(207, {}, content))

@@ -11,9 +11,9 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from lendrail.partners.channels.auth import ApiKey, MemoryTokens, OAuthPassword
-from lendrail.partners.channels.rest import NoAnswer, NotSent, PlainHttpRefused, RestChannel, lane_client
-from lendrail.partners.exchange import Reply, Request
+from lendrail.partners.channels.auth import ApiKey, MemoryTokens, OAuth
+from lendrail.partners.channels.rest import PlainHttpRefused, RestChannel, lane_client
+from lendrail.partners.exchange import NoAnswer, NotSent, Reply, Request
 
 KEY = ApiKey("api_key", SecretStr("not-a-real-key"))
 POST = Request(operation="create", method="POST", path="/lead", content=b'{"lead":1}')
@@ -244,14 +244,10 @@ async def test_live_refuses_plain_http_before_anything_is_sent() -> None:
 # ---- OAuth 2.0 password grant
 
 
-def oauth(url: str, clock: Callable[[], float] = lambda: 0.0) -> OAuthPassword:
-    return OAuthPassword(
-        token_url=url,
-        username="partner@example.test",
-        password=SecretStr("not-a-real-secret"),
-        store=MemoryTokens(),
-        clock=clock,
-    )
+def oauth(url: str, clock: Callable[[], float] = lambda: 0.0) -> OAuth:
+    asks = {"grant_type": "password", "client_id": "partner-api", "username": "partner@example.test"}
+    asks |= {"password": "not-a-real-secret", "scope": "openid email profile"}
+    return OAuth(url, asks, MemoryTokens(), clock=clock)
 
 
 class TokenPartner:

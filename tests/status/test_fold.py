@@ -49,11 +49,12 @@ def test_every_outcome_of_a_submission_has_its_status() -> None:
     retried: dict[str, Any] = {"next_check_at": NOW}
     cases: list[tuple[Observation, Status, tuple[str, ...]]] = [
         (ack(1, "accepted", partner_id="L1"), Status.SUBMITTED, ()),
-        (ack(1, "accepted"), Status.SUBMITTED, ("partner-id-unknown",)),
+        (ack(1, "accepted"), Status.SUBMITTED, ()),
         (ack(1, "accepted-id-unknown"), Status.SUBMITTED, ("partner-id-unknown",)),
         (ack(1, "id-bound", partner_id="L1"), Status.SUBMITTED, ()),
         (ack(1, "duplicate"), Status.DUPLICATE, ()),
-        (ack(1, "rejected", problems=(PROBLEM,)), Status.FAILED, ("refused",)),
+        (ack(1, "rejected", problems=(PROBLEM,)), Status.INFO_REQUIRED, ("refused",)),
+        (ack(1, "rejected", problems=(PROBLEM.model_copy(update={"pointer": ""}),)), Status.FAILED, ("refused",)),
         (ack(1, "parked", reason="no-answer"), Status.OUTCOME_UNKNOWN, ("no-answer", "parked")),
         (ack(1, "unknown", **retried), Status.OUTCOME_UNKNOWN, ()),
         (ack(1, "not-sent", **retried), Status.SUBMITTING, ("not-sent",)),

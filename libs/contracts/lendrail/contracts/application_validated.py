@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import uuid
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from lendrail.contracts.application import Application
 from lendrail.contracts.event import ApplicationEvent
-from lendrail.contracts.terms import FieldProblem, Model, PartnerName, Time
+from lendrail.contracts.terms import FieldProblem, Model, PartnerName, Slug, Time
 
 
 class Eligible(Model):
@@ -14,6 +14,8 @@ class Eligible(Model):
     partner: PartnerName
     credential: str
     opportunity_id: uuid.UUID
+    gate: uuid.UUID | None = None
+    """The opportunity at a registry that must clear the application before it goes to this partner."""
 
 
 class Ineligible(Model):
@@ -23,6 +25,16 @@ class Ineligible(Model):
     credential: str | None = None
     opportunity_id: uuid.UUID
     reasons: tuple[FieldProblem, ...]
+
+
+class Check(Model):
+    """What an outside register said of the business. `not-checked`: nobody could be asked, which is no fault."""
+
+    name: Slug
+    result: Literal["passed", "failed", "not-checked"]
+    code: Slug
+    """Why, such as `name-differs`."""
+    checked_at: Time
 
 
 class ApplicationValidated(ApplicationEvent):
@@ -35,6 +47,7 @@ class ApplicationValidated(ApplicationEvent):
     application: Application
     eligible: tuple[Eligible, ...]
     ineligible: tuple[Ineligible, ...] = ()
+    checks: tuple[Check, ...] = ()
 
     @property
     def entity(self) -> str:

@@ -6,7 +6,21 @@ from typing import ClassVar, Literal
 from lendrail.contracts.event import ApplicationEvent
 from lendrail.contracts.terms import FieldProblem, ForeignId, PartnerName, Report, Time
 
-Operation = Literal["create", "update", "document", "accept", "withdraw"]
+Operation = Literal[
+    "create",
+    "update",
+    "document",
+    "accept",
+    "withdraw",
+    "gate",  # the registry's word, for which all else of the opportunity waits
+    "finance",  # tell the registry that the money flowed
+    "supplement",  # the same by email, for what the API cannot take and for audit
+]
+
+Plan = Literal["repeat", "look-up", "wait", "person"]
+"""How an unknown outcome is settled: the same bytes again where that is safe, a look for our reference at the partner,
+word from the partner itself, or a person.
+"""
 
 Outcome = Literal[
     "accepted",  # the partner has it, and said under which id
@@ -42,6 +56,8 @@ class PartnerAck(ApplicationEvent):
     """A stable code for operators, such as `no-answer` or `credential-refused`."""
     occurred_at: Time
     next_check_at: Time | None = None
+    unknown_since: Time | None = None
+    plan: Plan | None = None
 
     @property
     def entity(self) -> str:

@@ -1,11 +1,26 @@
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from typing import ClassVar, Literal
 
 from lendrail.contracts.event import ApplicationEvent
+from lendrail.contracts.partner_ack import Plan
 from lendrail.contracts.sensitive import SensitiveText
-from lendrail.contracts.terms import DeclineReason, FieldProblem, ForeignId, Offer, PartnerName, Reference, Status, Time
+from lendrail.contracts.terms import (
+    Contact,
+    DecimalString,
+    DeclineReason,
+    FieldProblem,
+    ForeignId,
+    Match,
+    Money,
+    Offer,
+    PartnerName,
+    Reference,
+    Status,
+    Time,
+)
 
 Source = Literal["validation", "ack", "webhook", "fetch", "poll", "feed", "csv", "person"]
 
@@ -36,7 +51,15 @@ class StatusUpdated(ApplicationEvent):
     problems: tuple[FieldProblem, ...] = ()
     documents_sent: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
+    contact: Contact | None = None
+    close_chance: DecimalString | None = None
+    closes_on: dt.date | None = None
+    commission: Money | None = None
+    matches: tuple[Match, ...] = ()
     next_check_at: Time | None = None
+    unknown_since: Time | None = None
+    plan: Plan | None = None
+    """How an unknown outcome will be settled."""
     references: tuple[Reference, ...] = ()
 
     @property

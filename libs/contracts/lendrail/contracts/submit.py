@@ -50,6 +50,8 @@ class Submit(ApplicationEvent):
     opportunity_id: uuid.UUID
     partner: PartnerName
     credential: str
+    gate: uuid.UUID | None = None
+    """The registry's opportunity whose clear word this one waits for."""
     intent: Intent
 
     @property

@@ -13,7 +13,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from lendrail.contracts.sensitive import Sensitive, SensitiveText
+from lendrail.contracts.sensitive import Email, Phone, Sensitive, SensitiveText
 
 NAMESPACE = uuid.UUID("5f0c7a52-6d2b-5d0e-9b52-2f6e1f4c7a10")
 """Root of every derived id."""
@@ -164,6 +164,14 @@ class Term(Model):
     unit: TermUnit
 
 
+class Fee(Model):
+    """One cost of an offer, under the partner's own name: a percentage or an amount, as the partner states it."""
+
+    name: Annotated[str, Field(max_length=80)]
+    percent: DecimalString | None = None
+    amount: Money | None = None
+
+
 class Offer(Model):
     """What a partner offers, normalised; variants of one approval are offers with one `variant` name each."""
 
@@ -175,6 +183,10 @@ class Offer(Model):
     """Total to repay divided by the amount (1.34 means 1 340 for each 1 000)."""
     cost_per_thousand: Money | None = None
     net_funded: Money | None = None
+    """Cash on day one."""
+    fees: tuple[Fee, ...] = ()
+    details: dict[str, str] = Field(default_factory=dict)
+    """Further terms under the partner's own names, in its own words."""
     conditions: tuple[str, ...] = ()
     """Stipulations in the partner's words."""
     action_link: Sensitive | None = None
@@ -189,6 +201,27 @@ class DeclineReason(Model):
     mapped: bool = True
 
 
+class Contact(Model):
+    """The person at the partner who looks after the opportunity."""
+
+    name: SensitiveText | None = None
+    email: Email | None = None
+    phone: Phone | None = None
+
+
+class Match(Model):
+    """One match that a registry found: somebody registered the same paper."""
+
+    id: ForeignId
+    kind: Annotated[str, Field(max_length=80)]
+    """The registry's word, such as EXCT for an exact match."""
+    status: Annotated[str, Field(max_length=80)] | None = None
+    """The status of the other registration, in the registry's word."""
+    amount: Money | None = None
+    at: Time | None = None
+    risk: Annotated[str, Field(max_length=80)] | None = None
+
+
 class Report(Model):
     """What a partner's answer says of an opportunity. `status` is None where its word is not known to us."""
 
@@ -201,6 +234,13 @@ class Report(Model):
     decline_notes: SensitiveText | None = None
     missing_info: SensitiveText | None = None
     notes: SensitiveText | None = None
+    contact: Contact | None = None
+    close_chance: DecimalString | None = None
+    """Per cent, as the partner reckons."""
+    closes_on: dt.date | None = None
+    commission: Money | None = None
+    """What the introducer may expect."""
+    matches: tuple[Match, ...] = ()
     flags: tuple[str, ...] = ()
 
 

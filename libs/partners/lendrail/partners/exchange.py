@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from lendrail.contracts.sensitive import SensitiveText
-from lendrail.contracts.terms import FieldProblem
+from lendrail.contracts.terms import FieldProblem, Report
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,11 +22,32 @@ class Request:
     """
 
     operation: str
-    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "MAIL"]
+    """MAIL: `content` is a whole message (RFC 5322); `query` has its envelope, `from` and `to`."""
     path: str = field(repr=False)
     query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     headers: tuple[tuple[str, str], ...] = ()
     content: bytes = field(default=b"", repr=False)
+    context: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Kept with the request and never sent: what reading its reply needs, such as a name to compare."""
+
+    def knows(self, name: str) -> str | None:
+        """The value of `name` in the context."""
+        return dict(self.context).get(name)
+
+    def filled(self, given: Mapping[str, str]) -> Request:
+        """With `{{name}}` in path, query and content replaced. Values are ids without quotes, spaces or escapes."""
+        if not given:
+            return self
+
+        def fill(text: str) -> str:
+            return _BLANK.sub(lambda blank: given.get(blank[1], blank[0]), text)
+
+        content = _BLANK_BYTES.sub(
+            lambda blank: given.get(blank[1].decode(), blank[0].decode()).encode("ascii"), self.content
+        )
+        query = tuple((name, fill(value)) for name, value in self.query)
+        return replace(self, path=fill(self.path), query=query, content=content)
 
     def dump(self) -> bytes:
         """For storing (sealed: it holds personal data). `load` gives an equal request."""
@@ -34,13 +56,23 @@ class Request:
     @classmethod
     def load(cls, stored: bytes) -> Request:
         raw = json.loads(stored)
-        pairs = {name: tuple((key, value) for key, value in raw.pop(name)) for name in ("query", "headers")}
+        pairs = {
+            name: tuple((key, value) for key, value in raw.pop(name))
+            for name in ("query", "headers", "context")
+            if name in raw
+        }
         return cls(**raw | pairs | {"content": base64.b64decode(raw["content"], validate=True)})
+
+
+_BLANK = re.compile(r"\{\{([a-zA-Z]{1,40})\}\}")
+_BLANK_BYTES = re.compile(rb"\{\{([a-zA-Z]{1,40})\}\}")
+GIVEN = re.compile(r"[A-Za-z0-9._~:@-]{1,200}")
+"""What an answer may give to the requests after it."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """A complete HTTP reply; header names in lower case."""
+    """A complete reply; header names in lower case. Of a mail server: its code, and its text as content."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
@@ -65,11 +97,69 @@ class Delivery:
     at_once: int = 1
 
 
+NotSentReason = Literal[
+    "refused", "no-such-host", "tls", "connect-timeout", "not-connected", "withheld", "invalid-request",
+    "credential-refused", "token-unavailable",
+]  # fmt: skip
+NoAnswerReason = Literal["deadline", "cut", "too-large", "failed"]
+
+
+@dataclass(frozen=True)
+class NotSent:
+    """The partner has not taken it: not one byte left us, or it was refused with a complete 401 and not sent again."""
+
+    reason: NotSentReason
+
+
+@dataclass(frozen=True)
+class NoAnswer:
+    """It may have arrived and been carried out; there is no complete reply."""
+
+    reason: NoAnswerReason
+
+
+@dataclass(frozen=True)
+class Hint:
+    """An unproven word that something happened; the truth is read from the partner."""
+
+    partner_id: str
+    word: str
+    reference: str | None = None
+    """Ours, where the partner names it."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a feed. `entries` are the ids to acknowledge, where that is the custom."""
+
+    hints: tuple[Hint, ...]
+    cursor: str | None
+    """Where the next page begins; None: where this one began."""
+    more: bool = False
+    entries: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Present:
+    """The partner has it, under this id."""
+
+    partner_id: str
+
+
+@dataclass(frozen=True)
+class Absent:
+    """The partner's complete answer does not have it, so far."""
+
+
 @dataclass(frozen=True)
 class Accepted:
-    """The partner has it. `partner_id` is its id where the operation gives one."""
+    """The partner has it. `partner_id` is its id where the operation gives one, `report` its decision where that comes
+    at once. `given` fills the requests after this one. An answer that lacks an id which it should have is `Unknown`.
+    """
 
     partner_id: str | None = None
+    report: Report | None = None
+    given: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -119,4 +209,5 @@ class Unknown:
     reason: str
 
 
+Found = Present | Absent | Unknown
 Outcome = Accepted | PartlyAccepted | Rejected | Duplicate | RetryLater | CredentialRefused | Unknown

@@ -5,14 +5,19 @@ Nothing here does I/O. A channel carries a `Request` to the partner and brings a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import datetime as dt
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
+from pydantic import SecretStr
+
 from lendrail.contracts.application import Application
-from lendrail.contracts.terms import FieldProblem, Report
-from lendrail.partners.exchange import Delivery, File, Outcome, Reply, Request
+from lendrail.contracts.terms import FieldProblem, Report, Status
+from lendrail.partners.channels.auth import AuthScheme
+from lendrail.partners.exchange import Delivery, File, Found, Hint, Outcome, Page, Reply, Request
+from lendrail.partners.signatures import Proof
 
 Options = Mapping[str, Any]
 """A tenant's settings for this partner, as in its tenants file; each partner checks them with its own model."""
@@ -24,7 +29,7 @@ class Capability(StrEnum):
     KEYED = "A"  # the partner honours an idempotency key
     UNIQUE_REFERENCE = "B"  # it refuses a reference that it has seen
     SEARCHABLE = "C"  # it can be asked for our reference
-    ASYNCHRONOUS = "D"  # it gives a request id first
+    ASYNCHRONOUS = "D"  # it gives a request id first; a lost one is searched as in C
     BLIND = "E"  # nothing helps: never twice without a person
     HARMLESS = "read"  # it changes nothing
 
@@ -39,7 +44,9 @@ class Operation:
     processing: float = 120.0
     """The partner's longest processing time: an unknown outcome is not decided before it is over."""
     repeats: int = 0
-    """How often the same bytes may be sent again after an unknown outcome."""
+    """How often the same bytes may be sent again after an unknown outcome (A, B and harmless)."""
+    key_life: float | None = None
+    """How long the partner remembers an idempotency key (A); after it the operation counts as blind."""
 
 
 @dataclass(frozen=True)
@@ -48,23 +55,69 @@ class Rate:
     seconds: float
 
 
-@dataclass(frozen=True)
-class Hint:
-    """An unproven word that something happened; the truth is read from the partner."""
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What is to be brought to a partner."""
 
-    partner_id: str
-    word: str
+    application: Application
+    reference: str
+    """Ours, fixed by opportunity and generation: a repeat never has another one."""
+    options: Options
+    planned_at: dt.datetime
+    """In place of a clock: what is made of an order is the same whenever it is made."""
+    documents: tuple[File, ...] = ()
+    """For partners whose creation names the documents."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Webhook:
-    """How the partner calls us. Scheme `none`: unsigned, so a hint only, from `addresses` where they are published."""
+    """How the partner calls us. Without `proof` a call is a hint only, from `addresses` where they are published."""
 
-    scheme: Literal["none", "hmac"]
+    proof: Proof | None = None
     addresses: tuple[str, ...] = ()
-    hint: Callable[[bytes], Hint | None]
-    """None where the body cannot be read."""
-    register: Callable[[str], Request] | None = None
+    hint: Callable[[bytes, str | None], Hint | None]
+    """(body, id in the path where there is one); None where the body cannot be read."""
+    report: Callable[[bytes], Report | None] | None = None
+    """What a proven call says by itself, for partners that cannot be asked; None where it says nothing."""
+    register: Callable[[str, SecretStr | None], Request] | None = None
+    """(our address, the secret that shall prove its calls)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feed:
+    """One list of all that happened at the partner, read from a cursor on; each entry is a hint.
+
+    Pages overlap by `overlap` seconds of the partner's time where the cursor is a time, and what was seen is known by
+    its content.
+    """
+
+    every: float
+    """Seconds between looks."""
+    request: Callable[[str | None, dt.datetime], Request]
+    """(cursor of the page before, now); None: from the beginning."""
+    page: Callable[[Reply], Page | None]
+    """None where the reply cannot be read."""
+    acknowledge: Callable[[tuple[str, ...]], Request] | None = None
+    """Ids of entries that are stored here and may be forgotten there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What the published matrix, the pre-flight and the tests read beside the operations."""
+
+    country: str
+    source: str
+    """Where the facts are from."""
+    required: tuple[str, ...]
+    """JSON pointers of canonical fields without which `check` speaks against the application."""
+    documents: tuple[str, ...] = ()
+    """Kinds of documents that it takes or asks for."""
+    statuses: Mapping[str, Status] = field(default_factory=dict)
+    """Its words and ours; any other word is held and shown."""
+    vocabularies: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """Its closed lists, by its name of the field."""
+    lacks: Mapping[str, str] = field(default_factory=dict)
+    """What the partner offers and we do not do, or what it does not offer, and why or with what consequence."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,23 +126,44 @@ class Partner:
 
     name: str
     title: str
-    auth: frozenset[str]
-    """Authentication schemes of its revisions, as in the credentials file."""
-    key_header: str | None = None
-    """Of the scheme `api-key`: the header that carries the key."""
+    kind: Literal["lender", "registry"] = "lender"
+    """A registry clears applications for lenders and finances nothing itself."""
+    auth: Mapping[str, AuthScheme]
+    """Authentication schemes, as in the credentials file, and what makes the channel's headers of their settings."""
     rate: Rate | None = None
     """Published limit per credential."""
     operations: Mapping[str, Operation]
+    facts: Facts
 
     check: Callable[[Application, Options], list[FieldProblem]]
-    create: Callable[[Application, str, Options], Request]
-    """(application, our reference, options); only for an application that passed `check`."""
-    outcome: Callable[[str, Reply], Outcome]
-    """(operation, reply); a reply that cannot be understood is `Unknown`, never an exception."""
+    create: Callable[[Order], tuple[Request, ...]]
+    """The calls that bring an application there, in their order; only for one that passed `check`. Words in braces in a
+    later one, such as `{{party}}`, stand for what the answers before it gave (`Accepted.given`)."""
+    outcome: Callable[[Request, Reply], Outcome]
+    """A reply that cannot be understood is `Unknown`, never an exception."""
+
+    search: Callable[[str, Options], Request] | None = None
+    """(our reference): whether the partner has it. `found` reads the answer."""
+    found: Callable[[Request, Reply], Found] | None = None
+    again: Callable[[Request], Request] | None = None
+    """The same, marked as a possible duplicate: a person decided that it is sent again."""
 
     delivery: Callable[[Options], Delivery] | None = None
+    """How documents travel, those that the creation names included."""
     document: Callable[[str, tuple[File, ...], Options], Request] | None = None
     """(partner id, at most `delivery().at_once` files, options)."""
+    update: Callable[[str, Order], Request] | None = None
+    """(partner id, the application as it now stands)."""
+    withdraw: Callable[[str, str, Options], Request] | None = None
+    """(partner id, one of our statuses that says why it ended, options)."""
+    finance: Callable[[str, Options], Request] | None = None
+    """Registries: the money flowed."""
+
     read: Callable[[str], Request] | None = None
     report: Callable[[Reply], Report] | None = None
+    index: Callable[[str | None], Request] | None = None
+    """(page token): all that the partner has of us."""
+    poll: tuple[float, ...] = ()
+    """Seconds between looks while there is no news, the last one repeats; empty: as the status service is set."""
     webhook: Webhook | None = None
+    feed: Feed | None = None

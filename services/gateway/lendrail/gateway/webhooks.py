@@ -22,7 +22,7 @@ from lendrail.contracts.terms import NAMESPACE, utc_now
 from lendrail.gateway.store import Webhooks, soon
 from lendrail.gateway.stored import SERVICE
 from lendrail.partners import PARTNERS
-from lendrail.partners.partner import Hint
+from lendrail.partners.exchange import Hint
 from lendrail.runtime.directory import Mounted, PartnerAccount, Tenant, Tenants
 from lendrail.runtime.http import Problem, reply, too_large
 from lendrail.runtime.mongo import DuplicateKeyError
@@ -49,7 +49,7 @@ def hint_of(partner: str, raw: bytes) -> Hint | None:
     if known is None or known.webhook is None:
         return None
     try:
-        hint = known.webhook.hint(raw)
+        hint = known.webhook.hint(raw, None)
     except Exception as error:  # a fault in a translation must not lose the partner's word
         log.error("a webhook could not be translated", partner=partner, exc_info=error)
         return None

@@ -168,7 +168,7 @@ class Desk:
         fault = Fault()
         if dial := self._dials.take("delay", call.operation, reference, call.dials):
             fault.before_ms, fault.after_ms = (dial.ms, 0) if dial.when == "before" else (0, dial.ms)
-        for kind in ("refuse", "status", "empty_422", "html", "truncated", "drop_reply"):
+        for kind in ("refuse", "status", "empty_422", "redirect", "html", "truncated", "drop_reply"):
             if dial := self._dials.take(kind, call.operation, reference, call.dials):
                 fault.kind, fault.dial = kind, dial
                 break
@@ -227,5 +227,7 @@ def _reply(fault: Fault, answer: Answer) -> tuple[Response, str]:
             return truncated(answer.status or 200, answer.content, answer.media_type), "truncated"
         case "empty_422":
             return Json(None, 422), "empty"
+        case "redirect":
+            return Json(None, 302, {"Location": fault.dial.location}), "redirect"
     headers = {} if fault.dial.retry_after is None else {"Retry-After": str(fault.dial.retry_after)}
     return Json({"message": "Something went wrong."}, fault.dial.status, headers), "status"

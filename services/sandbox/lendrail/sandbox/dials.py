@@ -91,6 +91,14 @@ class Empty422(Dial):
     recorded: bool = False
 
 
+class Redirect(Dial):
+    """A 302 to somewhere else; nothing is recorded but the call."""
+
+    kind: Literal["redirect"]
+    location: str = "http://127.0.0.1:1/elsewhere"
+    recorded: bool = False
+
+
 class RequireTls(Dial):
     """Plain http is answered 403."""
 
@@ -131,8 +139,8 @@ class WebhookLate(Dial):
 
 
 AnyDial = Annotated[
-    Outcome | DecisionDelay | Delay | DropReply | Refuse | Status | Garbled | Empty422 | RequireTls | Rate | WebhookLost
-    | WebhookDuplicated | WebhookEarly | WebhookLate,
+    Outcome | DecisionDelay | Delay | DropReply | Refuse | Status | Garbled | Empty422 | Redirect | RequireTls | Rate
+    | WebhookLost | WebhookDuplicated | WebhookEarly | WebhookLate,
     Field(discriminator="kind"),
 ]  # fmt: skip
 DIAL: TypeAdapter[AnyDial] = TypeAdapter(AnyDial)

@@ -19,8 +19,7 @@ from lendrail.contracts.event import Envelope
 from lendrail.contracts.sensitive import Erased
 from lendrail.contracts.terms import NAMESPACE, Report, Status, utc_now
 from lendrail.partners import PARTNERS
-from lendrail.partners.channels.rest import NoAnswer, NotSent
-from lendrail.partners.exchange import Accepted, CredentialRefused, Reply, RetryLater
+from lendrail.partners.exchange import Accepted, CredentialRefused, NoAnswer, NotSent, Reply, Request, RetryLater
 from lendrail.partners.partner import Partner
 from lendrail.runtime.budget import Kind
 from lendrail.runtime.due import Lease
@@ -66,18 +65,18 @@ class Fetch:
             return
         partner = PARTNERS[document["partner"]]
         try:
-            reply, began = await self._ask(document, lease, lane, kind, partner, claimed)
+            request, reply, began = await self._ask(document, lease, lane, kind, partner, claimed)
         except Paused:
             await self._failed(document, lease, "paused", self._settings.pause_seconds)
             return
         except TimeoutError:
             await self._failed(document, lease, "no-budget", 1.0)
             return
-        await self._understand(document, lease, key, kind, partner, reply, began)
+        await self._understand(document, lease, key, kind, partner, request, reply, began)
 
     async def _ask(
         self, document: Document, lease: Lease, lane: int, kind: Kind, partner: Partner, claimed: float
-    ) -> tuple[Reply | NotSent | NoAnswer, dt.datetime]:
+    ) -> tuple[Request, Reply | NotSent | NoAnswer, dt.datetime]:
         """The reply, and MongoDB's time when this look began: that of the claim plus what passed here since.
 
         The time is rather too early than too late: a hint that falls in between is then followed once more.
@@ -88,7 +87,7 @@ class Fetch:
             at_claim = document["lease"]["until"] - dt.timedelta(seconds=LEASE_SECONDS)
             began = at_claim + dt.timedelta(milliseconds=int((time.monotonic() - claimed) * 1000))
             reply = await channel.send(request, min(deadline, lease.seconds_left()), lambda: lease.held)
-        return reply, began
+        return request, reply, began
 
     async def _understand(
         self,
@@ -97,6 +96,7 @@ class Fetch:
         key: Key,
         kind: Kind,
         partner: Partner,
+        request: Request,
         reply: Reply | NotSent | NoAnswer,
         began: dt.datetime,
     ) -> None:
@@ -109,7 +109,7 @@ class Fetch:
         if reply.status == 404:
             await self._hear(document, lease, key, kind, Missing(), reply, began)
             return
-        outcome = partner.outcome("read", reply)
+        outcome = partner.outcome(request, reply)
         if isinstance(outcome, Accepted):
             await self._hear(document, lease, key, kind, Reported(report=partner.report(reply)), reply, began)
         elif isinstance(outcome, RetryLater):

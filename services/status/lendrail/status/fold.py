@@ -55,6 +55,20 @@ _OUTCOMES: dict[Outcome, tuple[Status, str | None]] = {
     "unknown": (Status.OUTCOME_UNKNOWN, None),
     "not-sent": (Status.SUBMITTING, "not-sent"),
 }
+_WAITING = (Status.SUBMITTING, Status.OUTCOME_UNKNOWN)
+_TOLD = (
+    "offers",
+    "decline_reasons",
+    "decline_notes",
+    "missing_info",
+    "notes",
+    "contact",
+    "close_chance",
+    "closes_on",
+    "commission",
+    "matches",
+)
+"""What a report says beside its status."""
 _TAKEN: tuple[Outcome, ...] = ("id-bound", "accepted", "accepted-id-unknown")
 
 
@@ -131,13 +145,16 @@ def _submitted(answers: Sequence[Observation], partner_id: str | None, flags: di
     status, flag = _OUTCOMES[answer.outcome]
     if answer.outcome == "not-sent" and answer.next_check_at is None:
         status = Status.FAILED
+    if answer.outcome == "rejected" and any(each.pointer for each in answer.problems):
+        status = Status.INFO_REQUIRED  # the applicant can mend it
     if status is Status.SUBMITTED:
-        flag = None if partner_id else "partner-id-unknown"
+        flag = "partner-id-unknown" if answer.outcome == "accepted-id-unknown" and not partner_id else None
     elif answer.reason:
         flags[answer.reason] = None
     if flag:
         flags[flag] = None
-    return _Layer(ruling, {"status": status, "problems": answer.problems, "next_check_at": answer.next_check_at})
+    wait = {name: getattr(answer, name) for name in ("next_check_at", "unknown_since", "plan")}
+    return _Layer(ruling, {"status": status, "problems": answer.problems} | (wait if status in _WAITING else {}))
 
 
 def _decided(heard: Sequence[Observation], answers: Sequence[Observation], flags: dict[str, None]) -> _Layer | None:
@@ -170,8 +187,8 @@ def _report(ruling: _Layer | None, each: Observation, report: Report, flags: dic
         flags["unmapped-words"] = None
         before = ruling or _Layer(each, {"status": Status.IN_REVIEW})
         return _Layer(before.observation, before.fields | {"partner_words": report.words})
-    told = {name: getattr(report, name) for name in ("offers", "decline_reasons", "decline_notes", "missing_info")}
-    layer = _Layer(each, {"status": report.status, "partner_words": report.words, "notes": report.notes, **told})
+    told = {name: getattr(report, name) for name in _TOLD}
+    layer = _Layer(each, {"status": report.status, "partner_words": report.words, **told})
     return _turn(ruling, layer, flags)
 
 

@@ -8,14 +8,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lendrail.contracts.partner_ack import Operation, Outcome
+from lendrail.contracts.partner_ack import Operation, Outcome, Plan
 from lendrail.contracts.sensitive import SensitiveText
 from lendrail.contracts.status_updated import Source
 from lendrail.contracts.terms import (
+    Contact,
+    DecimalString,
     DeclineReason,
     FieldProblem,
     ForeignId,
+    Match,
     Model,
+    Money,
     Offer,
     Reference,
     Report,
@@ -61,6 +65,8 @@ class Answered(Model):
     problems: tuple[FieldProblem, ...] = ()
     reason: str | None = None
     next_check_at: Time | None = None
+    unknown_since: Time | None = None
+    plan: Plan | None = None
 
 
 class Reported(Model):
@@ -115,7 +121,14 @@ class State(Model):
     problems: tuple[FieldProblem, ...] = ()
     documents_sent: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
+    contact: Contact | None = None
+    close_chance: DecimalString | None = None
+    closes_on: dt.date | None = None
+    commission: Money | None = None
+    matches: tuple[Match, ...] = ()
     next_check_at: Time | None = None
+    unknown_since: Time | None = None
+    plan: Plan | None = None
 
     def looks_like(self, other: State | None) -> bool:
         """Whether a tenant would see the same; that somebody said it again is no news."""

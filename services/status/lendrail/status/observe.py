@@ -65,6 +65,8 @@ def answered(delivery: Delivery[PartnerAck], now: dt.datetime) -> Heard:
         problems=event.problems,
         reason=event.reason,
         next_check_at=event.next_check_at,
+        unknown_since=event.unknown_since,
+        plan=event.plan,
     )
     subject = _opportunity(event, str(event.opportunity_id), event.partner, event.credential)
     told = event.report.partner_time if event.report else None

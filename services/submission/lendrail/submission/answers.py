@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from lendrail.partners.channels import rest
+from lendrail.partners import exchange
 from lendrail.partners.exchange import (
     Accepted,
     CredentialRefused,
@@ -13,6 +13,7 @@ from lendrail.partners.exchange import (
     PartlyAccepted,
     Rejected,
     Reply,
+    Request,
     Unknown,
 )
 from lendrail.partners.partner import Partner
@@ -22,15 +23,15 @@ from lendrail.submission.classify import Event, NotSent
 log = structlog.get_logger()
 
 
-def event_of(partner: Partner, operation: str, answer: Reply | rest.NotSent | rest.NoAnswer) -> Event:
+def event_of(partner: Partner, request: Request, answer: Reply | exchange.NotSent | exchange.NoAnswer) -> Event:
     if isinstance(answer, Reply):
         try:
-            outcome: Outcome = partner.outcome(operation, answer)
+            outcome: Outcome = partner.outcome(request, answer)
         except Exception as error:  # the call is over; what we cannot read we do not know
             log.error("a reply could not be read", partner=partner.name, exc_info=error)
             return Unknown("unreadable-reply")
         return outcome
-    if isinstance(answer, rest.NoAnswer):
+    if isinstance(answer, exchange.NoAnswer):
         return Unknown("no-answer")
     if answer.reason == "credential-refused":
         return CredentialRefused()

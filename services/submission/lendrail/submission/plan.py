@@ -19,7 +19,7 @@ from lendrail.contracts.sensitive import DataKey
 from lendrail.contracts.submit import AcceptOffer, AddDocument, Send, Submit, Withdraw
 from lendrail.contracts.terms import DocumentRef, FieldProblem, Mode
 from lendrail.partners.exchange import Request
-from lendrail.partners.partner import Partner
+from lendrail.partners.partner import Order, Partner
 from lendrail.runtime.directory import Credential, PartnerAccount
 from lendrail.submission import moves
 from lendrail.submission.attempt import Attempt, Opportunity, State, new_attempt, reference
@@ -105,7 +105,8 @@ def _send(
         return _told(opportunity, replace(create, state=State.CANCELLED, reason=refusal), now, intent.unmade)
     assert desk.partner is not None
     try:
-        request = desk.partner.create(intent.application, reference(create), options)
+        order = Order(application=intent.application, reference=reference(create), options=options, planned_at=now)
+        (request,) = desk.partner.create(order)
     except Exception as error:  # a mapping that fails on one application must not stop the others
         log.error("a mapping failed", opportunity=opportunity.id, partner=desk.partner.name, exc_info=error)
         return _told(opportunity, replace(create, state=State.PARKED, reason="mapping-failed"), now)

@@ -10,8 +10,17 @@ from typing import Any
 import structlog
 
 from lendrail.partners import PARTNERS
-from lendrail.partners.channels import rest
-from lendrail.partners.exchange import Accepted, CredentialRefused, Outcome, Rejected, Request, RetryLater
+from lendrail.partners.exchange import (
+    Accepted,
+    CredentialRefused,
+    NoAnswer,
+    NotSent,
+    Outcome,
+    Rejected,
+    Reply,
+    Request,
+    RetryLater,
+)
 from lendrail.runtime import due
 from lendrail.runtime.directory import Mounted, PartnerAccount, Tenants
 from lendrail.runtime.due import Lease, Worker
@@ -92,7 +101,9 @@ class Registrations:
             await self._end(document, lease, "parked")
             return
         try:
-            outcome = await self._call(document, lease, lane, account, partner.webhook.register(self._address(account)))
+            outcome = await self._call(
+                document, lease, lane, account, partner.webhook.register(self._address(account), None)
+            )
         except Paused:
             await self._later(document, lease, 1.0)
             return
@@ -100,7 +111,7 @@ class Registrations:
 
     async def _call(
         self, document: Document, lease: Lease, lane: int, account: PartnerAccount, request: Request
-    ) -> Outcome | rest.NotSent | rest.NoAnswer:
+    ) -> Outcome | NotSent | NoAnswer:
         """A try is counted before its first byte, and taken back when it is known that nothing came of it."""
         partner = PARTNERS[account.partner]
         deadline = self._settings.deadline(partner.operations[OPERATION])
@@ -109,16 +120,16 @@ class Registrations:
             answer = await self._channels.open(lane, credential).send(
                 request, deadline, lambda: lease.seconds_left() >= deadline
             )
-        return partner.outcome(OPERATION, answer) if not isinstance(answer, rest.NotSent | rest.NoAnswer) else answer
+        return partner.outcome(request, answer) if isinstance(answer, Reply) else answer
 
-    async def _decide(self, document: Document, lease: Lease, outcome: Outcome | rest.NotSent | rest.NoAnswer) -> None:
+    async def _decide(self, document: Document, lease: Lease, outcome: Outcome | NotSent | NoAnswer) -> None:
         if isinstance(outcome, Accepted):
             log.info("a webhook address is registered", credential=document["credential"])
             await self._end(document, lease, "registered")
         elif isinstance(outcome, Rejected):
             log.error("a webhook address was refused", credential=document["credential"])
             await self._end(document, lease, "refused")
-        elif isinstance(outcome, rest.NotSent | RetryLater | CredentialRefused):
+        elif isinstance(outcome, NotSent | RetryLater | CredentialRefused):
             after = outcome.after if isinstance(outcome, RetryLater) else 0.0
             if isinstance(outcome, CredentialRefused):
                 await self._port.pause(

@@ -148,7 +148,7 @@ class Submitter:
         except (ValueError, *OUTAGES) as error:  # a credential that no channel fits; our store, before the first byte
             log.error("a call could not begin", credential=credential.id, error=type(error).__name__)
             return NotSent("not-begun")
-        return event_of(job.partner, request.operation, answer)
+        return event_of(job.partner, request, answer)
 
     async def _finish(self, job: Job, batch: Sequence[Attempt], event: Event) -> bool:
         """Store what came of it, for as long as it takes: it is known here only."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import SecretStr
 
-from lendrail.partners.channels.auth import ApiKey, Auth, OAuthPassword, TokenStore
+from lendrail.partners.channels.auth import Auth, TokenStore
 from lendrail.partners.partner import Partner
 
 
@@ -16,15 +16,10 @@ class BadCredential(ValueError):
 
 def auth_of(partner: Partner, settings: Mapping[str, SecretStr], tokens: TokenStore) -> Auth:
     """`settings` has a `scheme` of this partner and that scheme's values. Raises `BadCredential`."""
-    values = {name: value.get_secret_value() for name, value in settings.items()}
-    scheme = values.get("scheme", "")
-    if scheme not in partner.auth:
-        raise BadCredential(f"{partner.name} knows no such scheme")
+    scheme = partner.auth.get(settings["scheme"].get_secret_value()) if "scheme" in settings else None
+    if scheme is None:
+        raise BadCredential(f"{partner.name}: the scheme must be one of {', '.join(sorted(partner.auth))}")
     try:
-        if scheme == "api-key" and partner.key_header is not None:
-            return ApiKey(partner.key_header, settings["key"])
-        if scheme == "oauth-password":
-            return OAuthPassword(values["tokenUrl"], values["username"], settings["password"], tokens)
+        return scheme(settings, tokens)
     except KeyError as missing:
         raise BadCredential(f"{partner.name}: auth lacks {missing.args[0]}") from None
-    raise BadCredential(f"{partner.name} has no channel for this scheme")

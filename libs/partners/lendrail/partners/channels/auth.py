@@ -6,10 +6,13 @@ Secrets are `SecretStr`; they leave it in the one line that writes the header.
 from __future__ import annotations
 
 import asyncio
+import base64
+import hmac
+import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 from urllib.parse import urlencode
 
@@ -45,20 +48,70 @@ class Auth(Protocol):
     async def renew(self, refused: Mapping[str, str], fetch: Fetch) -> Mapping[str, str] | None:
         """Other headers after a 401 for `refused`; None where there are none. Raises `AuthFailed`."""
 
+    def sign(self, request: Request) -> Request:
+        """The request as it is sent, for partners that want to be told inside it who calls."""
+
+
+class Plain:
+    """What most schemes have in common: nothing to fetch, nothing to renew, requests as they are."""
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        return ()
+
+    async def headers(self, fetch: Fetch) -> Mapping[str, str]:
+        return {}
+
+    async def renew(self, refused: Mapping[str, str], fetch: Fetch) -> Mapping[str, str] | None:
+        return None
+
+    def sign(self, request: Request) -> Request:
+        return request
+
 
 @dataclass(frozen=True)
-class ApiKey:
+class ApiKey(Plain):
     """A fixed key. `header` may hold an underscore (Forward Financing's does): proxies on the way must let it pass."""
 
     header: str
     key: SecretStr
-    addresses: tuple[str, ...] = ()
 
     async def headers(self, fetch: Fetch) -> Mapping[str, str]:
         return {self.header: self.key.get_secret_value()}
 
-    async def renew(self, refused: Mapping[str, str], fetch: Fetch) -> None:
-        return None
+
+@dataclass(frozen=True)
+class Parameter(Plain):
+    """An id of ours that the partner wants among the parameters of each call: in the query of a GET, else in the JSON
+    object of the body. It is the whole credential, so it is added at the last moment like any other secret.
+    """
+
+    name: str
+    value: SecretStr
+
+    def sign(self, request: Request) -> Request:
+        secret = self.value.get_secret_value()
+        if request.method == "GET":
+            return replace(request, query=(*request.query, (self.name, secret)))
+        body = {self.name: secret} | json.loads(request.content)
+        return replace(request, content=json.dumps(body, separators=(",", ":")).encode())
+
+
+@dataclass(frozen=True)
+class SignedKey(Plain):
+    """A key and its HMAC-SHA256 under a secret, in base64. The signature covers the key alone, so it never changes and
+    is as secret as a password.
+    """
+
+    id_header: str
+    signature_header: str
+    uuid: str
+    key: SecretStr
+    secret: SecretStr = field(repr=False)
+
+    async def headers(self, fetch: Fetch) -> Mapping[str, str]:
+        digest = hmac.digest(self.secret.get_secret_value().encode(), self.key.get_secret_value().encode(), "sha256")
+        return {self.id_header: self.uuid, self.signature_header: base64.b64encode(digest).decode()}
 
 
 class TokenStore(Protocol):
@@ -91,15 +144,16 @@ class MemoryTokens:
 
 
 @dataclass(frozen=True)
-class OAuthPassword:
-    """OAuth 2.0 password grant (RFC 6749, 4.3). Renewed 60 s before expiry, and once after a 401."""
+class OAuth(Plain):
+    """OAuth 2.0 (RFC 6749): a bearer token for what `asks` holds. Renewed 60 s before expiry, and once after a 401."""
 
     token_url: str
-    username: str = field(repr=False)
-    password: SecretStr
+    asks: Mapping[str, str] = field(repr=False)
+    """The parameters of the token request, secrets included."""
     store: TokenStore
-    client_id: str = "partner-api"
-    scope: str = "openid email profile"
+    as_json: bool = False
+    """Send them as a JSON object instead of a form; some partners want it so."""
+    header: str = "authorization"
     clock: Callable[[], float] = time.time
 
     @property
@@ -121,23 +175,21 @@ class OAuthPassword:
                 return kept
             token, life = await self._fetch(fetch)
             await self.store.set(token, self.clock() + life)
-            return _bearer(token)
+            return self._bearer(token)
 
     def _usable(
         self, kept: tuple[SecretStr, float] | None, refused: Mapping[str, str] | None
     ) -> Mapping[str, str] | None:
         if kept is None or kept[1] - RENEW_BEFORE_SECONDS <= self.clock():
             return None
-        headers = _bearer(kept[0])
+        headers = self._bearer(kept[0])
         return None if headers == refused else headers
 
     async def _fetch(self, fetch: Fetch) -> tuple[SecretStr, float]:
-        form = {"grant_type": "password", "client_id": self.client_id, "username": self.username}
-        form |= {"password": self.password.get_secret_value(), "scope": self.scope}
-        headers = (("content-type", "application/x-www-form-urlencoded"), ("accept", "application/json"))
-        request = Request(
-            operation="token", method="POST", path="", headers=headers, content=urlencode(form).encode("ascii")
-        )
+        kind = "application/json" if self.as_json else "application/x-www-form-urlencoded"
+        text = json.dumps(dict(self.asks)) if self.as_json else urlencode(self.asks)
+        headers = (("content-type", kind), ("accept", "application/json"))
+        request = Request(operation="token", method="POST", path="", headers=headers, content=text.encode("ascii"))
         reply = await fetch(self.token_url, request)
         body = json_object(reply.content) if reply else None
         if reply and body and reply.status == 200:
@@ -145,10 +197,67 @@ class OAuthPassword:
             if isinstance(token, str) and token.isascii() and token.isprintable() and str(kind).lower() == "bearer":
                 return SecretStr(token), float(decimal(body.get("expires_in")) or _DEFAULT_LIFE_SECONDS)
         refused = reply is not None and (
-            reply.status in (401, 403) or (reply.status == 400 and (body or {}).get("error") == "invalid_grant")
+            reply.status in (401, 403)
+            or (reply.status == 400 and (body or {}).get("error") in ("invalid_grant", "invalid_client"))
         )
         raise AuthFailed("credential-refused" if refused else "token-unavailable")
 
+    def _bearer(self, token: SecretStr) -> Mapping[str, str]:
+        return {self.header: f"Bearer {token.get_secret_value()}"}
 
-def _bearer(token: SecretStr) -> Mapping[str, str]:
-    return {"authorization": f"Bearer {token.get_secret_value()}"}
+
+Settings = Mapping[str, SecretStr]
+AuthScheme = Callable[[Settings, TokenStore], Auth]
+"""(values of the credentials file, where a token is kept) → what the channel asks. KeyError: a value is missing."""
+
+
+def api_key(header: str) -> AuthScheme:
+    """`key`."""
+    return lambda given, _: ApiKey(header, given["key"])
+
+
+def bearer() -> AuthScheme:
+    """`token`, a fixed one."""
+    return lambda given, _: ApiKey("authorization", SecretStr(f"Bearer {given['token'].get_secret_value()}"))
+
+
+def parameter(name: str) -> AuthScheme:
+    """`value`."""
+    return lambda given, _: Parameter(name, given["value"])
+
+
+def signed_key(id_header: str, signature_header: str) -> AuthScheme:
+    """`uuid`, `key`, `secret`."""
+    return lambda given, _: SignedKey(
+        id_header, signature_header, given["uuid"].get_secret_value(), given["key"], given["secret"]
+    )
+
+
+def oauth_password(client_id: str, scope: str) -> AuthScheme:
+    """Password grant (RFC 6749, 4.3): `tokenUrl`, `username`, `password`."""
+
+    def scheme(given: Settings, tokens: TokenStore) -> Auth:
+        asks = {"grant_type": "password", "client_id": client_id, "username": _text(given, "username")}
+        asks |= {"password": _text(given, "password"), "scope": scope}
+        return OAuth(_text(given, "tokenUrl"), asks, tokens)
+
+    return scheme
+
+
+def oauth_client(*, as_json: bool = False) -> AuthScheme:
+    """Client credentials (RFC 6749, 4.4): `tokenUrl`, `clientId`, `clientSecret`, and where the partner wants them
+    `audience`, `scope`, and `header`, the name of the header that carries the token.
+    """
+
+    def scheme(given: Settings, tokens: TokenStore) -> Auth:
+        asks = {"grant_type": "client_credentials", "client_id": _text(given, "clientId")}
+        asks["client_secret"] = _text(given, "clientSecret")
+        asks |= {name: _text(given, name) for name in ("audience", "scope") if name in given}
+        header = _text(given, "header").lower() if "header" in given else "authorization"
+        return OAuth(_text(given, "tokenUrl"), asks, tokens, as_json, header)
+
+    return scheme
+
+
+def _text(given: Settings, name: str) -> str:
+    return given[name].get_secret_value()

@@ -13,44 +13,24 @@ import logging
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 
 from lendrail.contracts.terms import Mode
-from lendrail.partners.channels.auth import Auth, AuthFailed, AuthFailure
-from lendrail.partners.exchange import Reply, Request
+from lendrail.partners.channels.auth import Auth, AuthFailed
+from lendrail.partners.exchange import NoAnswer, NoAnswerReason, NotSent, NotSentReason, Reply, Request
 
 CONNECT_SECONDS = 10.0
 LARGEST_REPLY = 1_000_000
 """Bytes; partners' answers are a few kilobytes."""
 TOKEN_DEADLINE_SECONDS = 30.0
 
-NotSentReason = Literal[
-    "refused", "no-such-host", "tls", "connect-timeout", "not-connected", "withheld", "invalid-request"
-]
-NoAnswerReason = Literal["deadline", "cut", "too-large", "failed"]
-
 
 class PlainHttpRefused(ValueError):
     """A live credential whose address is not https."""
-
-
-@dataclass(frozen=True)
-class NotSent:
-    """The partner has not taken it: not one byte left us, or it was refused with a complete 401 and not sent again."""
-
-    reason: NotSentReason | AuthFailure
-
-
-@dataclass(frozen=True)
-class NoAnswer:
-    """It may have arrived and been carried out; there is no complete reply."""
-
-    reason: NoAnswerReason
 
 
 class _Withheld(Exception):
@@ -105,7 +85,6 @@ class RestChannel:
         `deadline` is the total time of one call in seconds. `guard` is asked at the last moment before the first byte:
         false withholds the request (a worker whose lease is over must not send).
         """
-        url = self._base_url + request.path + ("?" + urlencode(request.query, quote_via=quote) if request.query else "")
         turns = itertools.count()
 
         async def turn() -> None:
@@ -119,16 +98,22 @@ class RestChannel:
 
         try:
             headers = await self._auth.headers(fetch)
+            signed = self._auth.sign(request)
+            url = self._url(signed)
             await turn()
-            reply = await self._call(url, request, headers, deadline, guard)
+            reply = await self._call(url, signed, headers, deadline, guard)
             if isinstance(reply, Reply) and reply.status == 401:
                 renewed = await self._auth.renew(headers, fetch)
                 if renewed is not None:
                     await turn()
-                    reply = await self._call(url, request, renewed, deadline, guard)
+                    reply = await self._call(url, signed, renewed, deadline, guard)
         except AuthFailed as failure:
             return NotSent(failure.reason)
         return reply
+
+    def _url(self, request: Request) -> str:
+        query = "?" + urlencode(request.query, quote_via=quote) if request.query else ""
+        return self._base_url + request.path + query
 
     async def _call(
         self, url: str, request: Request, auth: Mapping[str, str], deadline: float, guard: Callable[[], bool] | None

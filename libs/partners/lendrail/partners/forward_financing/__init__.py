@@ -6,10 +6,10 @@ from lendrail.partners.partner import Partner, Webhook
 FORWARD_FINANCING = Partner(
     name=profile.NAME,
     title="Forward Financing",
-    auth=frozenset({"api-key", "oauth-password"}),
-    key_header=profile.KEY_HEADER,
+    auth=profile.AUTH,
     rate=profile.RATE,
     operations=profile.OPERATIONS,
+    facts=profile.FACTS,
     check=mapping.check,
     create=mapping.create,
     outcome=mapping.outcome,
@@ -17,7 +17,5 @@ FORWARD_FINANCING = Partner(
     document=mapping.document,
     read=mapping.read,
     report=deal.report,
-    webhook=Webhook(
-        scheme="none", addresses=profile.WEBHOOK_ADDRESSES, hint=deal.hint, register=mapping.register_webhook
-    ),
+    webhook=Webhook(addresses=profile.WEBHOOK_ADDRESSES, hint=deal.hint, register=mapping.register_webhook),
 )

@@ -8,10 +8,9 @@ from typing import Any, TypeVar
 
 from lendrail.contracts.terms import DeclineReason, Offer, ReasonCode, Report, Term, TermUnit
 from lendrail.partners import reading
-from lendrail.partners.exchange import Reply
+from lendrail.partners.exchange import Hint, Reply
 from lendrail.partners.forward_financing.profile import STAGES, TERM_UNIT, VARIANT_TERM_UNIT
 from lendrail.partners.forward_financing.vocabularies import DECLINE_DRIVERS
-from lendrail.partners.partner import Hint
 
 _T = TypeVar("_T")
 
@@ -58,7 +57,7 @@ def report(reply: Reply) -> Report:
     )
 
 
-def hint(body: bytes) -> Hint | None:
+def hint(body: bytes, path_id: str | None) -> Hint | None:
     """`{lead_id, event_type}`; its event names are not the stage names, so they are never folded as such."""
     told = reading.json_object(body) or {}
     lead, event = reading.foreign_id(told.get("lead_id")), reading.words(told.get("event_type"))

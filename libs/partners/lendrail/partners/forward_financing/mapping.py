@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from pydantic import SecretStr
+
 from lendrail.contracts.application import Application
 from lendrail.contracts.terms import FieldProblem
 from lendrail.partners import partner, reading
@@ -36,10 +38,10 @@ def check(application: Application, options: partner.Options) -> list[FieldProbl
     return build(application, Options.model_validate(options))[1]
 
 
-def create(application: Application, reference: str, options: partner.Options) -> Request:
-    lead = build(application, Options.model_validate(options))[0]
-    lead["application_attributes"]["reference_id"] = reference
-    return _post("create", "/lead", {"lead": lead})
+def create(order: partner.Order) -> tuple[Request, ...]:
+    lead = build(order.application, Options.model_validate(order.options))[0]
+    lead["application_attributes"]["reference_id"] = order.reference
+    return (_post("create", "/lead", {"lead": lead}),)
 
 
 def _post(operation: str, path: str, body: Mapping[str, Any]) -> Request:
@@ -77,11 +79,12 @@ def read(partner_id: str) -> Request:
     return Request(operation="read", method="GET", path=path, headers=(("accept", "application/json"),))
 
 
-def register_webhook(url: str) -> Request:
+def register_webhook(url: str, secret: SecretStr | None) -> Request:
     return _post("register-webhook", "/webhook", {"webhook_url": url})
 
 
-def outcome(operation: str, reply: Reply) -> Outcome:
+def outcome(request: Request, reply: Reply) -> Outcome:
+    operation = request.operation
     if not 200 <= reply.status < 300:
         return refused(operation, reply, profile.REFUSALS, NAME, POINTERS, profile.RETRY_AFTER_SECONDS)
     body = reading.json_object(reply.content)

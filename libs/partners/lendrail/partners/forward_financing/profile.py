@@ -9,11 +9,15 @@ from __future__ import annotations
 from typing import Literal
 
 from lendrail.contracts.terms import DecimalString, Model, Status, TermUnit
-from lendrail.partners.partner import Capability, Operation, Rate
+from lendrail.partners.channels.auth import api_key, oauth_password
+from lendrail.partners.partner import Capability, Facts, Operation, Rate
 from lendrail.partners.refusals import Refusal, has_field_errors, says
 
 NAME = "forward-financing"
-KEY_HEADER = "api_key"  # the underscore is theirs; proxies on the way must let it pass
+AUTH = {
+    "api-key": api_key("api_key"),  # the underscore is theirs; proxies on the way must let it pass
+    "oauth-password": oauth_password("partner-api", "openid email profile"),
+}
 RATE = Rate(requests=1, seconds=1)  # "per user"; over it 429. No Retry-After is documented, so we wait:
 RETRY_AFTER_SECONDS = 2.0
 
@@ -39,6 +43,28 @@ STAGES = {
     "File Missing Info": Status.INFO_REQUIRED,
     "Waiting on ISO": Status.INFO_REQUIRED,
 }
+FACTS = Facts(
+    country="US",
+    source="the partner's public API pages, both revisions",
+    required=(
+        "/business/addresses",
+        "/business/entityType",
+        "/business/industry",
+        "/business/phone",
+        "/business/startDate",
+        "/owners",
+        "/owners/0/address",
+        "/owners/0/ssn",
+    ),
+    documents=("application-summary", "bank-statement", "drivers-license", "voided-check"),
+    statuses=STAGES,
+    lacks={
+        "look-up by reference": "an application whose answer was lost has no id until a person or the partner tells it",
+        "signed webhooks": "a webhook only makes us look",
+        "update, withdraw": "the partner has no such call",
+        "accept": "by the link in the offer",
+    },
+)
 TERM_UNIT: TermUnit = "days"  # of max_payments, "term in days"; sellers elsewhere reckon 20 of them a month
 VARIANT_TERM_UNIT: TermUnit = "months"  # of max_term: not published, inferred from samples (7 at a rate of 1.34)
 WEBHOOK_ADDRESSES = ("18.213.237.69", "44.199.142.45", "44.199.142.90")  # instead of a signature
