@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests import make
 
-from lendrail.contracts.application_validated import Eligible, Ineligible
+from lendrail.contracts.application_validated import Check, Eligible, Ineligible
 from lendrail.contracts.status_updated import StatusUpdated
 from lendrail.contracts.terms import FieldProblem, Status
 from lendrail.gateway.view import ADVANCE, Fact, Received, Rejected, Validated, erased, view
@@ -111,3 +111,21 @@ def test_a_refused_amendment_changes_no_opportunity() -> None:
 def test_nothing_but_its_existence_is_left_of_an_erased_one() -> None:
     shown = erased(RECEIVED)
     assert (shown.status, shown.references, shown.timeline, shown.opportunities) == (Status.ERASED, (), (), ())
+
+
+def test_checks_are_those_of_the_newest_revision() -> None:
+    first, second = (
+        Fact(
+            f"validated-{revision}",
+            "application-validated",
+            "validation",
+            at(revision),
+            Validated(
+                revision=revision, checks=(Check(name="abn", result=result, code=code, checked_at=at(revision)),)
+            ),
+        )
+        for revision, result, code in ((1, "failed", "name-differs"), (2, "passed", "matches"))
+    )
+    for facts in ([first, second], [second, first]):
+        assert [each.code for each in view(RECEIVED, facts, NOW).checks] == ["matches"]
+    assert view(RECEIVED, [], NOW).checks == ()

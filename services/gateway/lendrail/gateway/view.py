@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from lendrail.contracts.application_validated import Eligible, Ineligible
+from lendrail.contracts.application_validated import Check, Eligible, Ineligible
 from lendrail.contracts.sensitive import SensitiveText
 from lendrail.contracts.status_updated import StatusUpdated
 from lendrail.contracts.terms import DeclineReason, FieldProblem, Mode, Model, Offer, Reference, Status, Time
@@ -22,6 +22,7 @@ class Validated(Model):
     revision: int
     eligible: tuple[Eligible, ...] = ()
     ineligible: tuple[Ineligible, ...] = ()
+    checks: tuple[Check, ...] = ()
 
 
 class Rejected(Model):
@@ -94,6 +95,8 @@ class ApplicationView(ApplicationSummary):
     upstream: str
     problems: tuple[FieldProblem, ...] = ()
     """Why the application was rejected."""
+    checks: tuple[Check, ...] = ()
+    """What outside registers said of the business, at the newest revision that was validated."""
     timeline: tuple[TimelineEntry, ...] = ()
     opportunities: tuple[OpportunityView, ...] = ()
 
@@ -155,6 +158,7 @@ def view(received: Received, facts: Iterable[Fact], now: dt.datetime) -> Applica
         received_at=received.received_at,
         references=received.references,
         problems=rejected[0].problems if rejected else (),
+        checks=_checks(once),
         timeline=(_arrival(received), *(_entry(fact) for fact in once)),
         opportunities=tuple(opportunities),
     )
@@ -208,6 +212,11 @@ def _overall(facts: Sequence[Fact], opportunities: Sequence[OpportunityView], re
     if rejected:
         return Status.INVALID
     return Status.INELIGIBLE if any(isinstance(f.said, Validated) for f in facts) else Status.RECEIVED
+
+
+def _checks(facts: Sequence[Fact]) -> tuple[Check, ...]:
+    validated = [fact.said for fact in facts if isinstance(fact.said, Validated)]
+    return max(validated, key=lambda said: said.revision).checks if validated else ()
 
 
 def _opportunities(facts: Sequence[Fact], now: dt.datetime) -> list[OpportunityView]:
