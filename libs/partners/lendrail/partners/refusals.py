@@ -15,6 +15,8 @@ from lendrail.partners.reading import json_object, sensitive_words
 
 Meaning = Literal["rejected", "duplicate", "retry-later", "credential-refused"]
 Shape = Callable[[Mapping[str, Any] | None], bool]
+Errors = Callable[[Mapping[str, Any]], Any]
+"""Where a partner's body has its field errors, as `{field: [text, …]}`; anything else means none."""
 _LONGEST_PAUSE = 3600.0
 
 _STOCK_PHRASES = re.compile(
@@ -67,19 +69,54 @@ def has_field_errors(key: str = "errors", never: AbstractSet[str] = frozenset({"
     return fits
 
 
+def errors_key(body: Mapping[str, Any]) -> Any:
+    """The usual place."""
+    return body.get("errors")
+
+
+def has_problems() -> Shape:
+    """`{"errors": [{"field" or "pointer": name, "message": text}, …]}` and no id: problem details (RFC 9457)."""
+
+    def fits(body: Mapping[str, Any] | None) -> bool:
+        errors = (body or {}).get("errors")
+        return isinstance(errors, list) and bool(_by_field(errors)) and "id" not in (body or {})
+
+    return fits
+
+
+def _by_field(errors: Any) -> dict[str, list[str]]:
+    """`{field: [text, …]}`, however it was said; empty where it cannot be read."""
+    if isinstance(errors, dict):
+        return errors
+    found: dict[str, list[str]] = {}
+    for each in errors if isinstance(errors, list) else ():
+        name = each.get("field", each.get("pointer")) if isinstance(each, dict) else None
+        text = each.get("message", "") if isinstance(each, dict) else None
+        if not isinstance(name, str) or not isinstance(text, str):
+            return {}
+        found.setdefault(name, []).append(text)
+    return found
+
+
 def refused(
-    operation: str, reply: Reply, table: Iterable[Refusal], partner: str, pointers: Mapping[str, str], pause: float
+    operation: str,
+    reply: Reply,
+    table: Iterable[Refusal],
+    partner: str,
+    pointers: Mapping[str, str],
+    pause: float,
+    errors: Errors = errors_key,
 ) -> Outcome:
     """What a reply that is not an acceptance means; `pause` is the wait where the partner names none."""
     body = json_object(reply.content)
     for row in table:
         if row.status == reply.status and (not row.operations or operation in row.operations) and row.shape(body):
-            return _meaning(row.means, reply, body or {}, partner, pointers, pause)
+            return _meaning(row.means, reply, errors(body or {}), partner, pointers, pause)
     return Unknown(f"status-{reply.status}")
 
 
 def _meaning(
-    means: Meaning, reply: Reply, body: Mapping[str, Any], partner: str, pointers: Mapping[str, str], pause: float
+    means: Meaning, reply: Reply, errors: Any, partner: str, pointers: Mapping[str, str], pause: float
 ) -> Outcome:
     if means == "credential-refused":
         return CredentialRefused()
@@ -89,15 +126,15 @@ def _meaning(
         told = reply.headers.get("retry-after", "")
         return RetryLater(min(float(told), _LONGEST_PAUSE) if re.fullmatch(r"[0-9]{1,6}", told) else pause)
     words = sensitive_words(reply.content.decode("utf-8", "replace"))
-    return Rejected(tuple(_field_problems(body.get("errors"), partner, pointers)), words)
+    return Rejected(tuple(_field_problems(errors, partner, pointers)), words)
 
 
 def _field_problems(errors: Any, partner: str, pointers: Mapping[str, str]) -> list[FieldProblem]:
-    if not isinstance(errors, dict) or not errors:
+    if not (by_field := _by_field(errors)):
         return [problem(partner, "", "refused", "was refused by the partner")]
     return [
         problem(partner, _pointer(name, pointers), "refused", _safe(name, texts, pointers))
-        for name, texts in errors.items()
+        for name, texts in by_field.items()
     ]
 
 
