@@ -9,7 +9,7 @@ import hashlib
 import secrets
 import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -23,7 +23,8 @@ from lendrail.sandbox.posts import Posts
 
 LANES = 8
 RETRY_SECONDS = (0.2, 1.0, 3.0)
-"""Between attempts of a webhook; only a connection that failed is tried again, an HTTP answer of any kind is final."""
+"""Between attempts of a webhook that has no schedule of its own; only a connection that failed is tried again then, an
+HTTP answer of any kind is final."""
 CALL_SECONDS = 10.0
 FETCH_LIMIT = 50 * 1024 * 1024
 
@@ -57,6 +58,8 @@ class Outbound:
         self._lanes: asyncio.LifoQueue[httpx.AsyncClient] = asyncio.LifoQueue()
         self._clients: list[httpx.AsyncClient] = []
         self._posts: Posts | None = None
+        self.sign: Callable[[Effect], Mapping[str, str]] | None = None
+        """Headers of one attempt, made at its moment, for partners that sign a time."""
 
     def apply(self, record: Record) -> None:
         """Follower: what is planned and not yet sent."""
@@ -95,11 +98,14 @@ class Outbound:
         late_ms: int = 0,
         method: str = "POST",
         headers: Mapping[str, str] = MappingProxyType({}),
+        retries: Sequence[float] | None = None,
     ) -> Effect:
         """One webhook for a record's `planned` list; send it after the commit. Its bytes are `orjson.dumps(body)`, so
-        that a signature among the headers can be made before."""
+        that a signature among the headers can be made before. `retries` are the seconds between attempts until one is
+        answered with 2xx."""
         due = time.time() + late_ms / 1000
-        how = {"method": method, "headers": dict(headers)}
+        how: dict[str, Any] = {"method": method, "headers": dict(headers)}
+        how |= {} if retries is None else {"retries": list(retries)}
         return {"id": secrets.token_hex(8), "url": url, "body": body, "reference": reference, "due": due, **how}
 
     def send(self, webhook: Effect) -> asyncio.Task[None]:
@@ -111,10 +117,11 @@ class Outbound:
     async def _deliver(self, webhook: Effect) -> None:
         await asyncio.sleep(max(0.0, webhook["due"] - time.time()))
         started, status, attempts = time.monotonic(), None, 0
-        for pause in (*RETRY_SECONDS, None):
+        insists = "retries" in webhook
+        for pause in (*webhook.get("retries", RETRY_SECONDS), None):
             attempts += 1
             status = await self._post(webhook)
-            if status is not None or pause is None:
+            if pause is None or (status is not None and (not insists or 200 <= status < 300)):
                 break
             await asyncio.sleep(pause)
         sent: dict[str, Any] = {
@@ -131,6 +138,8 @@ class Outbound:
         """The HTTP status, or None when no answer came."""
         assert self._posts is not None, "started"
         method, headers = webhook.get("method", "POST"), webhook.get("headers", {})
+        if self.sign is not None:
+            headers = {**headers, **self.sign(webhook)}
         try:
             return await self._posts.send(method, webhook["url"], webhook["body"], headers, CALL_SECONDS)
         except OSError:  # TimeoutError and NoAnswer are such
