@@ -1,15 +1,48 @@
-"""How a partner's webhook proves who sent it: declared in its profile, verified by one function for all partners."""
+"""How a partner's webhook proves who sent it: declared in its profile, verified here by one function for all partners.
+
+Header values are bytes that anybody may have written: they are read by strict grammars, never decoded or parsed
+leniently, and compared in constant time. What is odd in any way is no proof; nothing here raises.
+"""
 
 from __future__ import annotations
 
+import base64
+import datetime as dt
+import hmac
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+from pydantic import SecretStr
+
+Headers = Sequence[tuple[bytes, bytes]]
+"""Names and values as they came; a header that comes twice is no proof."""
+LONGEST_HEADER = 4096
+MOST_SIGNATURES = 16
+_PLACE = re.compile(r"\{(timestamp|id|body)\}")
+_TIMESTAMP = re.compile(rb"[0-9]{1,12}")
+_ID = re.compile(rb"[!-~]{1,256}")
+_HEX = re.compile(rb"[0-9a-f]+|[0-9A-F]+")
+_BASE64 = re.compile(rb"[A-Za-z0-9+/]+={0,2}")
+_SIZES = {"sha256": 32, "sha512": 64}
+
+
+def _around_id(parts: Sequence[str]) -> list[str]:
+    """What divides the id from its neighbours: were it part of the id, the same bytes could be cut another way."""
+    names = parts[1::2]
+    if "id" not in names:
+        return []
+    place = 2 * names.index("id") + 1
+    return [parts[at] for at in (place - 1, place + 1) if 0 < at < len(parts) - 1]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Signature:
     """An HMAC over the raw body, perhaps with a time and an id before it (`signed`, with `{timestamp}`, `{id}` and
-    `{body}`). `prefix` stands before each signature in the header, `separator` between several of a rotation.
+    `{body}`). `prefix` stands before each signature in the header, `separator` between several of a rotation; those
+    with another prefix are other schemes, which are passed over. Raises ValueError for a declaration that proves less
+    than it seems to.
     """
 
     header: str
@@ -24,7 +57,17 @@ class Signature:
     tolerance: float = 300.0
     """Seconds that the sender's clock may be away from ours, both ways."""
     key_encoding: Literal["text", "base64"] = "text"
-    """Of the shared secret."""
+    """Of the shared secret. A Base64 one may begin with `whsec_`, as Standard Webhooks writes it."""
+
+    def __post_init__(self) -> None:
+        places = _PLACE.findall(self.signed)
+        if places.count("body") != 1:
+            raise ValueError("the body must be signed, once")
+        for place, header in (("timestamp", self.timestamp_header), ("id", self.id_header)):
+            if (place in places) is not (header is not None):
+                raise ValueError(f"the {place} must be both sent and signed, or neither")
+        if any(not divider for divider in _around_id(_PLACE.split(self.signed))):
+            raise ValueError("the id must be divided from its neighbours")
 
 
 @dataclass(frozen=True)
@@ -36,3 +79,104 @@ class StaticHeader:
 
 
 Proof = Signature | StaticHeader
+
+STANDARD_WEBHOOKS = Signature(
+    header="webhook-signature",
+    encoding="base64",
+    signed="{id}.{timestamp}.{body}",
+    prefix="v1,",
+    separator=" ",
+    timestamp_header="webhook-timestamp",
+    id_header="webhook-id",
+    key_encoding="base64",
+)
+"""The symmetric scheme of standardwebhooks.com."""
+
+
+def verify(proof: Proof, secrets: Sequence[SecretStr], headers: Headers, body: bytes, now: dt.datetime) -> bool:
+    """Whether the call was made by somebody who knows one of `secrets`; several are valid while they rotate."""
+    if isinstance(proof, StaticHeader):
+        value = _value(headers, proof.header)
+        expected = [proof.prefix.encode() + text for secret in secrets if (text := _text_key(secret))]
+        return value is not None and _any_equal(expected, [value])
+    signed = _signed(proof, headers, body, now)
+    given_signatures = _signatures(proof, headers)
+    if signed is None or not given_signatures:
+        return False
+    keys = [key for secret in secrets if (key := _key(proof, secret))]
+    return _any_equal([hmac.digest(key, signed, proof.digest) for key in keys], given_signatures)
+
+
+def _any_equal(expected: Sequence[bytes], given: Sequence[bytes]) -> bool:
+    """Every pair is compared, so that the time tells nothing of which one was right."""
+    found = False
+    for one in expected:
+        for other in given:
+            found |= hmac.compare_digest(one, other)
+    return found
+
+
+def _value(headers: Headers, name: str) -> bytes | None:
+    wanted = name.lower().encode()
+    found = [value for each, value in headers if each.lower() == wanted]
+    return found[0] if len(found) == 1 and len(found[0]) <= LONGEST_HEADER else None
+
+
+def _signed(proof: Signature, headers: Headers, body: bytes, now: dt.datetime) -> bytes | None:
+    """The bytes that were signed; None when the time is missing or not now, or the id is missing."""
+    values = {"body": body}
+    if proof.timestamp_header is not None:
+        timestamp = _value(headers, proof.timestamp_header)
+        if timestamp is None or not _TIMESTAMP.fullmatch(timestamp):
+            return None
+        if abs(now.timestamp() - int(timestamp)) > proof.tolerance:
+            return None
+        values["timestamp"] = timestamp
+    parts = _PLACE.split(proof.signed)
+    if proof.id_header is not None:
+        call = _value(headers, proof.id_header)
+        if call is None or not _ID.fullmatch(call) or any(each.encode() in call for each in _around_id(parts)):
+            return None
+        values["id"] = call
+    return b"".join(values[part] if place % 2 else part.encode() for place, part in enumerate(parts))
+
+
+def _signatures(proof: Signature, headers: Headers) -> list[bytes]:
+    """The signatures of our scheme; none when any of them is not what it should be."""
+    header = _value(headers, proof.header)
+    if header is None:
+        return []
+    pieces = [header] if proof.separator is None else header.split(proof.separator.encode())
+    prefix = proof.prefix.encode()
+    ours = [piece[len(prefix) :] for piece in pieces if piece.startswith(prefix)]
+    decoded = [_decoded(proof, piece) for piece in ours]
+    if len(pieces) > MOST_SIGNATURES or not all(pieces):
+        return []
+    return [each for each in decoded if each is not None] if None not in decoded else []
+
+
+def _decoded(proof: Signature, written: bytes) -> bytes | None:
+    """Strict: one way of writing a signature for each encoding, and of its length only."""
+    if proof.encoding == "hex":
+        value = bytes.fromhex(written.decode()) if _HEX.fullmatch(written) and len(written) % 2 == 0 else b""
+    else:
+        value = _base64(written) or b""
+    return value if len(value) == _SIZES[proof.digest] else None
+
+
+def _base64(written: bytes) -> bytes | None:
+    if not _BASE64.fullmatch(written) or len(written) % 4:
+        return None
+    value = base64.b64decode(written, validate=True)
+    return value if base64.b64encode(value) == written else None
+
+
+def _key(proof: Signature, secret: SecretStr) -> bytes | None:
+    """None for a secret that is empty or not written as it should be: it proves nothing."""
+    if proof.key_encoding == "text":
+        return _text_key(secret)
+    return _base64(_text_key(secret).removeprefix(b"whsec_"))
+
+
+def _text_key(secret: SecretStr) -> bytes:
+    return secret.get_secret_value().encode("utf-8", "surrogatepass")
