@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 from decimal import Decimal
 from typing import Any, NoReturn
 
-from lendrail.contracts.sensitive import Sensitive, SensitiveText
+from lendrail.contracts.sensitive import Email, Phone, Sensitive, SensitiveText
 from lendrail.contracts.terms import Money
 
 _DEEPEST = 32
@@ -102,6 +103,29 @@ def sensitive_words(value: Any) -> SensitiveText | None:
     """A partner's free text, which may speak of a person."""
     text = words(value, SensitiveText.max_length)
     return None if text is None else SensitiveText(text)
+
+
+def day(value: Any) -> dt.date | None:
+    """A calendar date, written YYYY-MM-DD."""
+    try:
+        whole = isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value)
+        return dt.date.fromisoformat(value) if whole else None
+    except ValueError:
+        return None
+
+
+def email(value: Any) -> Email | None:
+    try:
+        return Email(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def phone(value: Any) -> Phone | None:
+    try:
+        return Phone(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
 
 
 class Link(Sensitive):

@@ -2,44 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from lendrail.contracts.terms import DeclineReason, Offer, ReasonCode, Report, Term, TermUnit
 from lendrail.partners import reading
 from lendrail.partners.exchange import Hint, Reply
 from lendrail.partners.forward_financing.profile import STAGES, TERM_UNIT, VARIANT_TERM_UNIT
 from lendrail.partners.forward_financing.vocabularies import DECLINE_DRIVERS
-
-_T = TypeVar("_T")
-
-
-@dataclass(frozen=True)
-class _Told:
-    """An object of the partner, read field by field; what does not fit its reader is flagged."""
-
-    body: Mapping[str, Any]
-    flags: list[str] = field(default_factory=list)
-
-    def read(self, name: str, reader: Callable[[Any], _T | None]) -> _T | None:
-        raw = self.body.get(name)
-        value = None if raw is None or raw == "" else reader(raw)
-        if value is None and raw is not None and raw != "":
-            self.flags.append(f"unreadable-{name}")
-        return value
-
-    def list_of(self, name: str) -> list[_Told]:
-        """The objects of a list, sharing our flags."""
-        entries = self.read(name, lambda raw: raw if isinstance(raw, list) else None) or []
-        if not all(isinstance(each, dict) for each in entries):
-            self.flags.append(f"unreadable-{name}")
-        return [_Told(each, self.flags) for each in entries if isinstance(each, dict)]
+from lendrail.partners.told import Told
 
 
 def report(reply: Reply) -> Report:
     """What a deal status says; an unknown stage has no status."""
-    told = _Told((reading.json_object(reply.content) if reply.status == 200 else None) or {})
+    told = Told((reading.json_object(reply.content) if reply.status == 200 else None) or {})
     stage = told.read("stage", reading.words)
     if stage is None:
         return Report(status=None, words="", flags=("unreadable-reply",))
@@ -64,7 +39,7 @@ def hint(body: bytes, path_id: str | None) -> Hint | None:
     return Hint(lead, event) if lead and event else None
 
 
-def _offers(told: _Told) -> list[Offer]:
+def _offers(told: Told) -> list[Offer]:
     """The variants of the current revision, else the one offer of the classic one."""
     link = told.read("offer_link", reading.link)
     variants = [_variant(each, place, link) for place, each in enumerate(told.list_of("offer_variants"), start=1)]
@@ -81,7 +56,7 @@ def _offers(told: _Told) -> list[Offer]:
     ]
 
 
-def _variant(told: _Told, place: int, link: reading.Link | None) -> Offer:
+def _variant(told: Told, place: int, link: reading.Link | None) -> Offer:
     kind = told.read("variant_type", lambda raw: reading.words(raw, 80))
     return Offer(
         id=f"{kind or 'variant'}-{told.read('position', reading.count) or place}",
@@ -99,17 +74,17 @@ def _dollars(raw: Any) -> Any:
     return reading.money(raw, "USD")
 
 
-def _term(told: _Told, name: str, unit: TermUnit) -> Term | None:
+def _term(told: Told, name: str, unit: TermUnit) -> Term | None:
     value = told.read(name, reading.count)
     return None if value is None else Term(value=value, unit=unit)
 
 
-def _conditions(told: _Told) -> tuple[str, ...]:
+def _conditions(told: Told) -> tuple[str, ...]:
     wanted = [each.read("type", reading.words) for each in told.list_of("required_stipulations")]
     return tuple(each for each in wanted if each)
 
 
-def _decline_reasons(told: _Told) -> list[DeclineReason]:
+def _decline_reasons(told: Told) -> list[DeclineReason]:
     """Drivers come as one string joined by `;`, in an older draft as a list."""
     drivers = told.read("decline_drivers", _drivers) or []
     found = []
