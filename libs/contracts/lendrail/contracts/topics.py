@@ -93,7 +93,7 @@ PARTNER_WEBHOOK = Topic(
     PartnerWebhook, "a partner called us: raw, stored", "partner, credential and its own id", ("gateway",), ("status",)
 )
 STATUS_UPDATED = Topic(
-    StatusUpdated, "version n of the truth", "application", ("status",), ("notifications", "gateway")
+    StatusUpdated, "version n of the truth", "application", ("status",), ("notifications", "gateway", "submission")
 )
 NOTIFY = Topic(Notify, "tell this recipient this", "recipient", ("notifications",), ("notifications",))
 

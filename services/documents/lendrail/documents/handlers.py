@@ -46,7 +46,9 @@ class Package:
 
     def submit(self, each: Eligible, public_url: str) -> Submit:
         event = self.delivery.event
-        documents = (self._ref(each, public_url),) if self.file else ()
+        partner = PARTNERS.get(each.partner)
+        takes = partner is None or partner.delivery is not None
+        documents = (self._ref(each, public_url),) if self.file and takes else ()
         return Submit(
             application_id=event.application_id,
             tenant_id=event.tenant_id,
@@ -56,6 +58,7 @@ class Package:
             opportunity_id=each.opportunity_id,
             partner=each.partner,
             credential=each.credential,
+            gate=each.gate,
             intent=Send(application=event.application, documents=documents, unmade=() if self.file else (UNMADE,)),
         )
 

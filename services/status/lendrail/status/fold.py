@@ -136,7 +136,10 @@ def _answer(observation: Observation) -> Answered:
 
 def _submitted(answers: Sequence[Observation], partner_id: str | None, flags: dict[str, None]) -> _Layer | None:
     """What came of bringing the application there: the best acceptance, else the newest attempt."""
+    gates = [each for each in answers if _answer(each).operation == "gate"]
     creates = [each for each in answers if _answer(each).operation == "create"]
+    if gates and (stopped := _at_gate(gates[-1], bool(creates), flags)) is not None:
+        return stopped
     if not creates:
         return None
     taken = [each for outcome in _TAKEN for each in creates if _answer(each).outcome == outcome]
@@ -155,6 +158,21 @@ def _submitted(answers: Sequence[Observation], partner_id: str | None, flags: di
         flags[flag] = None
     wait = {name: getattr(answer, name) for name in ("next_check_at", "unknown_since", "plan")}
     return _Layer(ruling, {"status": status, "problems": answer.problems} | (wait if status in _WAITING else {}))
+
+
+def _at_gate(gate: Observation, tried: bool, flags: dict[str, None]) -> _Layer | None:
+    """While the registry is silent nothing was tried; its *duplicate* stops what was not tried and alarms what was."""
+    answer = _answer(gate)
+    if answer.outcome == "accepted":
+        return None
+    if answer.reason:
+        flags[answer.reason] = None
+    if tried:
+        return None
+    waits = answer.outcome == "not-sent"
+    wait = {"next_check_at": answer.next_check_at} if waits else {}
+    status = Status.SUBMITTING if waits else Status.DUPLICATE
+    return _Layer(gate, {"status": status, "problems": answer.problems} | wait)
 
 
 def _decided(heard: Sequence[Observation], answers: Sequence[Observation], flags: dict[str, None]) -> _Layer | None:
@@ -214,7 +232,9 @@ def _documents_sent(answers: Sequence[Observation], flags: dict[str, None]) -> t
     """Names of the documents that the partner has; the outcome of any other one is a flag."""
     sent: dict[str, None] = {}
     for answer in map(_answer, answers):
-        if answer.operation == "create" or (answer.operation in _DECIDED_BY_US and answer.outcome == "accepted"):
+        if answer.operation in ("create", "gate") or (
+            answer.operation in _DECIDED_BY_US and answer.outcome == "accepted"
+        ):
             continue
         if answer.operation == "document" and answer.outcome == "accepted" and answer.document:
             sent[answer.document] = None

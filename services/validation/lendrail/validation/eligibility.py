@@ -22,6 +22,8 @@ class Candidate:
     partner: str
     credential: str | None
     reasons: tuple[FieldProblem, ...]
+    gate: PartnerAccount | None = None
+    """The account at a registry that must clear the application first."""
 
     @property
     def eligible(self) -> bool:
@@ -29,16 +31,33 @@ class Candidate:
 
 
 def candidates(application: Application, tenant: Tenant) -> tuple[Candidate, ...]:
-    """One for each account at a wanted partner, and one for each wanted partner without an account."""
-    accounts = [each for each in tenant.partners if application.wants(each.partner)]
-    found = [_candidate(application, account) for account in accounts]
+    """One for each account at a wanted partner, one for each wanted partner without an account, and one for each
+    registry that one of them needs. Accounts that only serve others (registries, mails beside an API) are not asked.
+    """
+    serving = {each.registry for each in tenant.partners} | {each.supplement for each in tenant.partners}
+    accounts = [each for each in tenant.partners if application.wants(each.partner) and each.credential not in serving]
+    found = [_candidate(application, account, tenant) for account in accounts]
     reached = {account.partner for account in accounts}
     named = () if application.target_partners == ALL else dict.fromkeys(application.target_partners)
-    return (*found, *(_stranger(partner) for partner in named if partner not in reached))
+    registries = {each.gate.credential: each.gate for each in found if each.gate is not None}
+    return (
+        *found,
+        *(Candidate(gate.partner, gate.credential, ()) for gate in registries.values()),
+        *(_stranger(partner) for partner in named if partner not in reached),
+    )
 
 
-def _candidate(application: Application, account: PartnerAccount) -> Candidate:
-    return Candidate(account.partner, account.credential, tuple(_reasons(application, account)))
+def _candidate(application: Application, account: PartnerAccount, tenant: Tenant) -> Candidate:
+    """With its gate, where the account names a registry and the application has papers that one can know."""
+    reasons = tuple(_reasons(application, account))
+    if reasons or account.registry is None or not (application.invoices or application.trade_documents):
+        return Candidate(account.partner, account.credential, reasons)
+    registry = next((each for each in tenant.partners if each.credential == account.registry), None)
+    if registry is None or registry.partner not in PARTNERS or PARTNERS[registry.partner].kind != "registry":
+        reason = _reason(account.partner, "/targetPartners", "registry-misconfigured", "its registry is not set up")
+        return Candidate(account.partner, account.credential, (reason,))
+    hindered = tuple(_reasons(application, registry))
+    return Candidate(account.partner, account.credential, hindered, None if hindered else registry)
 
 
 def _stranger(partner: str) -> Candidate:
@@ -55,7 +74,8 @@ def _reasons(application: Application, account: PartnerAccount) -> Iterator[Fiel
         yield _reason(name, "/targetPartners", "partner-disabled", "the tenant's account at this partner is disabled")
     if account.mode != application.mode:
         yield _reason(name, "/mode", "mode-mismatch", f"the credential at this partner is for {account.mode} only")
-    if not application.consents_to(name):
+    lends = name not in PARTNERS or PARTNERS[name].kind == "lender"
+    if lends and not application.consents_to(name):
         yield _reason(name, "/consents", "consent-missing", "no consent to share the application with this partner")
     if name not in PARTNERS:
         yield _reason(name, "/targetPartners", "partner-unknown", "there is no partner of this name")

@@ -73,7 +73,10 @@ def validated(event: ApplicationReceived, verdict: Verdict) -> ApplicationValida
     for each in verdict.candidates:
         opportunity = opportunity_id(event.application_id, each.partner, each.credential or NO_CREDENTIAL)
         if each.credential is not None and each.eligible:
-            eligible.append(Eligible(partner=each.partner, credential=each.credential, opportunity_id=opportunity))
+            gate = each.gate and opportunity_id(event.application_id, each.gate.partner, each.gate.credential)
+            eligible.append(
+                Eligible(partner=each.partner, credential=each.credential, opportunity_id=opportunity, gate=gate)
+            )
         else:
             ineligible.append(
                 Ineligible(
