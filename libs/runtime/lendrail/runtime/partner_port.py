@@ -1,28 +1,32 @@
-"""The partner port: every request to a partner starts here, within its credential's budget and only while not paused.
+"""The partner port: every request to a partner starts here, within its credential's budget, only while neither its
+credential is paused nor the breaker of its operation open.
 
 The channels of `lendrail.partners` carry the bytes; this port decides when they may, and shares what processes must
-agree
-on through the database `partners`: the next free start, the pause, the access token.
+agree on through the database `partners`: the next free start, pauses, breakers, the access token.
 """
 
 from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import structlog
 from pydantic import SecretStr
 
+from lendrail.runtime.breaker import Rules
 from lendrail.runtime.budget import Budget, Kind
+from lendrail.runtime.circuits import Circuits
+from lendrail.runtime.circuits import Open as Open  # callers catch it from here
 from lendrail.runtime.directory import Credential, Credentials, Mounted
+from lendrail.runtime.due import in_seconds
 from lendrail.runtime.faults import point
-from lendrail.runtime.mongo import Collection
+from lendrail.runtime.mongo import OUTAGES, Collection
+from lendrail.runtime.standing import Standing
 from lendrail.runtime.vault import Vault
 
-PAUSE_LOOK_SECONDS = 0.2
-"""How old our knowledge of pauses may be: that long after a pause another process may still start a call."""
+log = structlog.get_logger()
 TOKEN_KEY = "partner-tokens"  # noqa: S105 - the name of a data key
 
 
@@ -33,44 +37,68 @@ class Paused(Exception):
 class PartnerPort:
     """Hands out permissions to call partners."""
 
-    def __init__(self, state: Collection, credentials: Mounted[Credentials], vault: Vault) -> None:
-        """`state` is `partners.credentials`, one document per credential."""
+    def __init__(
+        self, state: Collection, credentials: Mounted[Credentials], vault: Vault, rules: Rules | None = None
+    ) -> None:
+        """`state` is `partners.credentials`, one document per credential; `rules` are those of the breakers."""
         self._state, self._credentials, self._vault = state, credentials, vault
         self._budget = Budget(state)
+        self._standing = Standing(state, credentials)
+        self._circuits = Circuits(state, self._standing, rules or Rules())
         self._refreshing: dict[str, asyncio.Lock] = {}
-        self._paused: dict[str, str] = {}
-        self._looked = -PAUSE_LOOK_SECONDS
 
     def credential(self, credential_id: str) -> Credential:
         """Raises KeyError for one that is not in the mounted file."""
         return self._credentials.current.by_id[credential_id]
 
     @asynccontextmanager
-    async def call(self, credential_id: str, kind: Kind) -> AsyncIterator[Credential]:
-        """Wait for a free start, then let the caller send exactly one request. Raises `Paused`."""
+    async def call(self, credential_id: str, kind: Kind, operation: str = "") -> AsyncIterator[Credential]:
+        """Wait for a free start, then let the caller send exactly one request. Raises `Paused`, `Open`.
+
+        Whoever names the `operation` tells `answered` or `failed` of it before the block ends, in the same task. A call
+        without one (a token) has no breaker.
+        """
         credential = self.credential(credential_id)
+        await self._admit(credential_id, operation)
+        await self._budget.start(credential_id, credential.rate, kind)
+        await self._admit(credential_id, operation)
+        async with self._circuits.turn((credential_id, operation)):
+            point("partner.before")
+            yield credential
+            point("partner.after")
+
+    async def _admit(self, credential_id: str, operation: str) -> None:
         if credential_id in await self.paused():
             raise Paused(credential_id)
-        await self._budget.start(credential_id, credential.rate, kind)
-        point("partner.before")
-        yield credential
-        point("partner.after")
+        self._circuits.check((credential_id, operation))
+
+    async def answered(self, credential_id: str, operation: str) -> None:
+        """A complete reply came that speaks of no trouble (5xx) at the partner, whatever it says."""
+        await self._circuits.answered((credential_id, operation))
+
+    async def failed(self, credential_id: str, operation: str, wait: float | None = None) -> None:
+        """No connection, no complete reply, or one that speaks of trouble; `wait`: the seconds that it asks for."""
+        await self._circuits.failed((credential_id, operation))
+        if wait is not None:
+            try:
+                await self.pause(credential_id, "retry-later", wait)
+            except OUTAGES as error:
+                log.warning("a pause could not be stored", error=type(error).__name__)
 
     async def paused(self) -> dict[str, str]:
-        """The paused credentials, with the reason."""
-        if time.monotonic() - self._looked >= PAUSE_LOOK_SECONDS:
-            begun = time.monotonic()
-            now = {"$expr": {"$gt": ["$paused_until", "$$NOW"]}, "paused_until": {"$type": "date"}}
-            self._paused = {d["_id"]: str(d.get("pause_reason", "")) async for d in self._state.find(now)}
-            self._looked = begun
-        return self._paused
+        """The paused credentials, with the reason's code: `operator`, or that of our own pause."""
+        return (await self._standing.look()).paused
 
     async def pause(self, credential_id: str, reason: str, seconds: float) -> None:
-        """Hold all calls of a credential; after `seconds` the next call is the probe."""
-        until = {"$dateAdd": {"startDate": "$$NOW", "unit": "second", "amount": int(seconds)}}
-        change = [{"$set": {"paused_until": until, "pause_reason": reason}}]
+        """Hold all calls of a credential; after `seconds` the next call is the probe. A longer pause stays, and an
+        operator's is not touched.
+        """
+        until = in_seconds(seconds)
+        longer = {"$gt": [until, {"$ifNull": ["$paused_until", "$$NOW"]}]}
+        fields = {"paused_until": until, "pause_reason": {"$literal": reason}}
+        change = [{"$set": {name: {"$cond": [longer, value, f"${name}"]} for name, value in fields.items()}}]
         await self._state.update_one({"_id": credential_id}, change, upsert=True)
-        self._looked = -PAUSE_LOOK_SECONDS
+        self._standing.forget()
 
     def tokens(self, credential_id: str) -> StoredToken:
         lock = self._refreshing.setdefault(credential_id, asyncio.Lock())
