@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 
+from lendrail.sandbox.abn_lookup import AbnLookup
 from lendrail.sandbox.desk import Desk
 from lendrail.sandbox.dials import Dials
 from lendrail.sandbox.forward_financing import ForwardFinancing
@@ -17,7 +18,7 @@ from lendrail.sandbox.outbound import Outbound
 from lendrail.sandbox.partner import Build, Tools
 from lendrail.sandbox.settings import Settings, User
 
-PARTNERS: Mapping[str, Build] = {"forward-financing": ForwardFinancing}
+PARTNERS: Mapping[str, Build] = {"abn-lookup": AbnLookup, "forward-financing": ForwardFinancing}
 """Every simulated partner; each is served under /<name>/."""
 
 
