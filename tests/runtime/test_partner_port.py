@@ -53,7 +53,7 @@ async def bench(mongo: str, database_prefix: str, tmp_path: Path) -> AsyncIterat
         mongo, w="majority", journal=True, tz_aware=True, event_listeners=[commands]
     )
     state = client[f"{database_prefix}partners"]["credentials"]
-    entries = [
+    entries: list[dict[str, Any]] = [
         {"id": name, "tenant": "demo", "partner": "fake", "mode": "test", "baseUrl": "http://127.0.0.1:1", "auth": {}}
         for name in ("one", "two")
     ]
