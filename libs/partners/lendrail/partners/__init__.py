@@ -1,8 +1,12 @@
 """Finance partners: one explicit table; adding one is one folder and one line here."""
 
+from lendrail.partners.finpace import FINPACE
 from lendrail.partners.forward_financing import FORWARD_FINANCING
+from lendrail.partners.optimum_finance import OPTIMUM_FINANCE
 from lendrail.partners.partner import Partner
 
 PARTNERS: dict[str, Partner] = {
+    "finpace": FINPACE,
     "forward-financing": FORWARD_FINANCING,
+    "optimum-finance": OPTIMUM_FINANCE,
 }

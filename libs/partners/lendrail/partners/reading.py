@@ -86,6 +86,13 @@ def money(value: Any, currency: str) -> Money | None:
     return None if amount is None else Money(amount=amount, currency=currency)
 
 
+def money_object(value: Any) -> Money | None:
+    """`{"amount": …, "currency": "USD"}`."""
+    currency = value.get("currency") if isinstance(value, dict) else None
+    usual = isinstance(currency, str) and re.fullmatch(r"[A-Z]{3}", currency)
+    return money(value.get("amount"), str(currency)) if usual else None
+
+
 def count(value: Any, most: int = 10_000) -> int | None:
     number = decimal(value)
     return int(number) if number is not None and number == int(number) and number <= most else None
@@ -111,6 +118,18 @@ def day(value: Any) -> dt.date | None:
         whole = isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value)
         return dt.date.fromisoformat(value) if whole else None
     except ValueError:
+        return None
+
+
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})")
+
+
+def moment(value: Any) -> dt.datetime | None:
+    """A time with its zone, written YYYY-MM-DDTHH:MM:SSZ or with an offset (RFC 3339), in UTC."""
+    try:
+        whole = isinstance(value, str) and _MOMENT.fullmatch(value)
+        return dt.datetime.fromisoformat(value).astimezone(dt.UTC) if whole else None
+    except (ValueError, OverflowError):
         return None
 
 

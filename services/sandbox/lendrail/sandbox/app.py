@@ -9,16 +9,23 @@ from starlette.applications import Starlette
 from lendrail.sandbox.abn_lookup import AbnLookup
 from lendrail.sandbox.desk import Desk
 from lendrail.sandbox.dials import Dials
+from lendrail.sandbox.finpace import Finpace
 from lendrail.sandbox.forward_financing import ForwardFinancing
 from lendrail.sandbox.journal import Journal
 from lendrail.sandbox.ledger import Ledger
 from lendrail.sandbox.limiter import Limiter
 from lendrail.sandbox.office import Branch, Office
+from lendrail.sandbox.optimum_finance import OptimumFinance
 from lendrail.sandbox.outbound import Outbound
 from lendrail.sandbox.partner import Build, Tools
 from lendrail.sandbox.settings import Settings, User
 
-PARTNERS: Mapping[str, Build] = {"abn-lookup": AbnLookup, "forward-financing": ForwardFinancing}
+PARTNERS: Mapping[str, Build] = {
+    "abn-lookup": AbnLookup,
+    "finpace": Finpace,
+    "forward-financing": ForwardFinancing,
+    "optimum-finance": OptimumFinance,
+}
 """Every simulated partner; each is served under /<name>/."""
 
 
