@@ -179,6 +179,17 @@ async def test_a_try_that_came_to_nothing_is_given_back_at_once(bench: Bench) ->
     assert await call(bench.port(), "ok") == "ok"
 
 
+async def test_whoever_tries_may_wait_for_one_more_start(bench: Bench) -> None:
+    port = await opened(bench)
+    await asyncio.sleep(0.45)
+    async with port.call("one", "submission", "create"):
+        async with port.call("one", "submission", "create"):
+            assert await call(bench.port(), "ok") == "Open"
+        assert await call(bench.port(), "ok") == "Open"
+        await port.answered("one", "create")
+    assert await call(bench.port(), "ok") == "ok"
+
+
 async def test_the_try_of_a_dead_process_runs_out(bench: Bench) -> None:
     port = await opened(bench)
     await asyncio.sleep(0.45)

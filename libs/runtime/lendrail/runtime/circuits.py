@@ -44,7 +44,9 @@ class Circuits:
         """Our own tries: the token, and the task that must tell what came of it."""
 
     def check(self, operation: Operation) -> None:
-        """Raises `Open` where it is known that no call may go."""
+        """Raises `Open` where it is known that no call may go. Whoever was granted the try may wait for another start."""
+        if self._holds(operation):
+            return
         breaker, now = self._standing.breakers.get(operation), self._standing.now()
         if breaker is not None and (until := breaker.wait(now)) is not None:
             raise Open(until)
@@ -55,7 +57,7 @@ class Circuits:
         happen: the try is given back.
         """
         breaker = self._standing.breakers.get(operation)
-        if breaker is None or breaker.state(self._standing.now()) == "closed":
+        if breaker is None or breaker.state(self._standing.now()) == "closed" or self._holds(operation):
             yield
             return
         token = await self._try(operation)
@@ -79,13 +81,13 @@ class Circuits:
         token = self._own_try(operation)
         await self._told(operation, lambda it, now: failed(it, now, self._rules, random.random(), token))
 
+    def _holds(self, operation: Operation) -> bool:
+        """Whether this task was granted the try and told nothing of it yet."""
+        return operation in self._tries and self._tries[operation][1] is asyncio.current_task()
+
     def _own_try(self, operation: Operation) -> str | None:
-        """The token of the try that this task was granted; it is hereby told of."""
-        token, task = self._tries.get(operation, (None, None))
-        if token is None or task is not asyncio.current_task():
-            return None
-        del self._tries[operation]
-        return token
+        """The token of this task's try, which is hereby told of."""
+        return self._tries.pop(operation)[0] if self._holds(operation) else None
 
     async def _try(self, operation: Operation) -> str | None:
         """The token of our try; None where it closed meanwhile. Raises `Open`."""
