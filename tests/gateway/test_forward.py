@@ -67,6 +67,7 @@ async def test_the_callers_own_token_ids_and_body_go_through(caller: httpx.Async
         ("DELETE", "/v1/endpoints/7"),
         ("GET", "/v1/deliveries?application=7"),
         ("GET", "/v1/orphans"),
+        ("GET", "/v1/looks"),
     ],
 )
 async def test_the_table(caller: httpx.AsyncClient, owner: Owner, method: str, path: str) -> None:
@@ -144,6 +145,8 @@ async def test_openapi_describes_every_public_route(gateway: Gateway) -> None:
         ("get", "/.well-known/oauth-authorization-server"),
         ("post", "/webhooks/{partner}/{path}"),
         ("put", "/webhooks/{partner}/{path}"),
+        ("post", "/webhooks/{partner}/{path}/{id}"),
+        ("put", "/webhooks/{partner}/{path}/{id}"),
     }
     assert described == forwarded | own
     schemas = told["components"]["schemas"]

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from dataclasses import replace
+from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests import make
 
 from lendrail.contracts.application_validated import Check, Eligible, Ineligible
+from lendrail.contracts.sensitive import SensitiveText
 from lendrail.contracts.status_updated import StatusUpdated
-from lendrail.contracts.terms import FieldProblem, Status
+from lendrail.contracts.terms import Contact, FieldProblem, Match, Money, Status
 from lendrail.gateway.view import ADVANCE, Fact, Received, Rejected, Validated, erased, view
+from lendrail.partners import PARTNERS
 
 APPLICATION, FIRST, SECOND = uuid.uuid4(), uuid.uuid4(), uuid.uuid4()
 RECEIVED = Received(APPLICATION, "test", "rest", "demo-upstream", make.NOW, ())
@@ -93,6 +98,40 @@ def test_the_application_is_where_its_best_opportunity_is() -> None:
     facts = [validated(), update(1, Status.DECLINED), update(1, Status.IN_REVIEW, SECOND)]
     assert view(RECEIVED, facts, NOW).status == Status.IN_REVIEW
     assert set(ADVANCE) == set(Status)
+
+
+def test_a_registry_approves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That the paper is unique says nothing about the money."""
+    registry = replace(PARTNERS["forward-financing"], name="fake-registry", kind="registry")
+    monkeypatch.setitem(PARTNERS, "fake-registry", registry)
+    check, declined = update(2, Status.APPROVED, SECOND), update(2, Status.DECLINED)
+    assert isinstance(check.said, StatusUpdated)
+    cleared = replace(check, said=check.said.model_copy(update={"partner": "fake-registry"}))
+    for lender, overall in ((update(1, Status.SUBMITTED), Status.SUBMITTED), (declined, Status.DECLINED)):
+        shown = view(RECEIVED, [validated(second=False), lender, cleared], NOW)
+        assert shown.status == overall
+        assert {each.partner: each.kind for each in shown.opportunities} == {
+            "forward-financing": "lender",
+            "fake-registry": "registry",
+        }
+    assert view(RECEIVED, [cleared], NOW).status == Status.RECEIVED
+
+
+def test_all_that_a_partner_told_is_shown() -> None:
+    told = {
+        "contact": Contact(name=SensitiveText("Testa Fakely")),
+        "close_chance": Decimal("62.5"),
+        "closes_on": dt.date(2026, 4, 1),
+        "commission": Money(amount=Decimal("250.00"), currency="GBP"),
+        "matches": (Match(id="FAKE-1", kind="EXCT"),),
+        "unknown_since": at(3),
+        "next_check_at": at(9),
+        "plan": "look-up",
+    }
+    fact = update(1, Status.IN_REVIEW)
+    assert isinstance(fact.said, StatusUpdated)
+    (shown,) = view(RECEIVED, [replace(fact, said=fact.said.model_copy(update=told))], NOW).opportunities
+    assert {name: getattr(shown, name) for name in told} == told
 
 
 def test_a_rejected_application_says_why() -> None:

@@ -65,6 +65,21 @@ async def test_guesses_all_get_the_same_answer(gateway: Gateway) -> None:
     assert len(shapes) == 1
 
 
+async def test_what_stands_behind_the_address_goes_with_the_call(gateway: Gateway, stored: Any) -> None:
+    lead = str(uuid.uuid4())
+    for about in ("FAKE.1", "FAKE.2", "FAKE.2"):
+        assert (await call(gateway, f"{PATH}/{about}", told(lead), "PUT")).status_code == 200
+    kept = [json.loads(d["outbox"][0]["value"]) async for d in stored["webhooks"].find() if _about(d, lead)]
+    assert {each["pathId"] for each in kept} == {"FAKE.1", "FAKE.2"}
+    assert {each["foreignId"] for each in kept} == {lead}
+    odd = [f"{PATH}/{'x' * 513}", f"{PATH}/a%0Ab", f"{PATH}/a/b", f"{PATH[:-1]}/FAKE.1"]
+    assert {(await call(gateway, path, told(lead))).status_code for path in odd} == {404}
+
+
+def _about(document: dict[str, Any], lead: str) -> bool:
+    return lead in str(document["outbox"][0]["headers"]["ce_subject"].decode())
+
+
 async def test_long_bodies_are_refused_with_and_without_a_stated_length(gateway: Gateway) -> None:
     async def chunks() -> Any:
         for _ in range(70):
@@ -87,7 +102,9 @@ def test_repeats_collapse_within_a_window_and_only_there(raw: bytes, first: int,
         return webhook_id("p", "c", raw, dt.datetime.fromtimestamp(seconds, dt.UTC))
 
     assert (at(first) == at(second)) is (first // WINDOW_SECONDS == second // WINDOW_SECONDS)
-    assert at(first) != webhook_id("p", "other", raw, dt.datetime.fromtimestamp(first, dt.UTC))
+    then = dt.datetime.fromtimestamp(first, dt.UTC)
+    ids = {webhook_id("p", credential, raw, then, about) for credential in "co" for about in (None, "1", "2")}
+    assert len(ids) == 6, "another credential, or another id behind the address, is another call"
 
 
 @given(st.binary(max_size=300))

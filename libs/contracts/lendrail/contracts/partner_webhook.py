@@ -19,6 +19,10 @@ class PartnerWebhook(Event):
     verification: Literal["verified", "hint"]
     """`hint`: anyone who knows the address could have sent it; act only on what the partner itself then says."""
     foreign_id: ForeignId | None = None
+    path_id: ForeignId | None = None
+    """What the partner put behind the address that we gave it."""
+    reference: ForeignId | None = None
+    """Ours, where the partner names it."""
     words: str | None = None
     received_at: Time
     body: Document

@@ -1,4 +1,6 @@
-"""Who our tenants are and which credentials they have at partners: two mounted files, read again when they change."""
+"""Who our tenants are, which credentials they have at partners, and what proves the partners' calls: mounted files, read
+again when they change.
+"""
 
 from __future__ import annotations
 
@@ -39,6 +41,10 @@ class PartnerAccount(_Part):
     mode: Mode
     enabled: bool = True
     options: dict[str, str] = {}
+    registry: str | None = None
+    """The credential under which a registry clears applications before they go to this partner."""
+    supplement: str | None = None
+    """The credential of an email account through which the application also goes as a mail, for audit."""
     webhook_path: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{32,}$")]
 
 
@@ -108,6 +114,21 @@ class Credentials(_Part):
         return {credential.id: credential for credential in self.credentials}
 
 
+class AccountSecrets(_Part):
+    """What partners sign their calls with: the newest secret first, older ones for as long as they overlap."""
+
+    credential: str
+    secrets: Annotated[tuple[SecretStr, ...], Field(min_length=1)]
+
+
+class WebhookSecrets(_Part):
+    secrets: tuple[AccountSecrets, ...] = ()
+
+    @cached_property
+    def by_credential(self) -> dict[str, tuple[SecretStr, ...]]:
+        return {each.credential: each.secrets for each in self.secrets}
+
+
 P = TypeVar("P", bound=BaseModel)
 
 
@@ -140,3 +161,13 @@ class Mounted(Generic[P]):
     def _read(self) -> P:
         self._stamp = self._stamped()
         return self._kind.model_validate_json(self._path.read_bytes())
+
+
+class Secrets:
+    """The webhook secrets of each credential, as the file has them now; without a file nobody has any."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._mounted = Mounted(path, WebhookSecrets) if path is not None else None
+
+    def of(self, credential: str) -> tuple[SecretStr, ...]:
+        return self._mounted.current.by_credential.get(credential, ()) if self._mounted else ()

@@ -18,7 +18,7 @@ from lendrail.gateway.settings import Settings
 from lendrail.gateway.store import Applications, Facts, Webhooks, soon
 from lendrail.gateway.webhooks import WebhookDoor
 from lendrail.runtime.broker import subscribe
-from lendrail.runtime.directory import Mounted, Tenants
+from lendrail.runtime.directory import Mounted, Secrets, Tenants
 from lendrail.runtime.http import Problem, authorised, reply
 from lendrail.runtime.outbox import Relay
 from lendrail.runtime.service import Service
@@ -72,7 +72,9 @@ def build(settings: Settings, **doubles: Any) -> tuple[Service, FastAPI]:
     Forwarder(service.http, owners, settings.forward_seconds).install(app)
     _applications(app, Door(applications, service.vault, relay, tenants, instance))
     _reads(app, Reader(applications, facts, service.vault), tenants, keys)
-    _webhooks(app, WebhookDoor(webhooks, service.vault, relay, tenants, instance))
+    _webhooks(
+        app, WebhookDoor(webhooks, service.vault, relay, tenants, Secrets(settings.webhook_secrets_file), instance)
+    )
     openapi.install(app, settings.public_url or settings.issuer, with_issuer=own is not None)
     return service, app
 
@@ -119,4 +121,8 @@ def _reads(app: FastAPI, reader: Reader, tenants: Mounted[Tenants], keys: Intake
 def _webhooks(app: FastAPI, door: WebhookDoor) -> None:
     @app.api_route("/webhooks/{partner}/{path}", methods=["POST", "PUT"])
     async def webhook(request: Request, partner: str, path: str) -> Response:
-        return await door.post(request, partner, path)
+        return await door.take(request, partner, path)
+
+    @app.api_route("/webhooks/{partner}/{path}/{id}", methods=["POST", "PUT"])
+    async def webhook_about(request: Request, partner: str, path: str, id: str) -> Response:
+        return await door.take(request, partner, path, id)

@@ -33,6 +33,7 @@ ROUTES = (
     Route(("GET",), "/v1/schemas/{name}", "validation"),
     Route(("GET",), "/v1/opportunities/{id}", "status"),
     Route(("GET",), "/v1/orphans", "status"),
+    Route(("GET",), "/v1/looks", "status"),
     Route(("GET",), "/v1/attempts", "submission"),
     Route(("POST",), "/v1/attempts/{id}/bind", "submission"),
     Route(("GET", "POST"), "/v1/endpoints", "notifications"),

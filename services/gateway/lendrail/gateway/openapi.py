@@ -12,7 +12,7 @@ from lendrail.contracts.application import Application
 from lendrail.contracts.terms import FieldProblem
 from lendrail.gateway.issuer import SCOPES
 from lendrail.gateway.operations import ABOUT, ISSUER_OPERATIONS, OPERATIONS, PROBLEM, PROBLEMS, Json, Operation
-from lendrail.gateway.view import ApplicationPage, ApplicationView
+from lendrail.gateway.shapes import ApplicationPage, ApplicationView
 
 
 def document(url: str, *, with_issuer: bool) -> Json:

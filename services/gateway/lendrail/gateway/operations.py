@@ -72,7 +72,7 @@ NEW_ENDPOINT: Json = {
 }
 PROBLEMS = {
     "400": "The request cannot be read.",
-    "401": "No valid bearer token.",
+    "401": "No valid bearer token, or a webhook without a right proof of its sender.",
     "403": "The token lacks a scope.",
     "404": "There is nothing here, or it is not yours.",
     "409": "The same Idempotency-Key is under way; repeat after `Retry-After` seconds.",
@@ -127,10 +127,11 @@ WRITE, READ, ENDPOINTS, OPERATOR = (
 )
 WEBHOOK = Operation(
     "A partner calls",
-    "The secret path names tenant and credential. Whatever is sent is stored before the answer.",
+    "The secret path names tenant and credential; some partners put the id of what it is about behind it. A call of a "
+    "partner that signs must be rightly signed. Whatever is sent is stored before the answer.",
     scopes=None,
     body=ANY,
-    problems=("404", "413", "503"),
+    problems=("401", "404", "413", "503"),
 )
 
 OPERATIONS: dict[tuple[str, str], Operation] = {
@@ -189,6 +190,13 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("get", "/v1/orphans"): Operation(
         "Calls of partners that nobody could match yet", scopes=OPERATOR, problems=("401", "403", "502", "503")
     ),
+    ("get", "/v1/looks"): Operation(
+        "Looks at partners that told nothing",
+        "Opportunities and feeds whose last look failed, with the reason and when it is repeated. A reply that could "
+        "not be read is kept, encrypted; its time and size are shown.",
+        OPERATOR,
+        problems=("401", "403", "502", "503"),
+    ),
     ("get", "/v1/attempts"): Operation(
         "Attempts that wait for a person",
         "Parked ones, and those whose id at the partner is unknown.",
@@ -244,6 +252,8 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ),
     ("post", "/webhooks/{partner}/{path}"): WEBHOOK,
     ("put", "/webhooks/{partner}/{path}"): WEBHOOK,
+    ("post", "/webhooks/{partner}/{path}/{id}"): WEBHOOK,
+    ("put", "/webhooks/{partner}/{path}/{id}"): WEBHOOK,
 }
 ISSUER_OPERATIONS: dict[tuple[str, str], Operation] = {
     ("post", "/oauth/token"): Operation(

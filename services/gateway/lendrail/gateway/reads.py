@@ -11,6 +11,7 @@ from lendrail.contracts.status_updated import StatusUpdated
 from lendrail.contracts.terms import Model, Reference, utc_now
 from lendrail.gateway import view
 from lendrail.gateway.paging import older_than, question_of, token_after
+from lendrail.gateway.shapes import ApplicationPage, ApplicationView
 from lendrail.gateway.store import Applications, Facts, utc
 from lendrail.runtime.http import Problem
 from lendrail.runtime.mongo import Document
@@ -32,7 +33,7 @@ class Reader:
     ) -> None:
         self._applications, self._facts, self._vault, self._clock = applications, facts, vault, clock
 
-    async def one(self, caller: Caller, application: str) -> view.ApplicationView:
+    async def one(self, caller: Caller, application: str) -> ApplicationView:
         """Raises `Problem` 404."""
         document = None
         if is_id(application):
@@ -43,7 +44,7 @@ class Reader:
 
     async def page(
         self, caller: Caller, reference: str | None, system: str | None, size: int, token: str | None
-    ) -> view.ApplicationPage:
+    ) -> ApplicationPage:
         """Raises `Problem` 400 for a token of another list."""
         question = question_of(caller.tenant_id, caller.mode, reference, system)
         where: Document = {"tenant": caller.tenant_id, "mode": caller.mode}
@@ -58,9 +59,9 @@ class Reader:
         shown = documents[:size]
         more = token_after(shown[-1], question) if len(documents) > size else None
         items = tuple(view.summary(each) for each in await self._views(shown))
-        return view.ApplicationPage(items=items, next_page_token=more)
+        return ApplicationPage(items=items, next_page_token=more)
 
-    async def _views(self, documents: Sequence[Document]) -> list[view.ApplicationView]:
+    async def _views(self, documents: Sequence[Document]) -> list[ApplicationView]:
         """Erasure is asked of the store, not of the keys that this process remembers."""
         ids = [document["_id"] for document in documents]
         gone = await self._vault.erased(ids)

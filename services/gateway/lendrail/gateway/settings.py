@@ -13,6 +13,9 @@ class Settings(ServiceSettings):
     issuer_key_file: Path | None = None
     """Private JWK (ES256) of the embedded issuer. Absent: no issuer here, and `jwks_url` names that of another."""
 
+    webhook_secrets_file: Path | None = None
+    """What proves partners' calls, by credential. Absent: calls of partners that declare a proof are all refused."""
+
     validation_url: HttpUrl
     documents_url: HttpUrl
     submission_url: HttpUrl

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lendrail.contracts.application_validated import Check, Eligible, Ineligible
-from lendrail.contracts.sensitive import SensitiveText
 from lendrail.contracts.status_updated import StatusUpdated
-from lendrail.contracts.terms import DeclineReason, FieldProblem, Mode, Model, Offer, Reference, Status, Time
+from lendrail.contracts.terms import FieldProblem, Mode, Model, Reference, Status
+from lendrail.gateway.shapes import ApplicationSummary, ApplicationView, Kind, OpportunityView, TimelineEntry
+from lendrail.partners import PARTNERS
 
 
 class Validated(Model):
@@ -41,73 +42,6 @@ class Fact:
     said: Validated | Rejected | StatusUpdated
 
 
-class TimelineEntry(Model):
-    """Something that happened. `words` are the partner's own."""
-
-    time: Time
-    event: str
-    service: str
-    status: Status
-    opportunity_id: uuid.UUID | None = None
-    partner: str | None = None
-    source: str | None = None
-    """How it became known: validation, ack, webhook, fetch, poll, feed, csv or person."""
-    words: str | None = None
-
-
-class OpportunityView(Model):
-    """The application at one partner. Offers' action links are secrets of the tenant."""
-
-    opportunity_id: uuid.UUID
-    partner: str | None = None
-    credential: str | None = None
-    status: Status
-    status_since: Time
-    age_seconds: int
-    """Age of the status now, in seconds."""
-    observed_at: Time
-    """When somebody last looked, or was told."""
-    source: str
-    partner_id: str | None = None
-    partner_words: str | None = None
-    partner_time: Time | None = None
-    offers: tuple[Offer, ...] = ()
-    decline_reasons: tuple[DeclineReason, ...] = ()
-    missing_info: SensitiveText | None = None
-    documents_sent: tuple[str, ...] = ()
-    reasons: tuple[FieldProblem, ...] = ()
-    """Why the partner cannot take it, or refused it, field by field."""
-    flags: tuple[str, ...] = ()
-    next_check_at: Time | None = None
-
-
-class ApplicationSummary(Model):
-    application_id: uuid.UUID
-    status: Status
-    revision: int
-    mode: Mode
-    received_at: Time
-    references: tuple[Reference, ...] = ()
-
-
-class ApplicationView(ApplicationSummary):
-    door: str
-    upstream: str
-    problems: tuple[FieldProblem, ...] = ()
-    """Why the application was rejected."""
-    checks: tuple[Check, ...] = ()
-    """What outside registers said of the business, at the newest revision that was validated."""
-    timeline: tuple[TimelineEntry, ...] = ()
-    opportunities: tuple[OpportunityView, ...] = ()
-
-
-class ApplicationPage(Model):
-    """Newest first. Without `next_page_token` it is the last page."""
-
-    items: tuple[ApplicationSummary, ...]
-    next_page_token: str | None = None
-
-
 @dataclass(frozen=True)
 class Received:
     """An application as it came through one of the doors."""
@@ -119,6 +53,13 @@ class Received:
     received_at: dt.datetime
     references: tuple[Reference, ...]
 
+
+_TOLD = (
+    "status", "observed_at", "source", "partner_id", "partner_words", "partner_time", "offers", "decline_reasons",
+    "missing_info", "contact", "close_chance", "closes_on", "commission", "matches", "documents_sent", "flags",
+    "unknown_since", "plan", "next_check_at",
+)  # fmt: skip
+"""What an opportunity's newest version says in our words for it."""
 
 ADVANCE = (
     Status.FUNDED,
@@ -204,8 +145,9 @@ def _entry(fact: Fact) -> TimelineEntry:
 
 
 def _overall(facts: Sequence[Fact], opportunities: Sequence[OpportunityView], rejected: bool) -> Status:
-    if opportunities:
-        return min((each.status for each in opportunities), key=ADVANCE.index)
+    at_lenders = [each.status for each in opportunities if each.kind == "lender"]
+    if at_lenders:
+        return min(at_lenders, key=ADVANCE.index)
     said = [f.said for f in facts if isinstance(f.said, StatusUpdated) and f.said.opportunity_id is None]
     if said:
         return max(said, key=lambda update: update.state_version).status
@@ -242,6 +184,7 @@ def _named(fact: Fact, now: dt.datetime) -> Iterable[OpportunityView]:
         yield OpportunityView(
             opportunity_id=each.opportunity_id,
             partner=each.partner,
+            kind=kind_of(each.partner),
             credential=each.credential,
             status=Status.INELIGIBLE if refused else Status.SUBMITTING,
             status_since=fact.time,
@@ -262,26 +205,23 @@ def _told(named: OpportunityView | None, versions: Sequence[StatusUpdated], now:
             break
         since = min(since, update.observed_at)
     assert newest.opportunity_id is not None
+    partner = newest.partner or (named.partner if named else None)
     return OpportunityView(
         opportunity_id=newest.opportunity_id,
-        partner=newest.partner or (named.partner if named else None),
+        partner=partner,
+        kind=kind_of(partner),
         credential=newest.credential or (named.credential if named else None),
-        status=newest.status,
         status_since=since,
         age_seconds=_age(since, now),
-        observed_at=newest.observed_at,
-        source=newest.source,
-        partner_id=newest.partner_id,
-        partner_words=newest.partner_words,
-        partner_time=newest.partner_time,
-        offers=newest.offers,
-        decline_reasons=newest.decline_reasons,
-        missing_info=newest.missing_info,
-        documents_sent=newest.documents_sent,
         reasons=newest.problems or (named.reasons if named else ()),
-        flags=newest.flags,
-        next_check_at=newest.next_check_at,
+        **{name: getattr(newest, name) for name in _TOLD},
     )
+
+
+def kind_of(partner: str | None) -> Kind:
+    """A partner that is no longer in our table counts as a lender."""
+    known = PARTNERS.get(partner or "")
+    return known.kind if known else "lender"
 
 
 def _age(since: dt.datetime, now: dt.datetime) -> int:

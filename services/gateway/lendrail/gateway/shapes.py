@@ -1,0 +1,108 @@
+"""What the gateway shows of applications: the shapes of its answers."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from typing import Literal
+
+from lendrail.contracts.application_validated import Check
+from lendrail.contracts.partner_ack import Plan
+from lendrail.contracts.sensitive import SensitiveText
+from lendrail.contracts.terms import (
+    Contact,
+    DecimalString,
+    DeclineReason,
+    FieldProblem,
+    Match,
+    Mode,
+    Model,
+    Money,
+    Offer,
+    Reference,
+    Status,
+    Time,
+)
+
+Kind = Literal["lender", "registry"]
+
+
+class TimelineEntry(Model):
+    """Something that happened. `words` are the partner's own."""
+
+    time: Time
+    event: str
+    service: str
+    status: Status
+    opportunity_id: uuid.UUID | None = None
+    partner: str | None = None
+    source: str | None = None
+    """How it became known: validation, ack, webhook, fetch, poll, feed, csv or person."""
+    words: str | None = None
+
+
+class OpportunityView(Model):
+    """The application at one partner. Offers' action links are secrets of the tenant."""
+
+    opportunity_id: uuid.UUID
+    partner: str | None = None
+    kind: Kind = "lender"
+    """A registry clears the application for a lender and finances nothing, so its word is never the application's."""
+    credential: str | None = None
+    status: Status
+    status_since: Time
+    age_seconds: int
+    """Age of the status now, in seconds."""
+    observed_at: Time
+    """When somebody last looked, or was told."""
+    source: str
+    partner_id: str | None = None
+    partner_words: str | None = None
+    partner_time: Time | None = None
+    offers: tuple[Offer, ...] = ()
+    decline_reasons: tuple[DeclineReason, ...] = ()
+    missing_info: SensitiveText | None = None
+    contact: Contact | None = None
+    """Who looks after it at the partner."""
+    close_chance: DecimalString | None = None
+    """Per cent, as the partner reckons."""
+    closes_on: dt.date | None = None
+    commission: Money | None = None
+    """What the introducer may expect."""
+    matches: tuple[Match, ...] = ()
+    """What a registry found that is the same."""
+    documents_sent: tuple[str, ...] = ()
+    reasons: tuple[FieldProblem, ...] = ()
+    """Why the partner cannot take it, or refused it, field by field."""
+    flags: tuple[str, ...] = ()
+    unknown_since: Time | None = None
+    """Since when nobody knows whether the partner has it; `plan` says how that will be settled."""
+    plan: Plan | None = None
+    next_check_at: Time | None = None
+
+
+class ApplicationSummary(Model):
+    application_id: uuid.UUID
+    status: Status
+    revision: int
+    mode: Mode
+    received_at: Time
+    references: tuple[Reference, ...] = ()
+
+
+class ApplicationView(ApplicationSummary):
+    door: str
+    upstream: str
+    problems: tuple[FieldProblem, ...] = ()
+    """Why the application was rejected."""
+    checks: tuple[Check, ...] = ()
+    """What outside registers said of the business, at the newest revision that was validated."""
+    timeline: tuple[TimelineEntry, ...] = ()
+    opportunities: tuple[OpportunityView, ...] = ()
+
+
+class ApplicationPage(Model):
+    """Newest first. Without `next_page_token` it is the last page."""
+
+    items: tuple[ApplicationSummary, ...]
+    next_page_token: str | None = None
