@@ -1,11 +1,13 @@
 """What the channel says when a connection goes wrong, on real sockets. The server's own record is the judge."""
 
 import asyncio
+import datetime as dt
 import logging
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from email.utils import parsedate_to_datetime
 
 import httpx
 import pytest
@@ -108,12 +110,20 @@ def full_backlog() -> Iterator[int]:
 
 
 async def test_reply_comes_back_whole_and_the_request_is_byte_identical() -> None:
-    async with serving(says(OK)) as (server, url):
+    async with serving(says(OK.replace(b"\r\n\r\n", b"\r\ndate: not changed\r\n\r\n"))) as (server, url):
         first, second = await send(url), await send(url)
-    assert first == second == Reply(201, {"content-length": "10"}, b'{"id":"x"}')
+    assert first == second == Reply(201, {"content-length": "10", "date": "not changed"}, b'{"id":"x"}')
     assert server.requests[0] == server.requests[1]
     assert b"api_key: not-a-real-key\r\n" in server.requests[0]
     assert b"accept-encoding: identity" in server.requests[0].lower()
+
+
+async def test_a_reply_without_a_date_gets_ours() -> None:
+    async with serving(says(OK)) as (_, url):
+        reply = await send(url)
+    assert isinstance(reply, Reply)
+    told = parsedate_to_datetime(reply.headers["date"])
+    assert abs(dt.datetime.now(dt.UTC) - told) < dt.timedelta(seconds=5)
 
 
 async def test_cookies_are_not_kept() -> None:

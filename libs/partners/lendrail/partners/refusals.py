@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
 from lendrail.contracts.terms import FieldProblem
@@ -17,7 +19,11 @@ Meaning = Literal["rejected", "duplicate", "retry-later", "credential-refused"]
 Shape = Callable[[Mapping[str, Any] | None], bool]
 Errors = Callable[[Mapping[str, Any]], Any]
 """Where a partner's body has its field errors, as `{field: [text, …]}`; anything else means none."""
-_LONGEST_PAUSE = 3600.0
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 1.0, 3600.0
+_IMF_FIXDATE = re.compile(
+    r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), [0-9]{2} (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [0-9]{4}"
+    r" [0-9]{2}:[0-9]{2}:[0-9]{2} GMT"
+)
 
 _STOCK_PHRASES = re.compile(
     r"is invalid|is not valid|is required|is missing|is not a valid url|is not a number|is not included in the list"
@@ -115,6 +121,33 @@ def refused(
     return Unknown(f"status-{reply.status}")
 
 
+def retry_after(reply: Reply) -> float | None:
+    """The wait that a reply names (RFC 9110, 10.2.3), in seconds, from one up to an hour; None where it names none.
+
+    A date counts from the reply's own `Date`, so that the partner's clock is compared with itself; the channel writes
+    ours there where the partner sent none.
+    """
+    told = reply.headers.get("retry-after", "").strip()
+    if re.fullmatch(r"[0-9]{1,9}", told, re.ASCII):
+        seconds = float(told)
+    else:
+        until, sent = _date(told), _date(reply.headers.get("date", "").strip())
+        if until is None or sent is None:
+            return None
+        seconds = (until - sent).total_seconds()
+    return min(max(seconds, _SHORTEST_PAUSE), _LONGEST_PAUSE)
+
+
+def _date(text: str) -> dt.datetime | None:
+    """An IMF-fixdate (RFC 9110, 5.6.7); the older two forms, which leave century or zone open, tell nothing."""
+    if not _IMF_FIXDATE.fullmatch(text):
+        return None
+    try:
+        return parsedate_to_datetime(text)
+    except ValueError:
+        return None
+
+
 def _meaning(
     means: Meaning, reply: Reply, errors: Any, partner: str, pointers: Mapping[str, str], pause: float
 ) -> Outcome:
@@ -123,8 +156,8 @@ def _meaning(
     if means == "duplicate":
         return Duplicate()
     if means == "retry-later":
-        told = reply.headers.get("retry-after", "")
-        return RetryLater(min(float(told), _LONGEST_PAUSE) if re.fullmatch(r"[0-9]{1,6}", told) else pause)
+        told = retry_after(reply)
+        return RetryLater(pause if told is None else told)
     words = sensitive_words(reply.content.decode("utf-8", "replace"))
     return Rejected(tuple(_field_problems(errors, partner, pointers)), words)
 

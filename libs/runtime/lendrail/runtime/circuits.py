@@ -44,7 +44,7 @@ class Circuits:
         """Our own tries: the token, and the task that must tell what came of it."""
 
     def check(self, operation: Operation) -> None:
-        """Raises `Open` where it is known that no call may go. Whoever was granted the try may wait for another start."""
+        """Raises `Open` where it is known that no call may go. Whoever has the try may wait for another start."""
         if self._holds(operation):
             return
         breaker, now = self._standing.breakers.get(operation), self._standing.now()

@@ -13,6 +13,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from email.utils import formatdate
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -145,7 +146,9 @@ class RestChannel:
             content += chunk
             if len(content) > self._largest_reply:
                 return NoAnswer("too-large")
-        return Reply(response.status_code, {k.lower(): v for k, v in response.headers.items()}, bytes(content))
+        headers = {k.lower(): v for k, v in response.headers.items()}
+        headers.setdefault("date", formatdate(usegmt=True))  # waits that are dates count from it
+        return Reply(response.status_code, headers, bytes(content))
 
 
 def _why_no_answer(error: Exception) -> NoAnswerReason:
