@@ -158,6 +158,8 @@ class Partner:
     """(partner id, one of our statuses that says why it ended, options)."""
     finance: Callable[[str, Options], Request] | None = None
     """Registries: the money flowed."""
+    inquiries: Mapping[str, Callable[[str, Options], Request]] = field(default_factory=dict)
+    """Further questions that change nothing, by operation: (an id that the partner gave, options)."""
 
     read: Callable[[str], Request] | None = None
     report: Callable[[Reply], Report] | None = None
