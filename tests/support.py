@@ -96,5 +96,5 @@ async def eventually(check: Callable[[], Awaitable[Any]], seconds: float = 20.0)
         answer = await check()
         if answer:
             return answer
-        assert time.monotonic() < deadline, f"{check.__qualname__} stayed {answer!r} for {seconds} s"
+        assert time.monotonic() < deadline, f"{getattr(check, '__qualname__', check)} stayed {answer!r} for {seconds} s"
         await asyncio.sleep(0.05)

@@ -1,12 +1,24 @@
 """Our webhook address is registered once for each credential and address."""
 
 import asyncio
+import hashlib
+import json
+from dataclasses import replace
+from functools import partial
 
 import pytest
+from pydantic import SecretStr
+from structlog.testing import capture_logs
 from tests import support
 from tests.submission.desk import Desk
 
+from lendrail.partners import PARTNERS
+from lendrail.partners.exchange import Request
+from lendrail.partners.partner import Webhook
+from lendrail.partners.signatures import Signature
+
 pytestmark = pytest.mark.asyncio
+FORWARD = PARTNERS["forward-financing"]
 PUBLIC = {"public_url": "http://127.0.0.1:9"}
 
 
@@ -37,3 +49,39 @@ async def test_refused_for_now_is_tried_again_and_unknown_ones_end_with_a_person
     async with desk.lanes(**PUBLIC):
         await support.eventually(lambda: _is(desk, "parked"))
     assert desk.sandbox.summary()["counts"]["registrations"] == before + 2
+
+
+SIGNED = Signature(header="X-Signature")
+
+
+def told(address: str, secret: SecretStr | None) -> Request:
+    """As Forward Financing's, and the hash of the secret in the address, where the simulated partner shows it."""
+    assert FORWARD.webhook is not None
+    assert FORWARD.webhook.register is not None
+    shown = hashlib.sha256(secret.get_secret_value().encode()).hexdigest() if secret else "none"
+    return FORWARD.webhook.register(f"{address}?secret={shown}", None)
+
+
+async def test_a_partner_that_signs_is_told_the_newest_secret(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    webhook = Webhook(proof=SIGNED, hint=lambda body, path_id: None, register=told)
+    monkeypatch.setitem(PARTNERS, FORWARD.name, replace(FORWARD, webhook=webhook))
+    file = desk.folder / "webhook-secrets.json"
+    with_file = PUBLIC | {"webhook_secrets_file": str(file), "register_webhooks_every": "0.1"}
+    file.write_text('{"secrets": []}')
+    before = desk.sandbox.summary()["counts"]["registrations"]
+    with capture_logs() as logs:
+        async with desk.lanes(**with_file):
+            await asyncio.sleep(0.5)
+            assert await state(desk) == "", "without a secret nobody is told where to call"
+            for secrets in (["first"], ["second", "first"]):
+                told_now = {"credential": support.CREDENTIAL, "secrets": [f"fake-{each}" for each in secrets]}
+                file.write_text(json.dumps({"secrets": [told_now]}))
+                await support.eventually(partial(_registered, desk, before + len(secrets)))
+    shown = [each["url"].rpartition("=")[2] for each in desk.sandbox.ledger()["registrations"][before:]]
+    assert shown == [hashlib.sha256(f"fake-{each}".encode()).hexdigest() for each in ("first", "second")]
+    assert any(each["log_level"] == "error" and each["credential"] == support.CREDENTIAL for each in logs)
+    assert "fake-first" not in repr(logs)
+
+
+async def _registered(desk: Desk, count: int) -> bool:
+    return bool(desk.sandbox.summary()["counts"]["registrations"] == count)

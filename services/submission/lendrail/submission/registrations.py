@@ -1,4 +1,6 @@
-"""Tells partners where to call us: once for each credential and address, looked after by one worker."""
+"""Tells partners where to call us, and what shall prove their calls: once for each credential, address and secret,
+looked after by one worker.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ import random
 from typing import Any
 
 import structlog
+from pydantic import SecretStr
 
 from lendrail.partners import PARTNERS
 from lendrail.partners.exchange import (
@@ -21,8 +24,9 @@ from lendrail.partners.exchange import (
     Request,
     RetryLater,
 )
+from lendrail.partners.partner import Webhook
 from lendrail.runtime import due
-from lendrail.runtime.directory import Mounted, PartnerAccount, Tenants
+from lendrail.runtime.directory import Mounted, PartnerAccount, Secrets, Tenants
 from lendrail.runtime.due import Lease, Worker
 from lendrail.runtime.mongo import OUTAGES, Collection, Document
 from lendrail.runtime.partner_port import PartnerPort, Paused
@@ -34,7 +38,7 @@ OPERATION = "register-webhook"
 
 
 class Registrations:
-    """The collection `registrations`: one document for each credential and address, the address kept as a hash."""
+    """The collection `registrations`: one document for each credential, address and secret, of which a hash is kept."""
 
     def __init__(
         self,
@@ -46,6 +50,7 @@ class Registrations:
     ) -> None:
         self._settings, self._collection, self._tenants = settings, collection, tenants
         self._port, self._channels = port, channels
+        self._secrets = Secrets(settings.webhook_secrets_file)
         self.worker = Worker(
             collection, self._register, where=self._open, lanes=1, lease_seconds=settings.lease_seconds
         )
@@ -57,6 +62,8 @@ class Registrations:
         """Look for accounts without a registration now and every hour."""
         while True:
             try:
+                for credential in self._unproven():
+                    log.error("no secret could prove this partner's calls: not registered", credential=credential)
                 for registration, account in self._wanted().items():
                     await self._want(registration, account)
                 self.worker.wake()
@@ -66,16 +73,33 @@ class Registrations:
                 await asyncio.sleep(1)
 
     def _wanted(self) -> dict[str, PartnerAccount]:
-        """Enabled accounts at partners that call back, by registration id."""
-        accounts = [a for t in self._tenants.current.tenants for a in t.partners if a.enabled and self._calls_back(a)]
-        return {f"{each.credential}|{_digest(self._address(each))}": each for each in accounts}
+        """Accounts at partners that call back, by registration id."""
+        proven = [each for each in self._calling_back() if self._secret(each) or not _signs(each)]
+        return {f"{each.credential}|{self._digest(each)}": each for each in proven}
 
-    def _calls_back(self, account: PartnerAccount) -> bool:
-        partner = PARTNERS.get(account.partner)
-        return bool(self._settings.public_url and partner and partner.webhook and partner.webhook.register)
+    def _unproven(self) -> list[str]:
+        """Credentials whose partner signs its calls, but with what nobody said."""
+        return [each.credential for each in self._calling_back() if _signs(each) and not self._secret(each)]
+
+    def _calling_back(self) -> list[PartnerAccount]:
+        if not self._settings.public_url:
+            return []
+        accounts = [account for tenant in self._tenants.current.tenants for account in tenant.partners]
+        return [each for each in accounts if each.enabled and (hook := _webhook(each)) and hook.register]
+
+    def _secret(self, account: PartnerAccount) -> SecretStr | None:
+        """The newest one; of partners that do not sign none."""
+        secrets = self._secrets.of(account.credential) if _signs(account) else ()
+        return secrets[0] if secrets else None
 
     def _address(self, account: PartnerAccount) -> str:
         return f"{self._settings.public_url.rstrip('/')}/webhooks/{account.partner}/{account.webhook_path}"
+
+    def _digest(self, account: PartnerAccount) -> str:
+        """The path in an address is a secret, long enough to hide another one behind their common hash."""
+        secret = self._secret(account)
+        told = self._address(account) + (f"|{secret.get_secret_value()}" if secret else "")
+        return hashlib.sha256(told.encode()).hexdigest()[:24]
 
     async def _want(self, registration: str, account: PartnerAccount) -> None:
         fresh = {"credential": account.credential, "partner": account.partner, "state": "wanted", "tries": 0}
@@ -102,7 +126,7 @@ class Registrations:
             return
         try:
             outcome = await self._call(
-                document, lease, lane, account, partner.webhook.register(self._address(account), None)
+                document, lease, lane, account, partner.webhook.register(self._address(account), self._secret(account))
             )
         except Paused:
             await self._later(document, lease, 1.0)
@@ -159,6 +183,11 @@ def _mine(document: Document, lease: Lease) -> Document:
     return {"_id": document["_id"], "lease.token": lease.token}
 
 
-def _digest(address: str) -> str:
-    """The path in an address is a secret."""
-    return hashlib.sha256(address.encode()).hexdigest()[:24]
+def _webhook(account: PartnerAccount) -> Webhook | None:
+    partner = PARTNERS.get(account.partner)
+    return partner.webhook if partner else None
+
+
+def _signs(account: PartnerAccount) -> bool:
+    webhook = _webhook(account)
+    return webhook is not None and webhook.proof is not None

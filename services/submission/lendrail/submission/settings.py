@@ -20,6 +20,8 @@ class Settings(ServiceSettings):
     """Times in seconds."""
 
     credentials_file: Path
+    webhook_secrets_file: Path | None = None
+    """What partners shall prove their calls with, by credential; the newest one is told them."""
     documents_url: str
 
     lanes: Annotated[int, Field(ge=1, le=256)] = 32
