@@ -36,7 +36,7 @@ REHEARSALS = (
             _user("at-once"),
             _user("short", tokenSeconds=1),
             _user("later", decideAtOnce=False, decisionDelayMs=0),
-            _user("forgetful", keySeconds=0.2),
+            _user("forgetful", keySeconds=0.6),
         ),
         auth=_oauth,
         wrong_auth=lambda url: _oauth(url, secret="fake-wrong-secret"),
