@@ -32,6 +32,7 @@ from lendrail.runtime.vault import Key, LocalWrapper, Vault
 from lendrail.submission.app import build
 from lendrail.submission.attempt import Attempt, Opportunity
 from lendrail.submission.handlers import Handlers
+from lendrail.submission.registry import Registry
 from lendrail.submission.settings import Settings
 from lendrail.submission.store import Store, read
 
@@ -159,10 +160,14 @@ class Desk:
             LocalWrapper(read_key(self.settings.master_key_file)),
         )
         self.store = Store(mongo.database(self.client, self.settings, "submission")["opportunities"], "test")
+        clearances = mongo.database(self.client, self.settings, "submission")["clearances"]
+        self.registry = Registry(self.store, clearances, self.vault, 0.0, lambda: None)
         self.handlers = Handlers(
             self.store,
+            self.registry,
             Mounted(self.settings.tenants_file, Tenants),
             Mounted(self.settings.credentials_file, Credentials),
+            self.settings.gate_seconds,
             lambda: None,
         )
 

@@ -17,7 +17,7 @@ from lendrail.partners.exchange import (
 )
 from lendrail.partners.partner import Capability, Operation
 from lendrail.submission.attempt import Attempt, State
-from lendrail.submission.classify import Event, IdTaken, Lost, NotSent, classify
+from lendrail.submission.classify import Event, IdTaken, LookedUp, Lost, NotSent, classify
 
 MOST_DELAYS = 3
 FIRST = Attempt(id="a", operation="create", state=State.SENDING, tries=1)
@@ -59,9 +59,44 @@ def test_every_cell(capability: Capability, attempt: Attempt, event: Event) -> N
         assert verdict.pause is isinstance(event, CredentialRefused)
         assert verdict.unknowns == 0
     else:
-        assert verdict.state == (State.PARKED if capability in ASKED_FIRST else State.UNKNOWN)
-        assert verdict.unknowns == 1
-        assert verdict.wait == ("none" if verdict.state == State.PARKED else "settle")
+        assert (verdict.state, verdict.wait, verdict.unknowns) == (State.UNKNOWN, "settle", 1)
+        assert verdict.plan == ("look-up" if capability in ASKED_FIRST else "repeat")
+        assert classify(op(capability), attempt, event, MOST_DELAYS, search=False).state == (
+            State.PARKED if capability in ASKED_FIRST else State.UNKNOWN
+        )
+
+
+@pytest.mark.parametrize("capability", ASKED_FIRST)
+def test_absent_twice_before_the_bytes_go_again_and_a_stated_number_of_times(capability: Capability) -> None:
+    lost = replace(FIRST, state=State.UNKNOWN, unknowns=1)
+    first = classify(op(capability, 1), lost, LookedUp(), MOST_DELAYS)
+    assert (first.state, first.absences, first.wait, first.plan) == (State.UNKNOWN, 1, "settle", "look-up")
+    second = classify(op(capability, 1), replace(lost, absences=1), LookedUp(), MOST_DELAYS)
+    assert (second.state, second.absences, second.wait, second.plan) == (State.UNKNOWN, 2, "none", "repeat")
+    again = classify(op(capability, 1), replace(AGAIN, absences=2), Unknown("no-answer"), MOST_DELAYS)
+    assert (again.state, again.absences, again.plan) == (State.UNKNOWN, 0, "look-up")
+    enough = classify(op(capability, 1), replace(lost, unknowns=2, absences=1), LookedUp(), MOST_DELAYS)
+    assert (enough.state, enough.plan) == (State.PARKED, "person")
+    found = classify(op(capability, 1), lost, LookedUp("their-id"), MOST_DELAYS)
+    assert (found.state, found.tell) == (State.ACKED, "accepted")
+    silent = classify(op(capability, 1), lost, LookedUp(told=False), MOST_DELAYS)
+    assert (silent.state, silent.absences, silent.delays, silent.plan) == (State.UNKNOWN, None, 1, "look-up")
+
+
+def test_a_key_that_the_partner_may_have_forgotten_protects_nothing() -> None:
+    keyed = Operation(capability=Capability.KEYED, repeats=5, key_life=3600.0, processing=120.0)
+    fresh = classify(keyed, FIRST, Unknown("no-answer"), MOST_DELAYS, age=60.0)
+    late = classify(keyed, FIRST, Unknown("no-answer"), MOST_DELAYS, age=3500.0)
+    assert (fresh.state, fresh.plan) == (State.UNKNOWN, "repeat")
+    assert (late.state, late.plan) == (State.PARKED, "person")
+
+
+def test_a_call_among_several_leads_to_the_next_one() -> None:
+    first = replace(AGAIN, calls=("party", "create"))
+    verdict = classify(op(Capability.KEYED), first, Accepted(given={"party": "p-1"}), MOST_DELAYS)
+    assert (verdict.state, verdict.tell, verdict.next_step) == (State.PREPARED, None, True)
+    last = classify(op(Capability.KEYED), replace(first, step=1), Accepted("id"), MOST_DELAYS)
+    assert (last.state, last.tell, last.next_step) == (State.ACKED, "accepted", False)
 
 
 @pytest.mark.parametrize("event", [e for e in NO_ANSWERS if not isinstance(e, PartlyAccepted)])

@@ -36,7 +36,7 @@ async def test_heard_once_sent_once_told_once(
 ) -> None:
     monkeypatch.setattr(os, "environ", dict(os.environ))
     shared.reset()
-    await support.topics(kafka, "submit", "partner-ack")
+    await support.topics(kafka, "submit", "partner-ack", "status-updated")
     async with Shelf().open() as shelf:
         desk = Desk(tmp_path, mongo, database_prefix, shared, shelf, port=str(free_port()))
         desk.environment["KAFKA_BOOTSTRAP_SERVERS"] = kafka

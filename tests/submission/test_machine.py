@@ -66,7 +66,7 @@ class Lives(RuleBasedStateMachine):
         before = batch[0]
         if before.id in self.doubt and reply != "not-sent":
             assert self.now >= self.doubt[before.id] + dt.timedelta(seconds=SETTLE), "sent again before it was settled"
-        self.opportunity = moves.begin(self.opportunity, batch, "digest")
+        self.opportunity = moves.begin(self.opportunity, batch, "digest", self.now)
         attempt = self.opportunity.attempt(before.id)
         event = self._partner(attempt, reply)
         if reply in ("lost", "crash"):

@@ -53,8 +53,8 @@ async def lost(desk: Desk, *contents: bytes) -> Submit:
 
 
 def bind(attempt: str, key: str = "key-1", **body: Any) -> dict[str, Any]:
-    content = {"partnerId": "FAKE.lead-1", "reason": "told by phone"} | body
-    return {"url": f"/v1/attempts/{attempt}/bind", "headers": {"Idempotency-Key": key}, "json": content}
+    content = {"outcome": "partner-id", "partnerId": "FAKE.lead-1", "reason": "told by phone"} | body
+    return {"url": f"/v1/attempts/{attempt}/resolve", "headers": {"Idempotency-Key": key}, "json": content}
 
 
 async def test_bound_id_sends_the_waiting_documents(desk: Desk, http: httpx.AsyncClient) -> None:
@@ -73,7 +73,7 @@ async def test_bound_id_sends_the_waiting_documents(desk: Desk, http: httpx.Asyn
     bound = (await desk.acks(event))[-2]
     assert (bound.outcome, bound.partner_id) == ("id-bound", lead)
     (entry,) = (await desk.opportunity(event)).audit
-    assert (entry["who"], entry["what"], entry["partner_id"]) == ("demo-operator", "bind", lead)
+    assert (entry["who"], entry["what"], entry["partner_id"]) == ("demo-operator", "partner-id", lead)
     assert (await desk.key(event)).open(entry["why"]) == "told by phone"
 
 
@@ -85,7 +85,7 @@ async def test_same_key_same_answer_other_body_422_other_key_409(desk: Desk, htt
     other = await http.post(**bind(create.id, partnerId="FAKE.lead-2"))
     assert (other.status_code, other.json()["code"]) == (422, "idempotency-key-reused")
     late = await http.post(**bind(create.id, "key-2"))
-    assert (late.status_code, late.json()["code"]) == (409, "not-bindable")
+    assert (late.status_code, late.json()["code"]) == (409, "not-resolvable")
 
 
 async def test_one_id_belongs_to_one_application(desk: Desk, http: httpx.AsyncClient) -> None:
@@ -129,12 +129,11 @@ async def test_key_is_required_and_parked_before_sending_cannot_be_bound(desk: D
     create = await desk.create(event)
     request = bind(create.id)
     assert (await http.post(**request | {"headers": {}})).json()["code"] == "idempotency-key-missing"
-    assert (await http.post(**request)).json()["code"] == "not-bindable"
+    assert (await http.post(**request)).json()["code"] == "not-resolvable"
 
 
 async def test_pages_show_each_attempt_once(desk: Desk, http: httpx.AsyncClient) -> None:
-    desk.credentials({**(desk.handlers._credentials.current.credentials[0].model_dump(by_alias=True)), "baseUrl": "http://127.0.0.1:1",
-                      "auth": {"scheme": "api-key", "key": "x"}})  # fmt: skip
+    desk.sandbox.dial(kind="status", operation="lead", status=409)
     events = [await desk.submit() for _ in range(5)]
     async with desk.lanes():
         for event in events:

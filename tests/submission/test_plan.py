@@ -48,7 +48,7 @@ def test_bytes_are_fixed_at_once_and_documents_wait_for_the_partners_id() -> Non
     found = planned(submit(intent=send()))
     assert states(found) == [State.PREPARED, State.PLANNED]
     create = found.opportunity.attempts[0]
-    assert create.id.encode() in found.requests[create.id].content
+    assert create.id.encode() in found.requests[create.id][0].content
     assert found.acks == ()
 
 

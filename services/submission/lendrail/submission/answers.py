@@ -6,19 +6,22 @@ import structlog
 
 from lendrail.partners import exchange
 from lendrail.partners.exchange import (
+    Absent,
     Accepted,
     CredentialRefused,
     FileResult,
     Outcome,
     PartlyAccepted,
+    Present,
     Rejected,
     Reply,
     Request,
+    RetryLater,
     Unknown,
 )
 from lendrail.partners.partner import Partner
 from lendrail.submission.attempt import UNDER_WAY, Attempt, State
-from lendrail.submission.classify import Event, NotSent
+from lendrail.submission.classify import Event, IdTaken, LookedUp, NotSent
 
 log = structlog.get_logger()
 
@@ -30,6 +33,8 @@ def event_of(partner: Partner, request: Request, answer: Reply | exchange.NotSen
         except Exception as error:  # the call is over; what we cannot read we do not know
             log.error("a reply could not be read", partner=partner.name, exc_info=error)
             return Unknown("unreadable-reply")
+        if isinstance(outcome, Accepted) and not all(exchange.GIVEN.fullmatch(each) for each in outcome.given.values()):
+            return Unknown("unusable-id")
         return outcome
     if isinstance(answer, exchange.NoAnswer):
         return Unknown("no-answer")
@@ -38,9 +43,31 @@ def event_of(partner: Partner, request: Request, answer: Reply | exchange.NotSen
     return NotSent(answer.reason, counts=answer.reason != "withheld")
 
 
+def looked_up(partner: Partner, request: Request, answer: Reply | exchange.NotSent | exchange.NoAnswer) -> Event:
+    """What came of asking for our reference. Nothing was changed by it, so whatever is unclear is asked again."""
+    if isinstance(answer, exchange.NotSent):
+        return CredentialRefused() if answer.reason == "credential-refused" else LookedUp(told=False)
+    if isinstance(answer, exchange.NoAnswer) or partner.found is None:
+        return LookedUp(told=False)
+    try:
+        found = partner.found(request, answer)
+        refused = partner.outcome(request, answer) if isinstance(found, Unknown) else None
+    except Exception as error:
+        log.error("a search could not be read", partner=partner.name, exc_info=error)
+        return LookedUp(told=False)
+    if isinstance(found, Present):
+        return LookedUp(found.partner_id)
+    if isinstance(found, Absent):
+        return LookedUp()
+    return refused if isinstance(refused, CredentialRefused | RetryLater) else LookedUp(told=False)
+
+
 def still_open(attempt: Attempt, event: Event) -> bool:
-    """Whether the event still decides the attempt: also after somebody declared it lost, when it is a clear answer."""
-    return attempt.state in UNDER_WAY or (attempt.state == State.UNKNOWN and isinstance(event, Accepted | Rejected))
+    """Whether the event still decides the attempt: also after somebody declared it lost, when it is a clear answer, or
+    the answer to a look for our reference.
+    """
+    late = Accepted | Rejected | LookedUp | IdTaken
+    return attempt.state in UNDER_WAY or (attempt.state == State.UNKNOWN and isinstance(event, late))
 
 
 def each_event(event: Event, count: int) -> list[Event]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from lendrail.contracts.topics import SUBMIT
+from lendrail.contracts.topics import STATUS_UPDATED, SUBMIT
 from lendrail.partners import PARTNERS
 from lendrail.partners.channels.rest import CONNECT_SECONDS
 from lendrail.runtime.directory import Credentials, Mounted, Tenants
@@ -19,8 +19,9 @@ from lendrail.submission.channels import Channels
 from lendrail.submission.documents import Documents
 from lendrail.submission.handlers import Handlers
 from lendrail.submission.lanes import Lanes
-from lendrail.submission.people import People, routes
+from lendrail.submission.people import People, refusal_routes, routes
 from lendrail.submission.registrations import Registrations
+from lendrail.submission.registry import Registry
 from lendrail.submission.requests import Requests
 from lendrail.submission.settings import Settings
 from lendrail.submission.store import SERVICE, Store
@@ -63,13 +64,18 @@ def build(settings: Settings, verifier: Verifier | None = None, **doubles: Any) 
     service.prepare(store.prepare)
     service.prepare(relay.prepare)
     service.prepare(registrations.prepare)
-    service.on(SUBMIT, Handlers(store, tenants, credentials, stored).on_submit)
+    registry = Registry(store, service.database["clearances"], service.vault, settings.registry_cancel_seconds, stored)
+    handlers = Handlers(store, registry, tenants, credentials, settings.gate_seconds, stored)
+    service.on(SUBMIT, handlers.on_submit)
+    service.on(STATUS_UPDATED, registry.on_status_updated)
     service.loop(lanes.run, lanes.drain)
     service.loop(registrations.run)
     service.loop(registrations.worker.run, registrations.worker.drain)
     service.loop(relay.run)
     app = service.api("Lendrail submission", verifier)
-    app.include_router(routes(People(store, service.vault, stored)))
+    people = People(store, service.vault, settings, stored)
+    app.include_router(routes(people))
+    app.include_router(refusal_routes(people))
     return service, app
 
 

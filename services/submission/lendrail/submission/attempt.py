@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from lendrail.contracts.event import Envelope
-from lendrail.contracts.partner_ack import Operation
+from lendrail.contracts.partner_ack import Operation, Plan
 from lendrail.contracts.terms import Mode, attempt_id
 
 
@@ -31,6 +31,7 @@ class State(StrEnum):
     CANCELLED = "cancelled"  # was not sent and will not be
 
 
+OPEN = frozenset({State.PLANNED, State.PREPARED})
 UNDER_WAY = frozenset({State.SENDING, State.RECONCILING})
 WORKABLE = frozenset({State.PLANNED, State.PREPARED, State.UNKNOWN})
 FINAL = frozenset({State.ACKED, State.REJECTED, State.CANCELLED})
@@ -43,7 +44,7 @@ class Attempt:
     id: str
     operation: Operation
     subject: str = ""
-    """SHA-256 of a document, id of an offer, else empty."""
+    """SHA-256 of a document, id of an offer, opportunity of a gate, why it is withdrawn; else empty."""
     generation: int = 1
     state: State = State.PLANNED
     version: int = 0
@@ -54,15 +55,43 @@ class Attempt:
     """How many of these tries ended unknown."""
     delays: int = 0
     """How often it was put off: no connection, or a refusal for now."""
+    calls: tuple[str, ...] = ()
+    """The partner's operations that it consists of, in their order; empty: the one of its own name."""
+    step: int = 0
+    """The call that is next; the ones before it are done for good."""
+    given: Mapping[str, str] = field(default_factory=dict)
+    """What the answers so far gave to the calls after them."""
+    sent_at: dt.datetime | None = None
+    """When the first byte of this step may first have left us."""
+    absences: int = 0
+    """How often the partner did not know our reference since the last unknown try."""
+    channel: str | None = None
+    """The partner whose channel it goes through, with the credential `via`; None: the opportunity's own."""
+    via: str | None = None
+    known_as: str | None = None
+    """Our reference in its bytes, where a person had them sent again; else its own id."""
     unknown_since: dt.datetime | None = None
     due: dt.datetime | None = None
     """Not before this time; None: at once."""
     reason: str | None = None
+    plan: Plan | None = None
+    """How an unknown outcome goes on."""
     request_sha256: str | None = None
     words: str | None = field(default=None, repr=False)
     """The partner's own words of a refusal, sealed."""
+    problems: tuple[Mapping[str, str], ...] = ()
+    """What the partner found wrong: pointer, code and message of each."""
     document: Mapping[str, Any] | None = field(default=None, repr=False)
     """The document that it hands over, its link sealed."""
+
+    @property
+    def call(self) -> str:
+        """The partner's operation that is next."""
+        return self.calls[self.step] if self.calls else self.operation
+
+    @property
+    def last_step(self) -> bool:
+        return self.step + 1 >= len(self.calls)
 
     @property
     def never_taken(self) -> bool:
@@ -94,6 +123,8 @@ class Opportunity:
     inbox: tuple[str, ...] = ()
     """Ids of the events that took effect; kept for ever."""
     partner_id: str | None = None
+    ended: str | None = None
+    """The status with which it ended, as told by the partner; of interest where a registry cleared it."""
     version: int = 0
     """Of the document; compared and raised by every write."""
     audit: tuple[Mapping[str, Any], ...] = ()
@@ -103,6 +134,11 @@ class Opportunity:
     def create(self) -> Attempt | None:
         """The newest attempt to bring the application to the partner."""
         return next((each for each in reversed(self.attempts) if each.operation == "create"), None)
+
+    @property
+    def gate(self) -> Attempt | None:
+        """The registry's word that everything waits for."""
+        return next((each for each in self.attempts if each.operation == "gate"), None)
 
     def attempt(self, attempt: str) -> Attempt:
         return next(each for each in self.attempts if each.id == attempt)
@@ -121,32 +157,42 @@ def new_attempt(opportunity: str, operation: Operation, subject: str = "", gener
 
 def reference(attempt: Attempt) -> str:
     """Our reference at the partner: fixed by opportunity and generation, so a repeat never has another one."""
-    return attempt.id
+    return attempt.known_as or attempt.id
 
 
 def waiting(opportunity: Opportunity) -> tuple[Attempt, ...]:
     """What could be carried out now or later without anybody's help, in its order."""
-    create = opportunity.create
-    if create is None:
+    create, gate = opportunity.create, opportunity.gate
+    if create is None or (gate is not None and gate.state != State.ACKED):
         return ()
     if create.state in WORKABLE:
         return (create,)
-    if create.state != State.ACKED or opportunity.partner_id is None:
+    if create.state != State.ACKED:
         return ()
-    generation = create.generation
-    return tuple(
-        each
-        for each in opportunity.attempts
-        if each.operation == "document" and each.generation == generation and each.state in WORKABLE
-    )
+    return tuple(each for each in opportunity.attempts if each.state in WORKABLE and _follows(each, opportunity))
+
+
+def _follows(attempt: Attempt, opportunity: Opportunity) -> bool:
+    """Whether it can be done once the application is there; all but a mail names the partner's id."""
+    create = opportunity.create
+    assert create is not None
+    if attempt.operation == "supplement":
+        return attempt.generation == create.generation
+    if opportunity.partner_id is None or attempt.operation in ("create", "gate"):
+        return False
+    return attempt.operation != "document" or attempt.generation == create.generation
 
 
 def due_now(opportunity: Opportunity, now: dt.datetime, at_once: int) -> tuple[Attempt, ...]:
-    """The next call's attempts: the creation alone, or up to `at_once` documents. Empty: nothing to do now."""
+    """The next call's attempts: up to `at_once` documents, or one of another kind. Empty: nothing to do now."""
     ready = [each for each in waiting(opportunity) if each.due is None or each.due <= now]
-    return tuple(ready[:at_once])
+    documents = [each for each in ready if each.operation == "document"]
+    return tuple(documents[:at_once] if documents and ready[0] is documents[0] else ready[:1])
 
 
 def next_due(opportunity: Opportunity, now: dt.datetime) -> dt.datetime | None:
     """When the opportunity is to be looked at again; None when it waits for nothing but people."""
+    gate = opportunity.gate
+    if gate is not None and gate.state in OPEN:
+        return gate.due
     return min((each.due or now for each in waiting(opportunity)), default=None)

@@ -14,6 +14,7 @@ from lendrail.runtime.directory import Credentials, Mounted, Tenants
 from lendrail.runtime.step import Delivery
 from lendrail.submission.attempt import Opportunity
 from lendrail.submission.plan import Desk, Plan, plan
+from lendrail.submission.registry import Registry
 from lendrail.submission.store import Store, read
 
 Deliveries = Sequence[Delivery[Submit]]
@@ -21,10 +22,18 @@ Deliveries = Sequence[Delivery[Submit]]
 
 class Handlers:
     def __init__(
-        self, store: Store, tenants: Mounted[Tenants], credentials: Mounted[Credentials], stored: Callable[[], None]
+        self,
+        store: Store,
+        registry: Registry,
+        tenants: Mounted[Tenants],
+        credentials: Mounted[Credentials],
+        gate_seconds: float,
+        stored: Callable[[], None],
     ) -> None:
         """`stored` is called when work and facts were stored."""
-        self._store, self._tenants, self._credentials, self._stored = store, tenants, credentials, stored
+        self._store, self._registry = store, registry
+        self._tenants, self._credentials, self._stored = tenants, credentials, stored
+        self._gate_seconds = gate_seconds
 
     async def on_submit(self, deliveries: Deliveries) -> Sequence[Record]:
         """Plan it. What is to be told waits in the stored documents, from where the relay publishes it."""
@@ -33,16 +42,22 @@ class Handlers:
             by_opportunity.setdefault(str(delivery.event.opportunity_id), []).append(delivery)
         known = await self._store.find(by_opportunity)
         await asyncio.gather(*(self._plan(known.get(name), group) for name, group in by_opportunity.items()))
+        await self._look_behind(deliveries)
         self._stored()
         return []
+
+    async def _look_behind(self, deliveries: Deliveries) -> None:
+        """A registry may have spoken while its lenders' opportunities were being planned."""
+        gates = {str(each.event.gate): each for each in deliveries if each.event.gate is not None}
+        for gate, clearance in (await self._registry.clearances(gates)).items():
+            await self._registry.open(gate, clearance, gates[gate].key)
 
     async def _plan(self, known: Opportunity | None, deliveries: Deliveries) -> None:
         """The events of one opportunity, in their order; each has its effect once."""
         for delivery in deliveries:
             while known is None or delivery.id not in known.inbox:
-                made = plan(
-                    known, delivery.event, delivery.envelope, self._desk(delivery.event), delivery.key, utc_now()
-                )
+                desk, now = self._desk(delivery.event), utc_now()
+                made = plan(known, delivery.event, delivery.envelope, desk, delivery.key, now, self._gate_seconds)
                 if await self._stored_plan(made, delivery, new=known is None):
                     known = replace(made.opportunity, version=made.opportunity.version + 1)
                 else:
@@ -56,5 +71,8 @@ class Handlers:
     def _desk(self, submit: Submit) -> Desk:
         tenant = self._tenants.current.by_id.get(submit.tenant_id)
         accounts = {each.credential: each for each in tenant.partners} if tenant else {}
-        credential = self._credentials.current.by_id.get(submit.credential)
-        return Desk(PARTNERS.get(submit.partner), accounts.get(submit.credential), credential)
+        credential, account = self._credentials.current.by_id.get(submit.credential), accounts.get(submit.credential)
+        beside = accounts.get(account.supplement) if account and account.supplement else None
+        channel = PARTNERS.get(beside.partner) if beside else None
+        supplement = (channel, beside) if channel and beside else None
+        return Desk(PARTNERS.get(submit.partner), account, credential, supplement)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from lendrail.partners import PARTNERS
 from lendrail.partners.exchange import Delivery
-from lendrail.partners.partner import Partner
+from lendrail.partners.partner import Operation, Partner
 from lendrail.runtime.due import Lease
 from lendrail.runtime.mongo import Document
 from lendrail.runtime.vault import Key
-from lendrail.submission.attempt import Opportunity
+from lendrail.submission.attempt import Attempt, Opportunity
 
 ONE_BY_ONE = Delivery("bytes")
 
@@ -41,6 +41,17 @@ class Job:
     @property
     def partner(self) -> Partner:
         return PARTNERS[self.opportunity.partner]
+
+    def partner_of(self, attempt: Attempt) -> Partner:
+        """Whose channel this attempt goes through."""
+        return PARTNERS[attempt.channel] if attempt.channel else self.partner
+
+    def operation(self, attempt: Attempt) -> Operation:
+        return self.partner_of(attempt).operations[attempt.call]
+
+    def age(self, attempt: Attempt) -> float:
+        """Seconds since the first byte of its step may first have left."""
+        return (self.now - attempt.sent_at).total_seconds() if attempt.sent_at else 0.0
 
     @property
     def delivery(self) -> Delivery:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from lendrail.contracts import partner_ack
-from lendrail.contracts.partner_ack import PartnerAck
-from lendrail.contracts.terms import FieldProblem
-from lendrail.submission.attempt import UNDER_WAY, Attempt, Opportunity, State
+from lendrail.contracts.partner_ack import Operation, PartnerAck
+from lendrail.contracts.terms import FieldProblem, Match, Report, Status
+from lendrail.submission.attempt import OPEN, UNDER_WAY, Attempt, Opportunity, State, new_attempt, reference
 from lendrail.submission.classify import Verdict
 
 
@@ -23,13 +23,19 @@ class Result:
     partner_id: str | None = None
     problems: tuple[FieldProblem, ...] = ()
     words: str | None = None
+    report: Report | None = None
+    given: Mapping[str, str] = field(default_factory=dict)
 
 
+PARTNER_ID = "partnerId"
+"""Among what answers gave: the id that an earlier call of a creation brought."""
+CLEARED = frozenset({Status.APPROVED, Status.FUNDED})
+"""A registry's words, in ours, that open a gate: registered as the only one, or already marked as financed by us."""
 Move = tuple[Opportunity, tuple[PartnerAck, ...]]
 """The new opportunity, and the facts that are stored in the same write."""
 
 
-def begin(opportunity: Opportunity, batch: Sequence[Attempt], digest: str) -> Opportunity:
+def begin(opportunity: Opportunity, batch: Sequence[Attempt], digest: str, now: dt.datetime) -> Opportunity:
     """The first byte may leave from now on; `digest` is the SHA-256 of the bytes."""
     return opportunity.put(
         *(
@@ -38,6 +44,7 @@ def begin(opportunity: Opportunity, batch: Sequence[Attempt], digest: str) -> Op
                 state=State.RECONCILING if each.unknowns else State.SENDING,
                 tries=each.tries + 1,
                 request_sha256=digest,
+                sent_at=each.sent_at or now,
                 due=None,
                 reason=None,
             )
@@ -55,29 +62,57 @@ def finish(opportunity: Opportunity, results: Sequence[Result], now: dt.datetime
             raise ValueError(f"attempt {before.id} is {before.state}")
         after = _decided(before, result, now)
         opportunity = opportunity.put(after)
-        if result.partner_id is not None and after.operation == "create" and after.state == State.ACKED:
-            opportunity = replace(opportunity, partner_id=result.partner_id)
-        if after.operation == "create" and after.state in (State.REJECTED, State.CANCELLED):
-            opportunity = cancel_documents(opportunity, after.generation, "not-submitted")
+        if after.operation == "create":
+            opportunity = _created(opportunity, after, result)
         if result.verdict.tell is not None:
-            acks.append(ack(opportunity, after, result.verdict.tell, now, result.problems))
+            acks.append(ack(opportunity, after, result.verdict.tell, now, result.problems, result.report))
     return opportunity, tuple(acks)
+
+
+def _created(opportunity: Opportunity, create: Attempt, result: Result) -> Opportunity:
+    """What a creation means for all that was to follow it."""
+    if create.state in (State.REJECTED, State.CANCELLED):
+        return cancel_following(opportunity, create.generation, "not-submitted")
+    if create.state != State.ACKED:
+        return opportunity
+    opportunity = replace(opportunity, partner_id=result.partner_id or create.given.get(PARTNER_ID))
+    if result.report is not None and result.report.status == Status.DECLINED:
+        return cancel_following(opportunity, create.generation, "declined", keep="supplement")
+    if opportunity.partner_id is None:
+        return cancel_following(opportunity, create.generation, "nothing-to-follow", keep="supplement")
+    return opportunity
 
 
 def _decided(before: Attempt, result: Result, now: dt.datetime) -> Attempt:
     verdict = result.verdict
     unknowns = before.unknowns + verdict.unknowns
-    return replace(
+    after = replace(
         before,
         state=verdict.state,
         version=before.version + (verdict.tell is not None),
         unknowns=unknowns,
         delays=before.delays + verdict.delays,
         unknown_since=before.unknown_since or (now if unknowns else None),
+        absences=before.absences if verdict.absences is None else verdict.absences,
         due=now + dt.timedelta(seconds=result.seconds) if result.seconds else None,
         reason=verdict.reason,
+        plan=verdict.plan,
         words=result.words or before.words,
+        problems=tuple(_problem(each) for each in result.problems) or before.problems,
     )
+    return _next_step(after, result) if verdict.next_step else after
+
+
+def _next_step(attempt: Attempt, result: Result) -> Attempt:
+    """The call is done for good; what was doubtful about it is over."""
+    given = {**attempt.given, **result.given} | ({PARTNER_ID: result.partner_id} if result.partner_id else {})
+    return replace(
+        attempt, step=attempt.step + 1, given=given, unknowns=0, absences=0, unknown_since=None, sent_at=None, delays=0
+    )
+
+
+def _problem(found: FieldProblem) -> Mapping[str, str]:
+    return {"pointer": found.pointer, "code": found.code, "message": found.message}
 
 
 def recover(opportunity: Opportunity, decide: Callable[[Attempt], Result], now: dt.datetime) -> Move:
@@ -97,23 +132,98 @@ def park(opportunity: Opportunity, batch: Sequence[Attempt], reason: str, now: d
 
 
 def put_off(
-    opportunity: Opportunity, batch: Sequence[Attempt], reason: str, seconds: float, now: dt.datetime
+    opportunity: Opportunity,
+    batch: Sequence[Attempt],
+    reason: str,
+    seconds: float,
+    now: dt.datetime,
+    counts: bool = True,
 ) -> Opportunity:
-    """Nothing was sent; later."""
+    """Nothing was sent; later. `counts` is false where the wait is no fault of this attempt."""
     due = now + dt.timedelta(seconds=seconds)
-    return opportunity.put(*(replace(each, due=due, reason=reason, delays=each.delays + 1) for each in batch))
+    return opportunity.put(*(replace(each, due=due, reason=reason, delays=each.delays + counts) for each in batch))
 
 
-def cancel_documents(opportunity: Opportunity, generation: int, reason: str) -> Opportunity:
-    """Documents of a creation that will not be."""
+def cancel_following(opportunity: Opportunity, generation: int, reason: str, keep: str = "") -> Opportunity:
+    """What was to follow a creation that will not be, or after which there is nothing to do."""
     open_ones = [
         replace(each, state=State.CANCELLED, reason=reason, due=None)
         for each in opportunity.attempts
-        if each.operation == "document"
+        if each.operation in {"document", "supplement"} - {keep}
         and each.generation == generation
-        and each.state in (State.PLANNED, State.PREPARED)
+        and each.state in OPEN
     ]
     return opportunity.put(*open_ones)
+
+
+def gate(opportunity: Opportunity, word: Status | None, matches: Sequence[Match], now: dt.datetime) -> Move | None:
+    """The registry's word came: cleared opens, a duplicate stops what was not sent and alarms what was. None: no news.
+
+    Only *registered unique* opens; any other word leaves it waiting, seen and late.
+    """
+    before = opportunity.gate
+    if before is None or before.state == State.REJECTED:
+        return None
+    if word == Status.DUPLICATE:
+        stopped = before.state != State.ACKED
+        reason = "registry-duplicate" if stopped else "alarm-registry-duplicate"
+        after = replace(before, state=State.REJECTED, version=before.version + 1, reason=reason, due=None)
+        opportunity = opportunity.put(after)
+        if stopped and (create := opportunity.create) is not None and create.state in OPEN:
+            opportunity = opportunity.put(replace(create, state=State.CANCELLED, reason=reason, due=None))
+            opportunity = cancel_following(opportunity, create.generation, reason)
+        return opportunity, (ack(opportunity, after, "duplicate", now, _matched(matches, opportunity.partner)),)
+    if word in CLEARED and before.state != State.ACKED:
+        after = replace(before, state=State.ACKED, version=before.version + 1, reason=None, due=None)
+        opportunity = opportunity.put(after)
+        return opportunity, (ack(opportunity, after, "accepted", now),)
+    return None
+
+
+def gate_late(opportunity: Opportunity, seconds: float, now: dt.datetime) -> Move:
+    """The registry is still silent: a person should look; the opportunity goes on waiting."""
+    before = opportunity.gate
+    assert before is not None
+    due = now + dt.timedelta(seconds=seconds)
+    after = replace(before, version=before.version + 1, delays=before.delays + 1, reason="registry-late", due=due)
+    opportunity = opportunity.put(after)
+    return opportunity, (ack(opportunity, after, "not-sent", now),)
+
+
+def _matched(matches: Sequence[Match], partner: str) -> tuple[FieldProblem, ...]:
+    told = "the registry knows the same paper"
+    found = [
+        f"{told}: match {each.id}, {each.kind}" + (f", there {each.status}" if each.status else "") for each in matches
+    ]
+    return tuple(
+        FieldProblem(pointer="/invoices", code="registry-duplicate", message=text, phase="partner", partner=partner)
+        for text in found or [told]
+    )
+
+
+def cancel(opportunity: Opportunity, batch: Sequence[Attempt], reason: str) -> Opportunity:
+    """Not sent, and no longer wanted."""
+    return opportunity.put(*(replace(each, state=State.CANCELLED, reason=reason, due=None) for each in batch))
+
+
+def ended(opportunity: Opportunity, operation: Operation, status: str, due: dt.datetime) -> Opportunity | None:
+    """At a registry: tell it that the money flowed, or why it never will. None: it is told or planned already."""
+    attempt = new_attempt(opportunity.id, operation, status if operation == "withdraw" else "")
+    known = next((each for each in opportunity.attempts if each.operation == operation), None)
+    if known is not None and known.state != State.CANCELLED:
+        return None
+    if known is not None:
+        attempt = replace(known, subject=attempt.subject)
+    planned = opportunity.put(replace(attempt, state=State.PREPARED, calls=(operation,), reason=None, due=due))
+    if operation == "finance":
+        planned = planned.put(
+            *(
+                replace(each, state=State.CANCELLED, reason="financed", due=None)
+                for each in planned.attempts
+                if each.operation == "withdraw" and each.state in OPEN
+            )
+        )
+    return planned
 
 
 def erase(opportunity: Opportunity) -> Opportunity:
@@ -130,9 +240,44 @@ def erase(opportunity: Opportunity) -> Opportunity:
 
 def bind(opportunity: Opportunity, attempt: Attempt, partner_id: str, now: dt.datetime) -> Move:
     """A person told us the partner's id; the documents that waited for it can go."""
-    bound = replace(attempt, state=State.ACKED, version=attempt.version + 1, reason="id-bound", due=None)
+    bound = replace(attempt, state=State.ACKED, version=attempt.version + 1, reason="id-bound", plan=None, due=None)
     opportunity = replace(opportunity.put(bound), partner_id=partner_id)
     return opportunity, (ack(opportunity, bound, "id-bound", now),)
+
+
+def settle(opportunity: Opportunity, attempt: Attempt, now: dt.datetime) -> Move:
+    """A person told us that the partner has it, by whatever way; there is no id to follow it by."""
+    after = replace(
+        attempt, state=State.ACKED, version=attempt.version + 1, reason="sent-elsewhere", plan=None, due=None
+    )
+    opportunity = opportunity.put(after)
+    if after.operation == "create":
+        opportunity = cancel_following(opportunity, after.generation, "nothing-to-follow")
+    return opportunity, (ack(opportunity, after, "accepted-id-unknown", now),)
+
+
+def send_again(opportunity: Opportunity, attempt: Attempt, not_before: dt.datetime, now: dt.datetime) -> Move:
+    """A person told us that the partner does not have it: a new generation of the same bytes, which is a new
+    permission. What followed the old one follows the new one.
+    """
+    over = replace(attempt, state=State.CANCELLED, reason="not-sent", plan=None, due=None)
+    generation = max(each.generation for each in opportunity.attempts if each.operation == attempt.operation) + 1
+    fresh = new_attempt(opportunity.id, attempt.operation, attempt.subject, generation)
+    kept = {name: getattr(attempt, name) for name in ("calls", "channel", "via", "document")}
+    fresh = replace(
+        fresh, **kept, known_as=reference(attempt), state=State.PREPARED, version=1, due=not_before, reason="again"
+    )
+    opportunity = opportunity.put(over, fresh)
+    if attempt.operation == "create":
+        moved = [
+            replace(each, generation=generation, state=State.PREPARED, reason=None)
+            for each in opportunity.attempts
+            if each.operation in ("document", "supplement")
+            and each.generation == attempt.generation
+            and (each.state in OPEN or each.state == State.CANCELLED)
+        ]
+        opportunity = opportunity.put(*moved)
+    return opportunity, (ack(opportunity, fresh, "not-sent", now),)
 
 
 def ack(
@@ -141,6 +286,7 @@ def ack(
     outcome: partner_ack.Outcome,
     now: dt.datetime,
     problems: tuple[FieldProblem, ...] = (),
+    report: Report | None = None,
 ) -> PartnerAck:
     """The fact that this attempt, at this version, came to `outcome`."""
     return PartnerAck(
@@ -156,8 +302,11 @@ def ack(
         document=attempt.document_name,
         outcome=outcome,
         partner_id=opportunity.partner_id if outcome in ("accepted", "id-bound") else None,
+        report=report,
         problems=problems,
         reason=attempt.reason,
         occurred_at=now,
-        next_check_at=attempt.due or now if outcome == "unknown" else None,
+        next_check_at=(attempt.due or now) if outcome == "unknown" else attempt.due if outcome == "not-sent" else None,
+        unknown_since=attempt.unknown_since if outcome in ("unknown", "parked") else None,
+        plan=attempt.plan,
     )

@@ -6,6 +6,7 @@ The request of a creation is made here, once: what is sent later, and perhaps ag
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
@@ -18,11 +19,11 @@ from lendrail.contracts.partner_ack import Operation, Outcome, PartnerAck
 from lendrail.contracts.sensitive import DataKey
 from lendrail.contracts.submit import AcceptOffer, AddDocument, Send, Submit, Withdraw
 from lendrail.contracts.terms import DocumentRef, FieldProblem, Mode
-from lendrail.partners.exchange import Request
-from lendrail.partners.partner import Order, Partner
+from lendrail.partners.exchange import File, Request
+from lendrail.partners.partner import Options, Order, Partner
 from lendrail.runtime.directory import Credential, PartnerAccount
 from lendrail.submission import moves
-from lendrail.submission.attempt import Attempt, Opportunity, State, new_attempt, reference
+from lendrail.submission.attempt import OPEN, Attempt, Opportunity, State, new_attempt, reference
 
 log = structlog.get_logger()
 
@@ -34,20 +35,30 @@ class Desk:
     partner: Partner | None
     account: PartnerAccount | None
     credential: Credential | None
+    supplement: tuple[Partner, PartnerAccount] | None = None
+    """The mail that goes beside the API, where the account wants one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     opportunity: Opportunity
-    requests: dict[str, Request] = field(default_factory=dict)
-    """By attempt."""
+    requests: dict[str, tuple[Request, ...]] = field(default_factory=dict)
+    """By attempt, in the order of its calls."""
     acks: tuple[PartnerAck, ...] = ()
 
 
 def plan(
-    known: Opportunity | None, submit: Submit, cause: Envelope, desk: Desk, key: DataKey, now: dt.datetime
+    known: Opportunity | None,
+    submit: Submit,
+    cause: Envelope,
+    desk: Desk,
+    key: DataKey,
+    now: dt.datetime,
+    gate_seconds: float = 900.0,
 ) -> Plan:
-    """The opportunity with this event in effect; `known` is what was planned before."""
+    """The opportunity with this event in effect; `known` is what was planned before. A gate that is silent for
+    `gate_seconds` is late.
+    """
     opportunity = known or _empty(submit, cause, desk)
     first, older = known is None or known.create is None, submit.revision <= opportunity.revision
     opportunity = replace(opportunity, inbox=(*opportunity.inbox, cause.id))
@@ -55,7 +66,8 @@ def plan(
     if not isinstance(intent, Send):
         return _not_yet(opportunity, intent, now)
     if first:
-        return _send(replace(opportunity, revision=submit.revision), intent, 1, cause, desk, key, now)
+        made = _send(replace(opportunity, revision=submit.revision), intent, 1, cause, desk, key, now)
+        return made if submit.gate is None else _gated(made, submit.gate, now, gate_seconds)
     if older:
         return Plan(opportunity)
     return _again(replace(opportunity, revision=submit.revision), intent, cause, desk, key, now)
@@ -75,16 +87,29 @@ def _empty(submit: Submit, cause: Envelope, desk: Desk) -> Opportunity:
     )
 
 
+def _gated(made: Plan, gate: uuid.UUID, now: dt.datetime, seconds: float) -> Plan:
+    """Everything waits for the registry."""
+    create = made.opportunity.create
+    assert create is not None
+    if create.state not in OPEN:
+        return made
+    waits = new_attempt(made.opportunity.id, "gate", str(gate))
+    due = now + dt.timedelta(seconds=seconds)
+    waits = replace(waits, version=1, reason="registry-pending", due=due)
+    opportunity = replace(made.opportunity, attempts=(waits, *made.opportunity.attempts))
+    return replace(made, opportunity=opportunity, acks=(*made.acks, moves.ack(opportunity, waits, "not-sent", now)))
+
+
 def _again(opportunity: Opportunity, intent: Send, cause: Envelope, desk: Desk, key: DataKey, now: dt.datetime) -> Plan:
     """A newer revision: a new generation where the partner certainly holds nothing; else an update, which waits."""
     create = opportunity.create
     assert create is not None
     if not create.never_taken:
         update = new_attempt(opportunity.id, "update", generation=opportunity.revision)
-        return _told(opportunity, replace(update, state=State.PARKED, reason="not-supported-yet"), now)
+        return _told(opportunity, replace(update, state=State.PARKED, reason="not-supported-yet", plan="person"), now)
     if create.state != State.REJECTED:
         opportunity = opportunity.put(replace(create, state=State.CANCELLED, reason="replaced", due=None))
-        opportunity = moves.cancel_documents(opportunity, create.generation, "replaced")
+        opportunity = moves.cancel_following(opportunity, create.generation, "replaced")
     return _send(opportunity, intent, create.generation + 1, cause, desk, key, now)
 
 
@@ -105,14 +130,44 @@ def _send(
         return _told(opportunity, replace(create, state=State.CANCELLED, reason=refusal), now, intent.unmade)
     assert desk.partner is not None
     try:
-        order = Order(application=intent.application, reference=reference(create), options=options, planned_at=now)
-        (request,) = desk.partner.create(order)
+        planned = {create.id: desk.partner.create(_order(desk.partner, intent, reference(create), options, now))}
+        supplement = _supplement(opportunity, intent, generation, desk, now)
     except Exception as error:  # a mapping that fails on one application must not stop the others
         log.error("a mapping failed", opportunity=opportunity.id, partner=desk.partner.name, exc_info=error)
-        return _told(opportunity, replace(create, state=State.PARKED, reason="mapping-failed"), now)
+        return _told(opportunity, replace(create, state=State.PARKED, reason="mapping-failed", plan="person"), now)
     documents = _documents(opportunity, intent.documents, generation, key) if desk.partner.document else []
-    opportunity = opportunity.put(replace(create, state=State.PREPARED), *documents)
-    return Plan(opportunity, {create.id: request})
+    calls = tuple(each.operation for each in planned[create.id])
+    opportunity = opportunity.put(replace(create, state=State.PREPARED, calls=calls), *documents)
+    if supplement is not None:
+        opportunity, planned = opportunity.put(supplement[0]), planned | {supplement[0].id: supplement[1]}
+    return Plan(opportunity, planned)
+
+
+def _order(partner: Partner, intent: Send, ours: str, options: Options, now: dt.datetime) -> Order:
+    """Documents travel in the order where the creation names them, as links."""
+    named = partner.delivery is not None and partner.document is None
+    files = [
+        File(name=each.name, kind=each.kind, link=each.link.reveal())
+        for each in intent.documents
+        if named and each.link is not None
+    ]
+    return Order(
+        application=intent.application, reference=ours, options=options, planned_at=now, documents=tuple(files)
+    )
+
+
+def _supplement(
+    opportunity: Opportunity, intent: Send, generation: int, desk: Desk, now: dt.datetime
+) -> tuple[Attempt, tuple[Request, ...]] | None:
+    """The mail that follows the application on its way by API."""
+    if desk.supplement is None:
+        return None
+    partner, account = desk.supplement
+    attempt = new_attempt(opportunity.id, "supplement", generation=generation)
+    options = {**account.options, "purpose": "supplement"}
+    requests = partner.create(_order(partner, intent, reference(attempt), options, now))
+    calls = tuple(each.operation for each in requests)
+    return replace(attempt, state=State.PREPARED, channel=partner.name, via=account.credential, calls=calls), requests
 
 
 def _told(opportunity: Opportunity, attempt: Attempt, now: dt.datetime, problems: Sequence[FieldProblem] = ()) -> Plan:
@@ -163,8 +218,8 @@ def why_not(opportunity: Opportunity, intent: Send, desk: Desk) -> str | None:
         return "partner-disabled"
     if {application.mode, account.mode, credential.mode} != {opportunity.mode}:
         return "mode-crossing"
-    if not application.consents_to(opportunity.partner):
-        return "no-consent"
+    if desk.partner.kind == "lender" and not application.consents_to(opportunity.partner):
+        return "no-consent"  # what is checked at a registry goes to a lender that has consent
     return "plain-http" if _plain(credential) else None
 
 
@@ -177,4 +232,4 @@ def _plain(credential: Credential) -> bool:
     """Live data over plain http."""
     token_url = credential.auth.get("tokenUrl", SecretStr("https://"))
     addresses = (credential.base_url, token_url.get_secret_value())
-    return credential.mode == "live" and any(urlsplit(each).scheme != "https" for each in addresses)
+    return credential.mode == "live" and any(urlsplit(each).scheme == "http" for each in addresses)

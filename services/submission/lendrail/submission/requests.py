@@ -8,13 +8,16 @@ import structlog
 
 from lendrail.contracts.terms import DocumentRef
 from lendrail.partners.exchange import Request
-from lendrail.submission.attempt import Attempt
+from lendrail.partners.partner import Partner
+from lendrail.submission.attempt import Attempt, Opportunity, reference
 from lendrail.submission.channels import Channels
 from lendrail.submission.documents import Documents, Undeliverable
 from lendrail.submission.job import Job
 from lendrail.submission.store import stored_request
 
 log = structlog.get_logger()
+STORED = frozenset({"create", "supplement"})
+"""Operations whose bytes were fixed when they were planned."""
 
 
 class Unsendable(Exception):
@@ -40,11 +43,20 @@ class Requests:
     def __init__(self, channels: Channels, documents: Documents) -> None:
         self._channels, self._documents = channels, documents
 
+    def search(self, job: Job, attempt: Attempt) -> Request:
+        """Whether the partner has our reference. Raises `Unsendable`."""
+        search = job.partner_of(attempt).search
+        assert search is not None
+        return made(attempt, lambda: search(reference(attempt), job.opportunity.options))
+
     async def make(self, job: Job, batch: Sequence[Attempt]) -> Request:
         """Raises `Unsendable`, `DocumentsAway`."""
         opportunity, client = job.opportunity, self._channels.internal[job.lane]
-        if batch[0].operation == "create":
-            return made(batch[0], lambda: stored_request(job.document, batch[0], job.key))
+        first, partner = batch[0], job.partner_of(batch[0])
+        if first.operation in STORED:
+            return made(first, lambda: stored_request(job.document, first, job.key))
+        if first.operation in ("finance", "withdraw"):
+            return made(first, lambda: _ending(first, partner, opportunity))
         files = []
         for each in batch:
             try:
@@ -52,7 +64,17 @@ class Requests:
                 files.append(await self._documents.file(client, ref, job.delivery, job.key))
             except Undeliverable as fault:
                 raise Unsendable(each, str(fault)) from None
-        make, partner_id = job.partner.document, opportunity.partner_id
+        make, partner_id = partner.document, opportunity.partner_id
         assert make is not None
         assert partner_id is not None
-        return made(batch[0], lambda: make(partner_id, tuple(files), opportunity.options))
+        return made(first, lambda: make(partner_id, tuple(files), opportunity.options))
+
+
+def _ending(attempt: Attempt, partner: Partner, opportunity: Opportunity) -> Request:
+    """Tell a registry how it ended."""
+    assert opportunity.partner_id is not None
+    if attempt.operation == "finance":
+        assert partner.finance is not None
+        return partner.finance(opportunity.partner_id, opportunity.options)
+    assert partner.withdraw is not None
+    return partner.withdraw(opportunity.partner_id, attempt.subject, opportunity.options)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import random
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
-from lendrail.partners.partner import Operation
+from lendrail.partners.partner import Capability, Operation
 from lendrail.runtime.settings import ServiceSettings
 from lendrail.submission.attempt import Attempt
 from lendrail.submission.classify import Verdict
@@ -40,11 +41,25 @@ class Settings(ServiceSettings):
     """Instead of the profile's longest processing time; for tests and demonstrations."""
     partner_deadline_seconds: float | None = None
     """At most this long for one call, where the profile allows more."""
+    gate_seconds: Annotated[float, Field(gt=0)] = 900.0
+    """How long a registry may be silent before a person is told; the opportunity goes on waiting."""
+    registry_cancel_seconds: Annotated[float, Field(ge=0)] = 60.0
+    """How long after its last lender ended unfunded a registration is cancelled: another may still be on its way."""
     register_webhooks_every: float = _HOUR
 
     def processing(self, operation: Operation) -> float:
         own = self.partner_processing_seconds
         return operation.processing if own is None else own
+
+    def not_before(self, attempt: Attempt, now: dt.datetime) -> dt.datetime:
+        """When an attempt may be sent again on a person's word: the lease of whoever sent it must be over, and the
+        partner done with what it may have got.
+        """
+        began = attempt.unknown_since or attempt.sent_at
+        if attempt.tries == 0 or began is None:
+            return now
+        settle = self.lease_seconds + self.processing(Operation(capability=Capability.BLIND))
+        return max(now, began + dt.timedelta(seconds=settle))
 
     def deadline(self, operation: Operation) -> float:
         own = self.partner_deadline_seconds

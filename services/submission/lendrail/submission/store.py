@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Literal
+from typing import Any, Literal
 
 from lendrail.contracts.event import Envelope, encode, envelope_of
 from lendrail.contracts.partner_ack import PartnerAck
@@ -50,10 +50,26 @@ class Store:
         await create("audit.idempotency", unique=True, partialFilterExpression={"audit.idempotency": there})
         await create([("tenant", ASCENDING), ("attempts.state", ASCENDING), ("_id", ASCENDING)])
         await create("attempts.id")
+        await create("gate", partialFilterExpression={"gate": there})
 
     async def find(self, ids: Iterable[str]) -> dict[str, Opportunity]:
         cursor = self.collection.find({"_id": {"$in": list(ids)}}, {"outbox": 0, "requests": 0})
         return {document["_id"]: read(document) async for document in cursor}
+
+    async def behind(self, gate: str) -> list[Opportunity]:
+        """The lenders' opportunities that this registry's opportunity clears."""
+        cursor = self.collection.find({"gate": gate}, {"outbox": 0, "requests": 0})
+        return [read(document) async for document in cursor]
+
+    async def gated(self, ids: Iterable[str]) -> list[Opportunity]:
+        """Those of `ids` that wait, or waited, for a registry."""
+        wanted = {"_id": {"$in": list(ids)}, "gate": {"$exists": True}}
+        cursor = self.collection.find(wanted, {"outbox": 0, "requests": 0})
+        return [read(document) async for document in cursor]
+
+    async def lenders_open(self, gate: str) -> bool:
+        """Whether one of them may still be funded, as far as it is known here."""
+        return await self.collection.find_one({"gate": gate, "ended": {"$exists": False}}, {"_id": 1}) is not None
 
     async def load(self, opportunity: str) -> Document:
         """The document as it is now, without its outbox."""
@@ -62,7 +78,7 @@ class Store:
         return document
 
     async def add(
-        self, opportunity: Opportunity, requests: Mapping[str, Request], acks: Sequence[PartnerAck], key: Key
+        self, opportunity: Opportunity, requests: Mapping[str, Sequence[Request]], acks: Sequence[PartnerAck], key: Key
     ) -> bool:
         """Store a new opportunity, due at once; false when there is one already."""
         fields = _fixed(opportunity) | _moving(opportunity) | {"version": 1, "sent": 0}
@@ -82,7 +98,7 @@ class Store:
         acks: Sequence[PartnerAck] = (),
         key: Key | None = None,
         *,
-        plans: Mapping[str, Request] | None = None,
+        plans: Mapping[str, Sequence[Request]] | None = None,
         begins: Lease | None = None,
         releases: Lease | None = None,
         due: Due = None,
@@ -134,13 +150,19 @@ def _due(opportunity: Opportunity, now: dt.datetime | Literal["now"]) -> Documen
     return {"$set": {"due": {"$literal": first}}} if first else {"$unset": "due"}
 
 
-def _sealed(requests: Mapping[str, Request], key: Key) -> Document:
-    return {attempt: key.seal_bytes(each.dump()) for attempt, each in requests.items()}
+def _sealed(requests: Mapping[str, Sequence[Request]], key: Key) -> Document:
+    return {attempt: [key.seal_bytes(each.dump()) for each in calls] for attempt, calls in requests.items()}
+
+
+def stored_requests(document: Document, attempt: Attempt, key: Key) -> tuple[Request, ...]:
+    """All calls of an attempt as they were planned. Raises KeyError where there are none, `SealBroken`."""
+    return tuple(Request.load(key.open_bytes(bytes(each))) for each in document["requests"][attempt.id])
 
 
 def stored_request(document: Document, attempt: Attempt, key: Key) -> Request:
-    """The stored bytes of an attempt. Raises KeyError where there are none, `SealBroken`."""
-    return Request.load(key.open_bytes(bytes(document["requests"][attempt.id])))
+    """The call that is next, as it will be sent. Raises KeyError where there is none, `SealBroken`."""
+    sealed = document["requests"][attempt.id][attempt.step]
+    return Request.load(key.open_bytes(bytes(sealed))).filled(attempt.given)
 
 
 def token_of(document: Document) -> str | None:
@@ -167,9 +189,20 @@ def _moving(opportunity: Opportunity) -> Document:
     fields: Document = {"attempts": [_write_attempt(each) for each in opportunity.attempts]}
     if opportunity.partner_id is not None:
         fields["partner_id"] = opportunity.partner_id
+    if opportunity.ended is not None:
+        fields["ended"] = opportunity.ended
+    if (gate := opportunity.gate) is not None:
+        fields["gate"] = gate.subject
     if opportunity.audit:
         fields["audit"] = [dict(each) for each in opportunity.audit]
     return fields
+
+
+def _plain(value: Any) -> Any:
+    """As MongoDB keeps it."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    return [_plain(each) for each in value] if isinstance(value, tuple) else value
 
 
 _EMPTY = asdict(Attempt(id="", operation="create"))
@@ -178,8 +211,13 @@ _EMPTY = asdict(Attempt(id="", operation="create"))
 def _write_attempt(attempt: Attempt) -> Document:
     """Only what differs from an attempt that was just planned."""
     fields = {name: getattr(attempt, name) for name in _EMPTY}
-    kept = {name: value for name, value in fields.items() if value != _EMPTY[name]}
+    kept = {name: _plain(value) for name, value in fields.items() if value != _EMPTY[name]}
     return kept | {"operation": attempt.operation, "state": str(attempt.state)}
+
+
+def _read_attempt(stored: Document) -> Attempt:
+    lists: dict[str, Any] = {name: tuple(stored[name]) for name in ("calls", "problems") if name in stored}
+    return Attempt(**stored | lists | {"state": State(stored["state"])})
 
 
 def read(document: Document) -> Opportunity:
@@ -193,9 +231,10 @@ def read(document: Document) -> Opportunity:
         revision=document["revision"],
         options=document["options"],
         cause=Envelope(**document["cause"]),
-        attempts=tuple(Attempt(**each | {"state": State(each["state"])}) for each in document["attempts"]),
+        attempts=tuple(_read_attempt(each) for each in document["attempts"]),
         inbox=tuple(document["inbox"]),
         partner_id=document.get("partner_id"),
+        ended=document.get("ended"),
         version=document["version"],
         audit=tuple(document.get("audit", ())),
     )

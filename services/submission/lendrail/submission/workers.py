@@ -18,26 +18,38 @@ from dataclasses import replace
 import structlog
 
 from lendrail.contracts.sensitive import Erased
+from lendrail.partners import exchange
 from lendrail.partners.channels import rest
 from lendrail.partners.exchange import (
     Accepted,
     CredentialRefused,
+    NoAnswer,
     Rejected,
+    Reply,
     Request,
     RetryLater,
 )
-from lendrail.partners.partner import Operation
 from lendrail.runtime.directory import Credential
 from lendrail.runtime.due import Lease
 from lendrail.runtime.faults import point
 from lendrail.runtime.mongo import OUTAGES, Document, DuplicateKeyError
-from lendrail.runtime.partner_port import PartnerPort, Paused
+from lendrail.runtime.partner_port import Open, PartnerPort, Paused
 from lendrail.runtime.vault import Vault
 from lendrail.submission import moves
-from lendrail.submission.answers import each_event, event_of, still_open
-from lendrail.submission.attempt import UNDER_WAY, Attempt, Opportunity, due_now
+from lendrail.submission.answers import each_event, event_of, looked_up, still_open
+from lendrail.submission.attempt import OPEN, UNDER_WAY, Attempt, Opportunity, due_now
 from lendrail.submission.channels import Channels
-from lendrail.submission.classify import Event, IdTaken, Lost, NotSent, classify
+from lendrail.submission.classify import (
+    ABSENCES,
+    SEARCHED,
+    Event,
+    IdTaken,
+    LookedUp,
+    Lost,
+    NotSent,
+    classify,
+    expired,
+)
 from lendrail.submission.documents import DocumentsAway
 from lendrail.submission.job import Job
 from lendrail.submission.moves import Move, Result
@@ -47,6 +59,10 @@ from lendrail.submission.settings import Settings
 from lendrail.submission.store import Store, read, server_time, token_of
 
 log = structlog.get_logger()
+PAUSED_SECONDS = 15.0
+OURS = frozenset({"withheld", "invalid-request", "credential-refused"})
+"""Reasons for which nothing was sent that say nothing about the partner's health."""
+Answer = Reply | exchange.NotSent | NoAnswer
 STALE_START_SECONDS = 0.03
 """A start that was granted longer ago is given up for another one: partners count from the first byte they see."""
 
@@ -79,34 +95,65 @@ class Submitter:
         job = Job(lane, lease, document, opportunity, key, now, time.monotonic())
         if any(each.state in UNDER_WAY for each in opportunity.attempts):
             await self._write(job, lambda it: moves.recover(it, lambda each: self._decided(job, each, Lost()), job.now))
+        await self._gate_late(job)
         while not job.released and (batch := due_now(job.opportunity, job.now, job.delivery.at_once)):
             if not await self._call(job, batch):
                 break
         if not job.released:
             await self._store.save(job.opportunity, releases=lease, due=job.now)
 
+    async def _gate_late(self, job: Job) -> None:
+        gate = job.opportunity.gate
+        if gate is not None and gate.state in OPEN and gate.due is not None and gate.due <= job.now:
+            log.critical("a registry is silent", opportunity=job.opportunity.id, gate=gate.subject)
+            await self._write(job, lambda it: moves.gate_late(it, self._settings.gate_seconds, job.now))
+
     async def _call(self, job: Job, batch: Sequence[Attempt]) -> bool:
         """One call with all that belongs to it; whether to go on with this opportunity."""
-        if (request := await self._request(job, batch)) is None:
+        first, looks = batch[0], self._looks_first(job, batch[0])
+        if first.unknowns and not looks and expired(job.operation(first), job.age(first)):
+            return await self._write(job, lambda it: moves.park(it, batch, "key-expired", job.now))
+        if first.operation == "withdraw" and await self._store.lenders_open(job.opportunity.id):
+            return await self._write(job, lambda it: (moves.cancel(it, batch, "still-open"), ()))
+        if (request := await self._request(job, batch, looks)) is None:
+            return True
+        if (credential := await self._credential(job, batch)) is None:
             return True
         try:
-            credential = self._port.credential(job.opportunity.credential)
-        except KeyError:
-            log.error("a credential is not in the mounted file", credential=job.opportunity.credential)
-            return await self._put_off(job, batch, "credential-missing")
-        if crossing(credential, job.opportunity.mode):
-            return await self._write(job, lambda it: moves.park(it, batch, "mode-crossing", job.now))
-        try:
-            async with self._port.call(credential.id, "submission") as credential:
-                event = await self._send(job, batch, request, credential)
+            async with self._port.call(credential.id, "submission", request.operation) as credential:
+                carry = self._look_up if looks else self._send
+                event = await carry(job, batch, request, credential)
         except Paused:
+            if first.via is not None:  # our lanes look at the opportunity's own credential only
+                return await self._put_off(job, batch, "paused", PAUSED_SECONDS)
             return False
+        except Open as breaker:
+            return await self._put_off(job, batch, "partner-away", (breaker.until - job.now).total_seconds())
         return event is not None and await self._finish(job, batch, event)
 
-    async def _request(self, job: Job, batch: Sequence[Attempt]) -> Request | None:
+    def _looks_first(self, job: Job, attempt: Attempt) -> bool:
+        """Whether the partner is asked for our reference before anything may be sent again."""
+        searched = job.operation(attempt).capability in SEARCHED and job.partner_of(attempt).search is not None
+        return searched and attempt.unknowns > 0 and attempt.absences < ABSENCES
+
+    async def _credential(self, job: Job, batch: Sequence[Attempt]) -> Credential | None:
+        """The credential to call with; None where attempts were put off or parked instead."""
+        wanted = batch[0].via or job.opportunity.credential
+        try:
+            credential = self._port.credential(wanted)
+        except KeyError:
+            log.error("a credential is not in the mounted file", credential=wanted)
+            await self._put_off(job, batch, "credential-missing")
+            return None
+        if crossing(credential, job.opportunity.mode):
+            await self._write(job, lambda it: moves.park(it, batch, "mode-crossing", job.now))
+            return None
+        return credential
+
+    async def _request(self, job: Job, batch: Sequence[Attempt], looks: bool) -> Request | None:
         """The bytes to send; None where attempts were put off or parked instead."""
         try:
-            return await self._requests.make(job, batch)
+            return self._requests.search(job, batch[0]) if looks else await self._requests.make(job, batch)
         except Unsendable as fault:
             log.error("a request cannot be made", attempt=fault.attempt.id, reason=fault.reason)
             parked, reason = [fault.attempt], fault.reason
@@ -116,15 +163,39 @@ class Submitter:
             await self._put_off(job, batch, "documents-away")
         return None
 
-    async def _put_off(self, job: Job, batch: Sequence[Attempt], reason: str) -> bool:
+    async def _put_off(self, job: Job, batch: Sequence[Attempt], reason: str, wait: float | None = None) -> bool:
+        """For as long as the schedule says; or for `wait` seconds where the fault is not this attempt's."""
         schedule = self._settings.retry_seconds or (1.0,)
-        seconds = max(0.2, random.uniform(0, schedule[min(batch[0].delays, len(schedule) - 1)]))
-        return await self._write(job, lambda it: (moves.put_off(it, batch, reason, seconds, job.now), ()))
+        scheduled = random.uniform(0, schedule[min(batch[0].delays, len(schedule) - 1)])
+        seconds = max(0.2, scheduled if wait is None else wait + random.uniform(0, 0.5))
+        return await self._write(
+            job, lambda it: (moves.put_off(it, batch, reason, seconds, job.now, counts=wait is None), ())
+        )
+
+    async def _look_up(
+        self, job: Job, batch: Sequence[Attempt], request: Request, credential: Credential
+    ) -> Event | None:
+        """Ask the partner for our reference; it changes nothing there, so there is nothing to note before."""
+        deadline = self._settings.deadline(job.partner_of(batch[0]).operations[request.operation])
+        if job.lease.seconds_left() < deadline + min(rest.CONNECT_SECONDS, deadline):
+            return None
+        answer = await self._channels.open(job.lane, credential).send(request, deadline, lambda: job.lease.held)
+        await self._heard(credential, request, answer)
+        return looked_up(job.partner_of(batch[0]), request, answer)
+
+    async def _heard(self, credential: Credential, request: Request, answer: Answer) -> None:
+        """Tell the breaker whether the partner is there."""
+        try:
+            if isinstance(answer, Reply) and answer.status < 500:
+                await self._port.answered(credential.id, request.operation)
+            elif isinstance(answer, Reply | NoAnswer) or answer.reason not in OURS:
+                await self._port.failed(credential.id, request.operation)
+        except OUTAGES as error:
+            log.warning("a breaker could not be told", error=type(error).__name__)
 
     async def _send(self, job: Job, batch: Sequence[Attempt], request: Request, credential: Credential) -> Event | None:
         """What came of sending it; None when it did not come to that and nothing changed."""
-        operation = job.partner.operations[batch[0].operation]
-        deadline = self._settings.deadline(operation)
+        deadline = self._settings.deadline(job.operation(batch[0]))
         if job.lease.seconds_left() < deadline + min(rest.CONNECT_SECONDS, deadline):
             return None
         granted, digest = time.monotonic(), hashlib.sha256(request.dump()).hexdigest()
@@ -132,23 +203,24 @@ class Submitter:
 
         def begin(opportunity: Opportunity) -> Move | None:
             same = all(each in opportunity.attempts for each in current)
-            return (moves.begin(opportunity, current, digest), ()) if same else None
+            return (moves.begin(opportunity, current, digest, job.now), ()) if same else None
 
         if not await self._write(job, begin, begins=True):
             return None
         try:
             channel = self._channels.open(job.lane, credential)
             if credential.rate is not None and time.monotonic() - granted > STALE_START_SECONDS:
-                async with self._port.call(credential.id, "submission"):
+                async with self._port.call(credential.id, "submission", request.operation):
                     pass
             point("partner.sending")
             answer = await channel.send(request, deadline, lambda: job.lease.seconds_left() >= deadline)
-        except Paused:
+        except (Paused, Open):
             return NotSent("paused", counts=False)
         except (ValueError, *OUTAGES) as error:  # a credential that no channel fits; our store, before the first byte
             log.error("a call could not begin", credential=credential.id, error=type(error).__name__)
             return NotSent("not-begun")
-        return event_of(job.partner, request, answer)
+        await self._heard(credential, request, answer)
+        return event_of(job.partner_of(batch[0]), request, answer)
 
     async def _finish(self, job: Job, batch: Sequence[Attempt], event: Event) -> bool:
         """Store what came of it, for as long as it takes: it is known here only."""
@@ -188,18 +260,22 @@ class Submitter:
             log.warning("a pause could not be stored", error=type(error).__name__)
 
     def _decided(self, job: Job, attempt: Attempt, event: Event) -> Result:
-        operation: Operation = job.partner.operations[attempt.operation]
-        verdict = classify(operation, attempt, event, len(self._settings.retry_seconds))
+        operation, partner = job.operation(attempt), job.partner_of(attempt)
+        most, search = len(self._settings.retry_seconds), partner.search is not None
+        verdict = classify(operation, attempt, event, most, job.age(attempt), search)
         if verdict.alarm:
             log.critical("a person must look", attempt=attempt.id, reason=verdict.reason)
         rejected = event if isinstance(event, Rejected) else None
+        accepted = event if isinstance(event, Accepted) else None
         return Result(
             attempt.id,
             verdict,
             self._settings.delay(verdict, operation, attempt),
-            partner_id=event.partner_id if isinstance(event, Accepted) else None,
+            partner_id=event.partner_id if isinstance(event, Accepted | LookedUp) else None,
             problems=rejected.problems if rejected else (),
             words=rejected.words.seal(job.key) if rejected and rejected.words else None,
+            report=accepted.report if accepted else None,
+            given=accepted.given if accepted else {},
         )
 
     async def _write(self, job: Job, move: Callable[[Opportunity], Move | None], *, begins: bool = False) -> bool:

@@ -1,0 +1,154 @@
+"""What a registry says of an application opens or stops its lenders' opportunities; what becomes of these it is told.
+
+Both sides of the wait write first and then look for the other: the registry's word is stored, then the opportunities
+that wait for it are moved; an opportunity that is planned later finds the word (see `Handlers`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+
+from lendrail.contracts.event import Record
+from lendrail.contracts.status_updated import StatusUpdated
+from lendrail.contracts.terms import Match, Status, utc_now
+from lendrail.partners import PARTNERS
+from lendrail.runtime.mongo import Collection, Document, DuplicateKeyError
+from lendrail.runtime.step import Delivery
+from lendrail.runtime.vault import Key, Vault
+from lendrail.submission import moves
+from lendrail.submission.attempt import Opportunity
+from lendrail.submission.moves import Move
+from lendrail.submission.store import Store, read
+
+log = structlog.get_logger()
+UNFUNDED = frozenset({Status.DECLINED, Status.WITHDRAWN, Status.EXPIRED, Status.FAILED, Status.DUPLICATE})
+CHANGES = 50
+"""How often somebody else may be faster at one document before it is called a fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clearance:
+    """A registry's newest word on one of its opportunities."""
+
+    status: Status
+    matches: tuple[Match, ...] = ()
+
+
+class Registry:
+    """Hears `status-updated`, of registries and of the lenders behind them."""
+
+    def __init__(
+        self, store: Store, clearances: Collection, vault: Vault, cancel_seconds: float, stored: Callable[[], None]
+    ) -> None:
+        self._store, self._clearances, self._vault, self._stored = store, clearances, vault, stored
+        self._cancel = dt.timedelta(seconds=cancel_seconds)
+
+    async def clearances(self, gates: Iterable[str]) -> dict[str, Clearance]:
+        """What registries have said about these opportunities of theirs."""
+        wanted = list(gates)
+        cursor = self._clearances.find({"_id": {"$in": wanted}}) if wanted else None
+        return {each["_id"]: _clearance(each) async for each in cursor} if cursor else {}
+
+    async def on_status_updated(self, deliveries: Sequence[Delivery[StatusUpdated]]) -> Sequence[Record]:
+        """The last word of each opportunity counts; older versions that come later change nothing."""
+        newest: dict[str, Delivery[StatusUpdated]] = {}
+        for delivery in deliveries:
+            if delivery.event.opportunity_id is not None:
+                name = str(delivery.event.opportunity_id)
+                known = newest.get(name)
+                if known is None or known.event.state_version < delivery.event.state_version:
+                    newest[name] = delivery
+        words = [each for each in newest.values() if _of_registry(each.event)]
+        ends = {name: each.event.status for name, each in newest.items() if _is_end(each.event)}
+        await asyncio.gather(*(self._cleared(str(each.event.opportunity_id), each.event, each.key) for each in words))
+        if ends:
+            gated = await self._store.gated(ends)
+            await asyncio.gather(*(self._ended(found, ends[found.id]) for found in gated))
+        return []
+
+    async def _cleared(self, gate: str, event: StatusUpdated, key: Key) -> None:
+        await self.open(gate, await self._keep(gate, event), key)
+
+    async def open(self, gate: str, clearance: Clearance, key: Key) -> None:
+        """Move the lenders' opportunities behind it as the registry's word allows."""
+        now = utc_now()
+        for each in await self._store.behind(gate):
+            await self._change(
+                each, lambda it: moves.gate(it, clearance.status, clearance.matches, now), key, alarm=True
+            )
+
+    async def _keep(self, gate: str, event: StatusUpdated) -> Clearance:
+        """The newest word, which may be another one than this."""
+        word = {
+            "status": event.status.value,
+            "matches": [each.model_dump(mode="json", by_alias=True, exclude_none=True) for each in event.matches],
+            "version": event.state_version,
+        }
+        older = {"_id": gate, "version": {"$lt": event.state_version}}
+        try:
+            await self._clearances.update_one(older, {"$set": word}, upsert=True)
+        except DuplicateKeyError:
+            stored = await self._clearances.find_one({"_id": gate})
+            assert stored is not None
+            return _clearance(stored)
+        return _clearance(word)
+
+    async def _ended(self, found: Opportunity, status: Status) -> None:
+        """A lender's opportunity ended: the registry hears of it once that is true of all lenders, or one paid out."""
+        gate = found.gate
+        assert gate is not None
+        key = await self._vault.get(str(found.application_id))
+        await self._change(found, lambda it: _mark(it, status), key)
+        funded = status == Status.FUNDED
+        if not funded and await self._store.lenders_open(gate.subject):
+            return
+        registered = (await self._store.find([gate.subject])).get(gate.subject)
+        if registered is None or PARTNERS[registered.partner].finance is None:
+            return
+        due = utc_now() + (dt.timedelta() if funded else self._cancel)
+
+        def tell(it: Opportunity) -> Move | None:
+            planned = moves.ended(it, "finance" if funded else "withdraw", status.value, due)
+            return None if planned is None else (planned, ())
+
+        await self._change(registered, tell, key)
+
+    async def _change(
+        self, found: Opportunity, move: Callable[[Opportunity], Move | None], key: Key, alarm: bool = False
+    ) -> None:
+        for _ in range(CHANGES):
+            if (moved := move(found)) is None:
+                return
+            opportunity, acks = moved
+            if alarm and any(ack.outcome == "duplicate" for ack in acks):
+                log.critical("a registry knows the same paper", opportunity=found.id, partner=found.partner)
+            if await self._store.save(opportunity, acks, key, due="now"):
+                self._stored()
+                return
+            found = read(await self._store.load(found.id))
+        raise RuntimeError(f"opportunity {found.id} changes faster than it can be written")
+
+
+def _of_registry(event: StatusUpdated) -> bool:
+    partner = PARTNERS.get(event.partner or "")
+    return partner is not None and partner.kind == "registry"
+
+
+def _is_end(event: StatusUpdated) -> bool:
+    return not _of_registry(event) and (event.status == Status.FUNDED or event.status in UNFUNDED)
+
+
+def _mark(opportunity: Opportunity, status: Status) -> Move | None:
+    """Funded stays funded."""
+    if opportunity.ended in (status.value, Status.FUNDED.value):
+        return None
+    return replace(opportunity, ended=status.value), ()
+
+
+def _clearance(word: Document) -> Clearance:
+    return Clearance(Status(word["status"]), tuple(Match.model_validate(each) for each in word["matches"]))
