@@ -14,6 +14,7 @@ from lendrail.sandbox.forward_financing import ForwardFinancing
 from lendrail.sandbox.journal import Journal
 from lendrail.sandbox.ledger import Ledger
 from lendrail.sandbox.limiter import Limiter
+from lendrail.sandbox.monetago import MonetaGo
 from lendrail.sandbox.office import Branch, Office
 from lendrail.sandbox.optimum_finance import OptimumFinance
 from lendrail.sandbox.outbound import Outbound
@@ -24,6 +25,7 @@ PARTNERS: Mapping[str, Build] = {
     "abn-lookup": AbnLookup,
     "finpace": Finpace,
     "forward-financing": ForwardFinancing,
+    "monetago": MonetaGo,
     "optimum-finance": OptimumFinance,
 }
 """Every simulated partner; each is served under /<name>/."""

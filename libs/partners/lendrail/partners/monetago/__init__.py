@@ -1,0 +1,25 @@
+"""MonetaGo Secure Financing: profile (facts), registration (to it), results (from it), mapping (calls, replies)."""
+
+from lendrail.partners.monetago import mapping, profile, results
+from lendrail.partners.partner import Feed, Partner
+
+MONETAGO = Partner(
+    name=profile.NAME,
+    title="MonetaGo Secure Financing",
+    kind="registry",
+    auth=profile.AUTH,
+    operations=profile.OPERATIONS,
+    facts=profile.FACTS,
+    check=mapping.check,
+    create=mapping.create,
+    outcome=mapping.outcome,
+    search=mapping.search,
+    found=results.found,
+    withdraw=mapping.withdraw,
+    finance=mapping.finance,
+    read=mapping.read,
+    report=results.report,
+    poll=profile.POLL_SECONDS,
+    feed=Feed(every=profile.FEED_SECONDS, request=mapping.activity, page=results.page),
+    inquiries={"status-request": mapping.status_request, "document-matches": mapping.document_matches},
+)
