@@ -54,8 +54,8 @@ async def test_a_reply_lost_after_recording_never_makes_a_second_lead(stack: Sta
     (attempt,) = [each for each in listed if each["opportunityId"] == deal["opportunityId"]]
     (lead,) = [lead for lead in stack.ledger()["leads"] if lead["reference"] == attempt["reference"]]
     reply = await client.post(
-        f"/v1/attempts/{attempt['id']}/bind",
-        json={"partnerId": lead["leadId"], "reason": "The partner confirmed it by phone."},
+        f"/v1/attempts/{attempt['id']}/resolve",
+        json={"outcome": "partner-id", "partnerId": lead["leadId"], "reason": "The partner confirmed it by phone."},
         headers={"Idempotency-Key": str(uuid.uuid4())},
     )
     assert reply.status_code in (200, 202), reply.text

@@ -63,7 +63,7 @@ async def test_the_callers_own_token_ids_and_body_go_through(caller: httpx.Async
         ("GET", "/v1/schemas/forward-financing"),
         ("GET", "/v1/opportunities/7"),
         ("GET", "/v1/attempts"),
-        ("POST", "/v1/attempts/7/bind"),
+        ("POST", "/v1/attempts/7/resolve"),
         ("DELETE", "/v1/endpoints/7"),
         ("GET", "/v1/deliveries?application=7"),
         ("GET", "/v1/orphans"),

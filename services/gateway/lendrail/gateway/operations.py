@@ -70,6 +70,15 @@ NEW_ENDPOINT: Json = {
         "description": {"type": "string"},
     },
 }
+RESOLUTION: Json = {
+    "type": "object",
+    "required": ["outcome", "reason"],
+    "properties": {
+        "outcome": {"enum": ["partner-id", "sent-elsewhere", "not-sent"]},
+        "partnerId": {"type": "string", "description": "With the outcome `partner-id`, and only then."},
+        "reason": {"type": "string", "description": "How you know."},
+    },
+}
 PROBLEMS = {
     "400": "The request cannot be read.",
     "401": "No valid bearer token, or a webhook without a right proof of its sender.",
@@ -204,13 +213,22 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         problems=("401", "403", "422", "502", "503"),
         parameters=(_query("state", "Which ones.", {"type": "string", "default": "parked"}), *PAGING),
     ),
-    ("post", "/v1/attempts/{id}/bind"): Operation(
-        "Tell the partner's id of an attempt",
-        "For an attempt whose own answer was lost. Who did it and why are recorded; its documents are sent then.",
+    ("post", "/v1/attempts/{id}/resolve"): Operation(
+        "Settle an attempt whose outcome nobody knows",
+        "`partner-id`: the partner has it under this id, and what waited for the id goes on. `sent-elsewhere`: the "
+        "partner has it, without an id to follow. `not-sent`: the partner does not have it, so it is sent again once "
+        "whoever sent it before must be done, marked as a possible duplicate where that can be told. Who and why are "
+        "recorded.",
         OPERATOR,
-        body=ANY,
+        body=RESOLUTION,
         problems=("400", "401", "403", "404", "409", "422", "502", "503"),
         parameters=(KEY,),
+    ),
+    ("get", "/v1/refusals"): Operation(
+        "Field problems that partners named",
+        "With the number of applications; what repeats is proposed as a rule of the pre-flight.",
+        OPERATOR,
+        problems=("401", "403", "502", "503"),
     ),
     ("post", "/v1/endpoints"): Operation(
         "Register a webhook or mailbox for notices",
