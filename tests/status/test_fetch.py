@@ -233,6 +233,51 @@ async def test_a_refused_credential_rests_and_recovers(make_bench: MakeBench, sa
     assert await bench.statuses(deal.id) == ["submitting", "submitted", "approved"]
 
 
+async def test_a_silent_partner_is_tried_by_one_look_at_a_time_and_nothing_is_lost(
+    make_bench: MakeBench, sandbox: Sandbox
+) -> None:
+    """Twelve deals are called about while the partner is away; the breaker spares it, and then all are told."""
+    bench = await make_bench(base_url=sandbox.api, retry_seconds="[0.2]", breaker_failures="3")
+    deals = [await accepted(bench, sandbox, "approve") for _ in range(12)]
+    before = sum(looks(sandbox, deal) for deal in deals)
+    sandbox.dial(kind="status", operation="deal_status", status=503)
+    bench.work()
+    await bench.deliver(*(deal.webhook() for deal in deals))
+
+    async def all_wait() -> bool:
+        return await bench.opportunities.count_documents({"fetch.error": "partner-away"}) == len(deals)
+
+    await support.eventually(all_wait)
+    asked = sum(looks(sandbox, deal) for deal in deals)
+    assert asked - before <= len(deals) + 1  # those under way together when it opened, and one try
+    await asyncio.sleep(1)
+    assert sum(looks(sandbox, deal) for deal in deals) == asked
+    sandbox.reset()
+    for deal in deals:
+        await support.eventually(becomes(bench, deal, "approved"))
+    assert (await bench.service.shared("partners")["credentials"].find_one() or {})["breakers"] == {}
+
+
+async def test_a_wait_that_trouble_names_holds_every_look(make_bench: MakeBench, sandbox: Sandbox) -> None:
+    bench = await make_bench(base_url=sandbox.api, retry_seconds="[0.1]")
+    one, other = await accepted(bench, sandbox, "approve"), await accepted(bench, sandbox, "approve")
+    before = looks(sandbox, one) + looks(sandbox, other)
+    sandbox.dial(kind="status", operation="deal_status", status=503, retry_after=2, times=1)
+    bench.work()
+    await bench.deliver(one.webhook())
+
+    async def asked() -> bool:
+        return looks(sandbox, one) + looks(sandbox, other) == before + 1
+
+    await support.eventually(asked)
+    await asyncio.sleep(0.3)
+    await bench.deliver(other.webhook())
+    await asyncio.sleep(1)
+    assert looks(sandbox, one) + looks(sandbox, other) == before + 1
+    await support.eventually(becomes(bench, one, "approved"))
+    await support.eventually(becomes(bench, other, "approved"))
+
+
 async def test_an_older_report_leads_to_one_more_look(bench: Bench, sandbox: Sandbox) -> None:
     deal = await accepted(bench, sandbox, "working")
     await bench.deliver(deal.webhook())

@@ -72,10 +72,7 @@ class Circuits:
         """The partner answers: close."""
         tried = self._own_try(operation)
         if operation in self._standing.breakers or tried:
-            before = self._standing.breakers.get(operation)
-            after = await self._told(operation, lambda it, now: None)
-            if after is None and before is not None and before.opened:
-                log.info("a partner answers again", credential=operation[0], operation=operation[1])
+            await self._told(operation, lambda it, now: None)
 
     async def failed(self, operation: Operation) -> None:
         token = self._own_try(operation)
@@ -98,7 +95,7 @@ class Circuits:
                 return it
             return it.probing(now, token, self._rules)
 
-        after, now = await self._change(operation, move, asks=True)
+        _, after, now = await self._change(operation, move, asks=True)
         if after is None or after.state(now) == "closed":
             return None
         if after.prober != token:
@@ -106,25 +103,25 @@ class Circuits:
         self._tries[operation] = token, asyncio.current_task()
         return token
 
-    async def _told(self, operation: Operation, move: Move) -> Breaker | None:
+    async def _told(self, operation: Operation, move: Move) -> None:
         """A change that no call waits for: without its store it is left, and what was tried runs out by itself."""
-        before = self._standing.breakers.get(operation)
         try:
-            after, now = await self._change(operation, move)
+            before, after, now = await self._change(operation, move)
         except OUTAGES as error:
             log.warning("a breaker could not be stored", error=type(error).__name__)
-            return before
-        if after is not None and after.opened > (before.opened if before else 0):
-            wait = round((after.until - now).total_seconds(), 1) if after.until else None
-            log.error("a partner does not answer; its work waits", credential=operation[0], operation=operation[1],
-                      failures=after.failures, seconds=wait)  # fmt: skip
-        return after
+            return
+        credential, name = operation
+        if after is not None and after.until is not None and (before is None or after.opened > before.opened):
+            wait = round((after.until - now).total_seconds(), 1)
+            log.error("a partner does not answer; work waits", credential=credential, operation=name, seconds=wait)
+        elif after is None and before is not None and before.opened:
+            log.info("a partner answers again", credential=credential, operation=name)
 
     async def _change(
         self, operation: Operation, move: Move, *, asks: bool = False
-    ) -> tuple[Breaker | None, dt.datetime]:
-        """The breaker after `move`, and the server's time then. `asks`: what others of this process just learnt is
-        enough to refuse. Raises `Open`.
+    ) -> tuple[Breaker | None, Breaker | None, dt.datetime]:
+        """The breaker before and after `move`, and the server's time then. `asks`: what others of this process just
+        learnt is enough to refuse. Raises `Open`.
         """
         async with self._locks[operation]:
             if asks:
@@ -136,7 +133,7 @@ class Circuits:
                 after = move(before, now)
                 if after == before or await self._write(operation, stored, after, now):
                     self._standing.learn(operation, after, now, begun)
-                    return after, now
+                    return before, after, now
 
     async def _read(self, operation: Operation) -> tuple[Document | None, dt.datetime]:
         credential, name = operation

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from lendrail.contracts.topics import APPLICATION_REJECTED, APPLICATION_VALIDATED, PARTNER_ACK, PARTNER_WEBHOOK
+from lendrail.runtime.breaker import Rules
 from lendrail.runtime.directory import Credentials, Mounted
 from lendrail.runtime.mongo import Collection
 from lendrail.runtime.outbox import Relay
@@ -56,7 +57,8 @@ def assemble(service: Service, settings: Settings) -> Parts:
     relay = Relay([collection], service.publisher, instance)
     opportunities, timing = Opportunities(collection, relay, instance), Timing(settings)
     credentials = Mounted(settings.credentials_file, Credentials)
-    port = PartnerPort(service.shared("partners")["credentials"], credentials, service.vault)
+    rules = Rules(failures=settings.breaker_failures)
+    port = PartnerPort(service.shared("partners")["credentials"], credentials, service.vault, rules)
     lanes = Lanes()
     fetch = Fetch(opportunities, timing, port, service.vault, lanes, settings)
     workers = Workers(collection, fetch, port, credentials, settings)

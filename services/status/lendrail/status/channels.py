@@ -34,9 +34,9 @@ class Lanes:
 
     @asynccontextmanager
     async def turn(
-        self, port: PartnerPort, credential_id: str, kind: Kind, lane: int, seconds: float
+        self, port: PartnerPort, credential_id: str, kind: Kind, operation: str, lane: int, seconds: float
     ) -> AsyncIterator[RestChannel]:
-        """A channel that may send one request now. Raises `Paused`, and TimeoutError when no turn came in time."""
+        """A channel that may send one request now. Raises `Paused`, `Open`; TimeoutError when no turn came in time."""
 
         async def pace() -> None:
             async with port.call(credential_id, kind):
@@ -44,7 +44,7 @@ class Lanes:
 
         async with AsyncExitStack() as stack:
             async with asyncio.timeout(seconds):
-                credential = await stack.enter_async_context(port.call(credential_id, kind))
+                credential = await stack.enter_async_context(port.call(credential_id, kind, operation))
             client = self._client(f"{kind}|{credential_id}", lane)
             yield channel(credential, port, client, pace)
 

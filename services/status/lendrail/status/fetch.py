@@ -10,27 +10,27 @@ import datetime as dt
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import structlog
 
-from lendrail.contracts.event import Envelope
 from lendrail.contracts.sensitive import Erased
 from lendrail.contracts.terms import NAMESPACE, Report, Status, utc_now
 from lendrail.partners import PARTNERS
 from lendrail.partners.exchange import Accepted, CredentialRefused, NoAnswer, NotSent, Reply, Request, RetryLater
+from lendrail.partners.health import healthy
 from lendrail.partners.partner import Partner
+from lendrail.partners.refusals import retry_after
 from lendrail.runtime.budget import Kind
 from lendrail.runtime.due import Lease
 from lendrail.runtime.mongo import Document
-from lendrail.runtime.partner_port import PartnerPort, Paused
+from lendrail.runtime.partner_port import Open, PartnerPort, Paused
 from lendrail.runtime.vault import Key, Vault
 from lendrail.status.channels import Lanes
 from lendrail.status.fold import FINAL, fold
 from lendrail.status.observation import Answered, Missing, Observation, Reported, State
 from lendrail.status.settings import Settings
-from lendrail.status.store import SERVICE, Heard, Opportunities, Subject, read
+from lendrail.status.store import Heard, Opportunities, Subject, cause_of, read, subject_of
 from lendrail.status.timing import Timing
 
 log = structlog.get_logger()
@@ -67,7 +67,10 @@ class Fetch:
         try:
             request, reply, began = await self._ask(document, lease, lane, kind, partner, claimed)
         except Paused:
-            await self._failed(document, lease, "paused", self._settings.pause_seconds)
+            await self._change(document, lease, self._timing.put_back(lease.token, "paused"))
+            return
+        except Open as breaker:
+            await self._change(document, lease, self._timing.put_back(lease.token, "partner-away", breaker.until))
             return
         except TimeoutError:
             await self._failed(document, lease, "no-budget", 1.0)
@@ -83,11 +86,22 @@ class Fetch:
         """
         assert partner.read is not None
         request, deadline = partner.read(document["partner_id"]), partner.operations["read"].deadline
-        async with self._lanes.turn(self._port, document["credential"], kind, lane, lease.seconds_left()) as channel:
+        credential, left = document["credential"], lease.seconds_left()
+        async with self._lanes.turn(self._port, credential, kind, request.operation, lane, left) as channel:
             at_claim = document["lease"]["until"] - dt.timedelta(seconds=LEASE_SECONDS)
             began = at_claim + dt.timedelta(milliseconds=int((time.monotonic() - claimed) * 1000))
             reply = await channel.send(request, min(deadline, lease.seconds_left()), lambda: lease.held)
+            await self._tell(credential, request, reply)
         return request, reply, began
+
+    async def _tell(self, credential: str, request: Request, reply: Reply | NotSent | NoAnswer) -> None:
+        """The breaker, whether the partner is there; a wait that it names in its trouble holds all our calls."""
+        match healthy(request, reply):
+            case True:
+                await self._port.answered(credential, request.operation)
+            case False:
+                wait = retry_after(reply) if isinstance(reply, Reply) else None
+                await self._port.failed(credential, request.operation, wait)
 
     async def _understand(
         self,
@@ -103,7 +117,7 @@ class Fetch:
         assert partner.report is not None
         if not isinstance(reply, Reply):
             if reply.reason == "credential-refused":
-                await self._pause(document)
+                await self._refused(document)
             await self._failed(document, lease, reply.reason)
             return
         if reply.status == 404:
@@ -113,10 +127,11 @@ class Fetch:
         if isinstance(outcome, Accepted):
             await self._hear(document, lease, key, kind, Reported(report=partner.report(reply)), reply, began)
         elif isinstance(outcome, RetryLater):
+            await self._port.pause(document["credential"], "retry-later", outcome.after)
             await self._failed(document, lease, "retry-later", outcome.after)
         else:
             if isinstance(outcome, CredentialRefused):
-                await self._pause(document)
+                await self._refused(document)
             await self._failed(document, lease, f"status-{reply.status}" if reply.status != 200 else "unreadable-reply")
 
     async def _hear(
@@ -144,14 +159,14 @@ class Fetch:
             partner_time=told,
             said=said,
         )
-        heard = Heard(_subject(document), observation, key, _cause(document), reply.content)
+        heard = Heard(subject_of(document), observation, key, cause_of(document["cause"]), reply.content)
 
-        def extra(now: Document | None, state: State, fresh: Sequence[Observation]) -> dict[str, Any]:
+        def extra(_: Subject, now: Document | None, state: State, fresh: Sequence[Observation]) -> dict[str, Any]:
             return self._timing.after_look(now or document, lease.token, began, state.status in FINAL, bool(fresh))
 
         await self._opportunities.hear([heard], extra, {document["_id"]: document})
 
-    async def _pause(self, document: Document) -> None:
+    async def _refused(self, document: Document) -> None:
         log.error("a partner refuses our credential; its reads rest", credential=document["credential"])
         await self._port.pause(document["credential"], "credential-refused", self._settings.pause_seconds)
 
@@ -172,20 +187,3 @@ def _last_word(observations: Sequence[Observation]) -> Reported | Missing | None
         if isinstance(each.said, Answered) and isinstance(each.said.report, Report):
             return Reported(report=each.said.report)
     return None
-
-
-def _subject(document: Document) -> Subject:
-    names = ("application_id", "tenant", "mode", "partner", "credential", "opportunity_id")
-    return Subject(document["_id"], *(document[name] for name in names))
-
-
-def _cause(document: Document) -> Envelope:
-    """What our event follows from: the last event about this opportunity, as far as correlation goes."""
-    cause = document["cause"]
-    return replace(_NOTHING, id=cause["id"], correlation_id=cause["correlation_id"], traceparent=cause["traceparent"])
-
-
-_NOTHING = Envelope(
-    id="", type="", source=SERVICE, time=dt.datetime.min, subject="", correlation_id="", causation_id="",
-    tenant_id="", mode="test", key_id="",
-)  # fmt: skip

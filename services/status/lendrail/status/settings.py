@@ -16,11 +16,19 @@ class Settings(ServiceSettings):
     credentials_file: Path
     """Secrets of our credentials at partners."""
     sweep_seconds: Annotated[float, Field(gt=0)] = 900
-    """How often an open opportunity is looked at when nobody calls us. The first look is after this time."""
+    """How often an open opportunity is looked at when nobody calls us, at partners whose profile has no schedule of its
+    own. The first look is after this time.
+    """
+    longest_wait_seconds: Annotated[float, Field(gt=0)] | None = None
+    """At most this long between two looks, and between two pages of a feed, whatever a profile says; for tests and
+    demonstrations.
+    """
     recheck_seconds: Annotated[float, Field(gt=0)] = 15
     """When we look once more after a hint that brought no news: it may have been faster than the partner's own data."""
     retry_seconds: tuple[float, ...] = (1, 2, 5, 15, 60, 300, 900)
     """Waits after a read that failed; the last one repeats."""
+    breaker_failures: Annotated[int, Field(ge=2)] = 5
+    """Failed reads of one credential in a row, after which only single tries go through until one is answered."""
     pause_seconds: Annotated[float, Field(gt=0)] = 60
     """How long a credential rests after it was refused."""
     fetch_lanes: Annotated[int, Field(ge=1, le=64)] = 16

@@ -11,11 +11,13 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lendrail.partners import PARTNERS
 from lendrail.runtime.due import in_seconds
 from lendrail.runtime.mongo import Document
 from lendrail.status.fold import FINAL
-from lendrail.status.observation import Answered, Observation, State
+from lendrail.status.observation import Answered, Observation, Reported, State
 from lendrail.status.settings import Settings
+from lendrail.status.store import Subject
 
 LONGEST_HINT_WAIT = 300.0
 
@@ -26,18 +28,27 @@ class Timing:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    def after_event(self, document: Document | None, state: State, fresh: Sequence[Observation]) -> Mapping[str, Any]:
-        """After an event: sweeps begin with the partner's id and end with a final state; a hint is always followed."""
-        fetch = (document or {}).get("fetch", {})
-        if "due" in (document or {}) and fetch.get("reason") == "hint":
+    def after_event(
+        self, subject: Subject, document: Document | None, state: State, fresh: Sequence[Observation]
+    ) -> Mapping[str, Any]:
+        """After an event: sweeps begin with the partner's id and end with a final state; a hint is always followed.
+
+        Partners that cannot be asked are never due. The partner's own word begins its schedule anew.
+        """
+        if not readable(subject.partner):
+            return {}
+        document = document or {}
+        fetch = document.get("fetch", {})
+        if "due" in document and fetch.get("reason") == "hint":
             return {}
         if _older_report(fresh, fetch.get("seen_at")):
             return {"due": "$$NOW", "fetch.reason": "sweep"}
         if state.status in FINAL:
             return {"due": "$$REMOVE"}
-        if not state.partner_id or "due" in (document or {}):
+        if not state.partner_id or ("due" in document and not any(map(_told, fresh))):
             return {}
-        return {"due": in_seconds(self._sweep(0)), "fetch.reason": "sweep", "fetch.quiet": 0}
+        first = in_seconds(self._wait(subject.partner, 0))
+        return {"due": {"$min": ["$due", first]}, "fetch.reason": "sweep", "fetch.quiet": 0}
 
     def after_look(self, document: Document, token: str, began: dt.datetime, final: bool, news: bool) -> Document:
         """After a look that began at `began`: a hint that came later leads to one more look at once.
@@ -48,7 +59,7 @@ class Timing:
         fetch = document.get("fetch", {})
         hinted = fetch.get("reason") == "hint"
         quiet = 0 if news else fetch.get("quiet", 0) + 1
-        wait = self._settings.recheck_seconds if hinted and not news else self._sweep(quiet)
+        wait = self._settings.recheck_seconds if hinted and not news else self._wait(document["partner"], quiet)
         patience = min(0.5 * 2**quiet, LONGEST_HINT_WAIT)
         return _released(token) | {
             "due": _if_hinted(
@@ -73,25 +84,39 @@ class Timing:
             "fetch.error": {"$literal": error},
         }
 
-    def _sweep(self, quiet: int) -> float:
-        """Slower and slower, up to eight times, where four looks in a row brought nothing; spread over a tenth."""
-        return self._settings.sweep_seconds * 2.0 ** min(max(quiet - 3, 0), 3) * random.uniform(1, 1.1)
+    def put_back(self, token: str, error: str, until: dt.datetime | None = None) -> Document:
+        """A look that was not made, by no fault of its own: the same comes again, at once or at `until`."""
+        due = "$due" if until is None else {"$literal": until}
+        return _released(token) | {"due": due, "fetch.error": {"$literal": error}}
+
+    def _wait(self, partner: str | None, quiet: int) -> float:
+        """Seconds to the next look, spread over a tenth: by the partner's schedule; without one slower and slower, up
+        to eight times, where four looks in a row brought nothing.
+        """
+        known = PARTNERS.get(partner or "")
+        own = known.poll if known else ()
+        usual = self._settings.sweep_seconds * 2.0 ** min(max(quiet - 3, 0), 3)
+        wait = own[min(quiet, len(own) - 1)] if own else usual
+        longest = self._settings.longest_wait_seconds
+        return min(wait, longest if longest is not None else wait) * random.uniform(1, 1.1)
 
 
-def hinted(hint: Document) -> list[Document]:
-    """The stages that note a hint and make the opportunity due."""
+def readable(partner: str | None) -> bool:
+    """Whether this partner can be asked at all; some only call us."""
+    known = PARTNERS.get(partner or "")
+    return known is not None and known.read is not None and known.report is not None
+
+
+def hinted(hint: Document, *, due: bool) -> list[Document]:
+    """The stages that note a hint and, where `due`, have it followed."""
     hints = {"$concatArrays": [{"$ifNull": ["$hints", []]}, [{**{k: {"$literal": v} for k, v in hint.items()}}]]}
-    return [
-        {
-            "$set": {
-                "hints": {"$slice": [hints, -20]},
-                "due": {"$max": ["$$NOW", "$fetch.not_before"]},
-                "fetch.reason": "hint",
-                "fetch.hinted_at": "$$NOW",
-                "rev": {"$add": ["$rev", 1]},
-            }
-        }
-    ]
+    noted = {"hints": {"$slice": [hints, -20]}, "rev": {"$add": ["$rev", 1]}}
+    followed = {
+        "due": {"$max": ["$$NOW", "$fetch.not_before"]},
+        "fetch.reason": "hint",
+        "fetch.hinted_at": "$$NOW",
+    }
+    return [{"$set": noted | (followed if due else {})}]
 
 
 def _released(token: str) -> Document:
@@ -103,8 +128,12 @@ def _if_hinted(began: dt.datetime, then: Any, otherwise: Any) -> Document:
     return {"$cond": [{"$gt": ["$fetch.hinted_at", began]}, then, otherwise]}
 
 
+def _told(observation: Observation) -> bool:
+    """Whether the partner itself says something of the opportunity."""
+    said = observation.said
+    return isinstance(said, Reported) or (isinstance(said, Answered) and said.report is not None)
+
+
 def _older_report(fresh: Sequence[Observation], seen_at: dt.datetime | None) -> bool:
     """A report that is older than our newest look: look once more instead of guessing which one holds."""
-    if seen_at is None:
-        return False
-    return any(isinstance(o.said, Answered) and o.said.report is not None and o.at < seen_at for o in fresh)
+    return seen_at is not None and any(_told(each) and each.at < seen_at for each in fresh)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 
-from lendrail.partners import PARTNERS
 from lendrail.runtime.budget import Kind
 from lendrail.runtime.directory import Credential, Credentials, Mounted
 from lendrail.runtime.due import Lease, Worker
@@ -16,6 +15,7 @@ from lendrail.runtime.partner_port import PartnerPort
 from lendrail.runtime.tasks import end
 from lendrail.status.fetch import LEASE_SECONDS, Fetch
 from lendrail.status.settings import Settings
+from lendrail.status.timing import readable
 
 LIMITED_LANES = 2
 """For a credential with a rate limit: more would only wait for its budget with a lease in hand."""
@@ -60,7 +60,7 @@ class Workers:
         """Workers for credentials that have none yet."""
         new = []
         for credential in self._credentials.current.credentials:
-            if credential.id not in self._hints and _readable(credential):
+            if credential.id not in self._hints and readable(credential.partner):
                 self._hints[credential.id] = hints = self._worker(credential, "hint")
                 new += [hints, self._worker(credential, "poll")]
         self._all += new
@@ -79,11 +79,8 @@ class Workers:
         async def where() -> Document | None:
             return None if credential.id in await self._port.paused() else mine
 
-        poll = 0.5 if kind == "hint" else min(1.0, self._settings.sweep_seconds / 4)
+        shortest = min(
+            self._settings.sweep_seconds, self._settings.longest_wait_seconds or self._settings.sweep_seconds
+        )
+        poll = 0.5 if kind == "hint" else min(0.7, shortest / 4)
         return Worker(self._collection, look, where=where, lanes=lanes, lease_seconds=LEASE_SECONDS, poll_seconds=poll)
-
-
-def _readable(credential: Credential) -> bool:
-    """Whether this partner can be asked at all; some only call us."""
-    partner = PARTNERS.get(credential.partner)
-    return partner is not None and partner.read is not None and partner.report is not None
