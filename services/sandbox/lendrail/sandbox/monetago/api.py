@@ -9,7 +9,6 @@ import secrets
 import time
 import uuid
 from collections.abc import Sequence
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -19,7 +18,8 @@ from starlette.routing import Route
 from lendrail.sandbox.desk import Answer, Call, Operation
 from lendrail.sandbox.journal import Record
 from lendrail.sandbox.ledger import Effect, event
-from lendrail.sandbox.monetago import forms, views
+from lendrail.sandbox.monetago import forms
+from lendrail.sandbox.monetago.reading import Reading
 from lendrail.sandbox.monetago.registry import Fvr, Registry, stamp
 from lendrail.sandbox.monetago.users import Users, refusal, used_header
 from lendrail.sandbox.partner import Tools
@@ -31,10 +31,6 @@ MAGIC = {3: "working", 6: "duplicate"}
 registered the same documents before."""
 REASONS = frozenset({"EXNB", "DFIN", "EBNA", "EXND", "LG1F", "NTFD", "RJCT", "UKWN", "WITH", "OBSA"})
 FINANCEABLE, CANCELLABLE = frozenset({"REGU", "REDU"}), frozenset({"REGU", "REDU", "FNCD"})
-FILTERS = (*forms.ID_KINDS, "submitter_batch_identification", "financing_request_status", "limit", "offset")
-MOST = 1000
-"""Entries of one list."""
-FIRST, LAST = "2000-01-01T00:00:00Z", "2999-01-01T00:00:00Z"
 
 
 class MonetaGo:
@@ -53,17 +49,18 @@ class MonetaGo:
         self._due: dict[str, tuple[float, str]] = {}
 
     def routes(self) -> Sequence[Route]:
+        reading = Reading(self._registry, self._users)
         return [
             self._route("/registrations", "POST", "registrations", self.registrations),
-            self._route("/status/{id}", "GET", "status", self.status),
-            self._route("/activity", "GET", "activity", self.activity),
-            self._route("/financing-validation-requests", "GET", "financing_validation_requests", self.requests),
+            self._route("/status/{id}", "GET", "status", reading.status),
+            self._route("/activity", "GET", "activity", reading.activity),
+            self._route("/financing-validation-requests", "GET", "financing_validation_requests", reading.requests),
             self._route("/financings", "POST", "financings", self.financings),
             self._route("/cancellations", "POST", "cancellations", self.cancellations),
-            self._route("/cancellation/{id}/status", "GET", "cancellation_status", self.cancellation),
+            self._route("/cancellation/{id}/status", "GET", "cancellation_status", reading.cancellation),
             self._route("/status-requests", "POST", "status_requests", self.status_requests),
-            self._route("/document-matches", "GET", "document_matches", self.document_matches),
-            self._route("/document-matches/{id}", "GET", "document_matches", self.document_matches),
+            self._route("/document-matches", "GET", "document_matches", reading.document_matches),
+            self._route("/document-matches/{id}", "GET", "document_matches", reading.document_matches),
             self._token_route(),
         ]
 
@@ -105,8 +102,6 @@ class MonetaGo:
         request_id = call.request.path_params.get("id") or _first(entries, "request_identification")
         fvrs = self._registry.of(call.user.user, "request_identification", str(request_id))
         return fvrs[0].dataset if fvrs else None
-
-    # ---- registering and matching
 
     async def registrations(self, call: Call) -> Answer:
         """202 with a request id and nothing else, or 400 with every fault."""
@@ -150,8 +145,6 @@ class MonetaGo:
         fvrs = [self._registry.fvrs[each] for each in ids]
         decided = self._registry.step(fvrs, "registered", time.time())
         await self._tools.ledger.commit(event([*decided, *self._registry.duplicates(fvrs)], reference))
-
-    # ---- changing what is registered
 
     async def financings(self, call: Call) -> Answer:
         """202 with an id of its own; the status is still read under the registration's. 409 where one may not."""
@@ -205,75 +198,6 @@ class MonetaGo:
             return fvrs, entries, no
         return fvrs, entries, None
 
-    # ---- reading
-
-    async def status(self, call: Call) -> Answer:
-        name = call.request.path_params["id"]
-        fvrs = self._registry.of(call.user.user, "request_identification", name)
-        if not fvrs:
-            return refusal(404, "there is no such request")
-        return Answer(200, {"request_identification": name} | self._results(fvrs), reference=fvrs[0].dataset)
-
-    async def cancellation(self, call: Call) -> Answer:
-        owner, ids = self._registry.cancellations.get(call.request.path_params["id"], (None, []))
-        if owner != call.user.user:
-            return refusal(404, "there is no such cancellation")
-        fvrs = [self._registry.fvrs[each] for each in ids]
-        name = {"cancellation_identification": call.request.path_params["id"]}
-        return Answer(200, name | self._results(fvrs), reference=fvrs[0].dataset)
-
-    async def requests(self, call: Call) -> Answer:
-        """The caller's FVRs that fit all filters; an unknown filter is refused rather than passed over."""
-        query = dict(call.request.query_params)
-        if set(query) - set(FILTERS):
-            return refusal(400, "there is no such filter")
-        if (span := _span(query)) is None:
-            return refusal(400, "limit and offset must be whole numbers, the limit at most 1000")
-        reference = query.get("submitter_data_set_identification")
-        first = next(((kind, query[kind]) for kind in reversed(forms.ID_KINDS) if kind in query), None)
-        user = call.user.user
-        found = (
-            self._registry.of(user, *first) if first else [f for f in self._registry.fvrs.values() if f.user == user]
-        )
-        results = (views.result(self._registry, each) for each in found)
-        fits = [each for each in results if all(str(each.get(k)) == v for k, v in query.items() if k in FILTERS[:-2])]
-        return Answer(200, {"financing_validation_requests": fits[span]}, reference=reference)
-
-    async def document_matches(self, call: Call) -> Answer:
-        """One match, or all; only where the caller is one of its sides."""
-        wanted, query = call.request.path_params.get("id"), dict(call.request.query_params)
-        span = _span(query)
-        if set(query) - {"limit", "offset"} or span is None:
-            return refusal(400, "there is no such filter")
-        mine = [fvr for fvr in self._registry.fvrs.values() if fvr.user == call.user.user]
-        found = [
-            views.lines(fvr, match)
-            for fvr in mine
-            for match in self._registry.matches(fvr)
-            if wanted in (None, match.id)
-        ]
-        if wanted is not None and not found:
-            return refusal(404, "there is no such match")
-        return Answer(200, {"document_matches": found[span]})
-
-    async def activity(self, call: Call) -> Answer:
-        """The caller's events, oldest first."""
-        query = dict(call.request.query_params)
-        span = _span(query)
-        after, before = (_moment(query.get(name, usual)) for name, usual in (("after", FIRST), ("before", LAST)))
-        if set(query) - {"after", "before", "limit", "offset"} or span is None or after is None or before is None:
-            return refusal(400, "a parameter is wrong")
-        same = self._users.settings[call.user.user].inclusive_after
-        events = [
-            each
-            for each in self._registry.activity[call.user.user]
-            if (each["event_time"] >= after if same else each["event_time"] > after) and each["event_time"] < before
-        ]
-        return Answer(200, {"activity": events[span]})
-
-    def _results(self, fvrs: list[Fvr]) -> dict[str, Any]:
-        return {"financing_validation_requests": [views.result(self._registry, each) for each in fvrs]}
-
 
 def _by_amounts(requests: list[dict[str, Any]]) -> str:
     """The first amount that decides anything."""
@@ -299,23 +223,6 @@ def _dataset(entry: dict[str, Any]) -> str | None:
 
 def _first(entries: list[Any], name: str) -> Any:
     return next((each[name] for each in entries if isinstance(each, dict) and name in each), None)
-
-
-def _span(query: dict[str, str]) -> slice | None:
-    """From `limit` and `offset`."""
-    limit, offset = query.get("limit", str(MOST)), query.get("offset", "0")
-    if not (limit.isascii() and limit.isdigit() and offset.isascii() and offset.isdigit()):
-        return None
-    return slice(int(offset), int(offset) + int(limit)) if 1 <= int(limit) <= MOST else None
-
-
-def _moment(text: str) -> str | None:
-    """As events have it; None for what is no time with a zone."""
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return None if time.tzinfo is None else stamp(time.timestamp())
 
 
 def _written(kind: str, call: Call) -> Effect:

@@ -122,6 +122,9 @@ class Registry:
         name = {"pool_identification": "pool", "batch_identification": "batch_id"}[kind]
         return [each for each in self.fvrs.values() if each.user == user and getattr(each, name) == value]
 
+    def all_of(self, user: str) -> list[Fvr]:
+        return [each for each in self.fvrs.values() if each.user == user]
+
     def matches(self, fvr: Fvr) -> list[Match]:
         """Of an FVR that is still compared; the others are those that anybody has registered or financed."""
         return self._matches(fvr, lambda other: other.phase) if fvr.phase in LIVE else []
