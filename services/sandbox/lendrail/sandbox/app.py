@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 from lendrail.sandbox.abn_lookup import AbnLookup
 from lendrail.sandbox.desk import Desk
 from lendrail.sandbox.dials import Dials
+from lendrail.sandbox.email_lender import EmailLender
 from lendrail.sandbox.finpace import Finpace
 from lendrail.sandbox.forward_financing import ForwardFinancing
 from lendrail.sandbox.journal import Journal
@@ -18,11 +19,13 @@ from lendrail.sandbox.monetago import MonetaGo
 from lendrail.sandbox.office import Branch, Office
 from lendrail.sandbox.optimum_finance import OptimumFinance
 from lendrail.sandbox.outbound import Outbound
-from lendrail.sandbox.partner import Build, Tools
+from lendrail.sandbox.partner import Build, MailDoor, Tools
+from lendrail.sandbox.server import tls_context
 from lendrail.sandbox.settings import Settings, User
 
 PARTNERS: Mapping[str, Build] = {
     "abn-lookup": AbnLookup,
+    "email-lender": EmailLender,
     "finpace": Finpace,
     "forward-financing": ForwardFinancing,
     "monetago": MonetaGo,
@@ -41,7 +44,8 @@ def build(settings: Settings) -> Starlette:
     if unknown := {user.partner for user in users} - set(PARTNERS):
         raise UnknownPartner(f"not simulated: {', '.join(sorted(unknown))}; known: {', '.join(PARTNERS)}")
     journals = {name: Journal(settings.sandbox_ledger / f"{name}.jsonl") for name in PARTNERS}
-    branches = {name: _open(name, journals[name], users) for name in PARTNERS}
+    door = _mail_door(settings)
+    branches = {name: _open(name, journals[name], users, door) for name in PARTNERS}
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -59,11 +63,22 @@ def build(settings: Settings) -> Starlette:
     return Starlette(routes=[*routes, *Office(branches, time.time).routes()], lifespan=lifespan)
 
 
-def _open(name: str, journal: Journal, everyone: tuple[User, ...]) -> Branch:
+def _mail_door(settings: Settings) -> MailDoor | None:
+    """With the certificate of the TLS listener."""
+    if settings.sandbox_smtp_port is None:
+        return None
+    files = settings.sandbox_tls_cert_file, settings.sandbox_tls_key_file
+    context = tls_context(settings.sandbox_ledger, settings.host, *files)
+    given = settings.sandbox_tls_cert_file if settings.sandbox_tls_key_file else None
+    certificate = given or settings.sandbox_ledger / "tls-cert.pem"
+    return MailDoor(settings.host, settings.sandbox_smtp_port, context, certificate)
+
+
+def _open(name: str, journal: Journal, everyone: tuple[User, ...], door: MailDoor | None) -> Branch:
     users = tuple(user for user in everyone if user.partner == name)
     ledger, dials, limiter, now = Ledger(journal), Dials(), Limiter(), time.monotonic()
     limits = {user.user: user.rate_limit for user in users}
-    tools = Tools(users, ledger, dials, Desk(ledger, dials, limiter), Outbound(ledger))
+    tools = Tools(users, ledger, dials, Desk(ledger, dials, limiter), Outbound(ledger), door)
     partner = PARTNERS[name](tools)
     ledger.follow(tools.outbound.apply)
     ledger.follow(partner.apply)

@@ -1,8 +1,10 @@
 """What a simulated partner is: a name, its operations as routes, and a fold over the ledger. Adding one means one
 module (or folder) with such a class and one line in `app.PARTNERS`."""
 
+import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from starlette.routing import Route
@@ -16,6 +18,16 @@ from lendrail.sandbox.settings import User
 
 
 @dataclass(frozen=True)
+class MailDoor:
+    """Where a partner that is reached by mail listens; its certificate is the sandbox's."""
+
+    host: str
+    port: int
+    context: ssl.SSLContext
+    certificate: Path
+
+
+@dataclass(frozen=True)
 class Tools:
     """What the sandbox gives each partner; nothing is shared between partners."""
 
@@ -24,6 +36,7 @@ class Tools:
     dials: Dials
     desk: Desk
     outbound: Outbound
+    mail_door: MailDoor | None = None
 
 
 class Partner(Protocol):

@@ -68,6 +68,7 @@ class Settings(BaseSettings):
     sandbox_tls_port: int | None = None
     sandbox_tls_cert_file: Path | None = None
     sandbox_tls_key_file: Path | None = None
+    sandbox_smtp_port: int | None = None
 
     def users(self) -> tuple[User, ...]:
         """Raises OSError or pydantic's ValidationError; both end the start with their reason."""
