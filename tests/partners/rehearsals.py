@@ -18,7 +18,7 @@ import httpx
 from pydantic import SecretStr
 
 from lendrail.contracts.application import Application
-from lendrail.contracts.terms import Mode
+from lendrail.contracts.terms import Mode, Status
 from lendrail.partners import PARTNERS
 from lendrail.partners.channels.access import auth_of
 from lendrail.partners.channels.auth import MemoryTokens, TokenStore
@@ -95,6 +95,10 @@ class Rehearsal:
     """(our reference, the application) → what the partner's ledger files it under."""
     amounts: Mapping[str, str] = field(default_factory=lambda: {"approve": "50000", "decline": "50001"})
     """Amounts that decide (approve, decline, missing, refer), where the partner decides by them."""
+    best: Status = Status.APPROVED
+    """The best that its published words can say of a sound application."""
+    published_reasons: bool = True
+    """Whether it publishes why it declines."""
     unknown_word: bool = True
     """Whether its status can be made a word that nobody knows."""
     duplicate_ids: bool = False

@@ -57,9 +57,9 @@ async def test_accepted_and_approved(stage: Stage) -> None:
         assert isinstance(came, Accepted)
         if stage.partner.read or came.report:
             told = await stage.report(channel, came)
-            assert told.status == Status.APPROVED
+            assert told.status == stage.rehearsal.best
             assert told.flags == ()
-            assert told.offers or stage.partner.kind == "registry"
+            assert told.offers or stage.partner.kind == "registry" or told.status != Status.APPROVED
             assert all(each.amount is not None for each in told.offers)
     assert stage.leads == 1
 
@@ -78,7 +78,7 @@ async def test_other_decisions(stage: Stage, amount: str, status: Status) -> Non
     async with stage.rehearsal.channel(stage.sandbox.url) as channel:
         told = await stage.report(channel, await stage.bring(channel, stage.requests(amount)))
     assert told.status == status
-    assert all(each.mapped for each in told.decline_reasons)
+    assert all(each.mapped for each in told.decline_reasons) or not stage.rehearsal.published_reasons
     if status == Status.DECLINED:
         assert told.decline_reasons
     if status == Status.INFO_REQUIRED:
