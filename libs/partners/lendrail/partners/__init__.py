@@ -5,10 +5,12 @@ from lendrail.partners.forward_financing import FORWARD_FINANCING
 from lendrail.partners.monetago import MONETAGO
 from lendrail.partners.optimum_finance import OPTIMUM_FINANCE
 from lendrail.partners.partner import Partner
+from lendrail.partners.valiant import VALIANT
 
 PARTNERS: dict[str, Partner] = {
     "finpace": FINPACE,
     "forward-financing": FORWARD_FINANCING,
     "monetago": MONETAGO,
     "optimum-finance": OPTIMUM_FINANCE,
+    "valiant": VALIANT,
 }

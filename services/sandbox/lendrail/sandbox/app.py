@@ -22,6 +22,7 @@ from lendrail.sandbox.outbound import Outbound
 from lendrail.sandbox.partner import Build, MailDoor, Tools
 from lendrail.sandbox.server import tls_context
 from lendrail.sandbox.settings import Settings, User
+from lendrail.sandbox.valiant import Valiant
 
 PARTNERS: Mapping[str, Build] = {
     "abn-lookup": AbnLookup,
@@ -30,6 +31,7 @@ PARTNERS: Mapping[str, Build] = {
     "forward-financing": ForwardFinancing,
     "monetago": MonetaGo,
     "optimum-finance": OptimumFinance,
+    "valiant": Valiant,
 }
 """Every simulated partner; each is served under /<name>/."""
 

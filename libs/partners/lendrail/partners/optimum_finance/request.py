@@ -8,17 +8,18 @@ from typing import Any
 
 from lendrail.contracts.application import Application
 from lendrail.contracts.application_parts import Industry, Owner
-from lendrail.contracts.application_words import OwnerRole, RegistrationScheme
+from lendrail.contracts.application_words import RegistrationScheme
 from lendrail.contracts.terms import FieldProblem, Money
 from lendrail.partners.fields import Convert, Field, Unfit, matching, pointers, problem, translate
 from lendrail.partners.industries import partners_word
 from lendrail.partners.optimum_finance.profile import CURRENCY, NAME, PRODUCTS, SECTOR, Options
+from lendrail.partners.people import any_phone, applicant
 
 
 def build(application: Application, options: Options, today: dt.date) -> tuple[dict[str, Any], list[FieldProblem]]:
     """The body, and everything that keeps the partner from taking it. A quotation is asked for without a person."""
     body, problems = translate(_company(options, today), application, NAME)
-    if not application.quotation_only and (at := _contact(application)) is not None:
+    if not application.quotation_only and (at := applicant(application)) is not None:
         contact, contact_problems = translate(CONTACT, application.owners[at], NAME, f"/owners/{at}")
         body, problems = body | contact, problems + contact_problems
     return body, [*_limits(application), *problems]
@@ -33,13 +34,6 @@ def _limits(application: Application) -> Iterator[FieldProblem]:
         yield problem(NAME, "/requestedFinance/product", "not-supported", message)
     if not application.quotation_only and not application.owners:
         yield problem(NAME, "/owners", "missing", "this partner needs a person to call; only a quotation does without")
-
-
-def _contact(application: Application) -> int | None:
-    """Whom they call: the person who applies, else the first one."""
-    people = list(enumerate(application.owners))
-    applying = (at for at, each in people if each.applicant or OwnerRole.APPLICANT in each.roles)
-    return next(applying, 0 if people else None)
 
 
 def _number(application: Application) -> Any:
@@ -81,13 +75,9 @@ def _full_name(owner: Owner) -> str:
     return f"{owner.first_name.reveal()} {owner.last_name.reveal()}"
 
 
-def _phone(owner: Owner) -> Any:
-    return owner.mobile_phone or owner.work_phone or owner.home_phone
-
-
 CONTACT = (
     Field("contactName", "last_name", get=_full_name, required=True),
-    Field("contactNumber", "mobile_phone", get=_phone, required=True),
+    Field("contactNumber", "mobile_phone", get=any_phone, required=True),
     Field("contactEmail", "email", required=True),
 )
 

@@ -1,0 +1,18 @@
+"""Valiant's Lead API: profile (facts), mapping (calls, replies), lead (the body), words (its option lists)."""
+
+from lendrail.partners.partner import Partner
+from lendrail.partners.valiant import mapping, profile
+
+VALIANT = Partner(
+    name=profile.NAME,
+    title="Valiant",
+    auth=profile.AUTH,
+    operations=profile.OPERATIONS,
+    facts=profile.FACTS,
+    check=mapping.check,
+    create=mapping.create,
+    outcome=mapping.outcome,
+    read=mapping.read,
+    report=mapping.report,
+    poll=profile.POLL,
+)
