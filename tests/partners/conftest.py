@@ -33,6 +33,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
         "LENDRAIL_SANDBOX_LEDGER": str(folder / "ledger"),
         "LENDRAIL_SANDBOX_CONFIG": str(folder / "users.json"),
         "LENDRAIL_SANDBOX_TLS_PORT": str(tls_port),
+        "LENDRAIL_SANDBOX_SMTP_PORT": str(_free_port()),
     }
     with (folder / "log").open("wb") as log:
         program = subprocess.Popen(

@@ -29,6 +29,7 @@ from lendrail.partners.partner import Order, Partner
 FULL: dict[str, Any] = json.loads((files("lendrail.contracts") / "examples/application.json").read_text())
 PLANNED_AT = dt.datetime(2030, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
 Settings = dict[str, str]
+EVERY_FAULT = frozenset({"status", "html", "truncated", "empty_422", "redirect", "drop_reply", "refuse", "delay"})
 
 
 class Channel(Protocol):
@@ -101,6 +102,10 @@ class Rehearsal:
     """Whether it publishes why it declines."""
     unknown_word: bool = True
     """Whether its status can be made a word that nobody knows."""
+    faults: frozenset[str] = EVERY_FAULT
+    """Dials that can trouble its answers."""
+    names_wait: bool = True
+    """Whether a refusal for now can say for how long."""
     duplicate_ids: bool = False
     """Whether a clean repeat takes it a second time (class E only)."""
     short_lived: Callable[[str], Settings] | None = None

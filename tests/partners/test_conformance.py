@@ -159,7 +159,8 @@ async def test_too_many_requests(stage: Stage) -> None:
     first = stage.requests()[0].operation
     stage.dial("status", first, status=429, times=1)
     stage.dial("status", first, status=429, times=1, retryAfter=7)
-    assert await stage.once(stage.requests()) == RetryLater(7.0)
+    told = await stage.once(stage.requests())
+    assert told == RetryLater(7.0) if stage.rehearsal.names_wait else isinstance(told, RetryLater)
     assert isinstance(await stage.once(stage.requests()), RetryLater)
     assert stage.leads == 0
     assert isinstance(await stage.once(stage.requests()), Accepted)
@@ -199,6 +200,7 @@ async def test_fault_is_unknown_and_settled_as_the_class_allows(
     """After any of them the partner may or may not have it. A and B: the same bytes again; C and D: a look for our
     reference, and the same bytes only when it is absent; E: nothing more is sent. The ledger never holds two.
     """
+    only(kind in stage.rehearsal.faults, "cannot happen to its answers")
     requests = stage.requests()
     stage.dial(kind, requests[-1].operation, times=1, **more)
     async with stage.rehearsal.channel(stage.sandbox.url) as channel:

@@ -1,5 +1,6 @@
 """Finance partners: one explicit table; adding one is one folder and one line here."""
 
+from lendrail.partners.email_lender import EMAIL_LENDER
 from lendrail.partners.finpace import FINPACE
 from lendrail.partners.forward_financing import FORWARD_FINANCING
 from lendrail.partners.monetago import MONETAGO
@@ -8,6 +9,7 @@ from lendrail.partners.partner import Partner
 from lendrail.partners.valiant import VALIANT
 
 PARTNERS: dict[str, Partner] = {
+    "email-lender": EMAIL_LENDER,
     "finpace": FINPACE,
     "forward-financing": FORWARD_FINANCING,
     "monetago": MONETAGO,

@@ -72,5 +72,6 @@ class MailServer:
 
 def hang_up(talk: SMTP) -> None:
     """Close the connection at once, without a word."""
-    if isinstance(talk.transport, asyncio.WriteTransport):
-        talk.transport.abort()
+    transport: Any = talk.transport  # uvloop's transports are none of asyncio's classes
+    if transport is not None:
+        transport.abort()

@@ -199,7 +199,8 @@ def _lead(mail: EmailMessage, envelope: Envelope, content: bytes, application: d
 
 async def _cut(server: SMTP, kind: str) -> None:
     """Hang up; `truncated` after half a reply."""
-    if kind == "truncated" and isinstance(server.transport, asyncio.WriteTransport):
-        server.transport.write(TAKEN[:2].encode())
+    transport: Any = server.transport
+    if kind == "truncated" and transport is not None:
+        transport.write(TAKEN[:2].encode())
         await asyncio.sleep(0.05)
     hang_up(server)
