@@ -6,6 +6,7 @@ from tests.partners.forward_financing.rehearsal import REHEARSALS as FORWARD_FIN
 from tests.partners.monetago.rehearsal import REHEARSALS as MONETAGO
 from tests.partners.optimum_finance.rehearsal import REHEARSALS as OPTIMUM_FINANCE
 from tests.partners.rehearsals import Rehearsal
+from tests.partners.soap_lender.rehearsal import REHEARSALS as SOAP_LENDER
 from tests.partners.valiant.rehearsal import REHEARSALS as VALIANT
 
 REHEARSALS: tuple[Rehearsal, ...] = (
@@ -14,5 +15,6 @@ REHEARSALS: tuple[Rehearsal, ...] = (
     *FORWARD_FINANCING,
     *MONETAGO,
     *OPTIMUM_FINANCE,
+    *SOAP_LENDER,
     *VALIANT,
 )

@@ -22,6 +22,7 @@ from lendrail.sandbox.outbound import Outbound
 from lendrail.sandbox.partner import Build, MailDoor, Tools
 from lendrail.sandbox.server import tls_context
 from lendrail.sandbox.settings import Settings, User
+from lendrail.sandbox.soap_lender import SoapLender
 from lendrail.sandbox.valiant import Valiant
 
 PARTNERS: Mapping[str, Build] = {
@@ -31,6 +32,7 @@ PARTNERS: Mapping[str, Build] = {
     "forward-financing": ForwardFinancing,
     "monetago": MonetaGo,
     "optimum-finance": OptimumFinance,
+    "soap-lender": SoapLender,
     "valiant": Valiant,
 }
 """Every simulated partner; each is served under /<name>/."""

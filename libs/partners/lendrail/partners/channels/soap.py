@@ -12,7 +12,7 @@ import io
 import logging
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property
 from importlib.resources.abc import Traversable
@@ -178,6 +178,19 @@ def _http(version: Version, action: str) -> tuple[tuple[str, str], ...]:
         return (("content-type", "text/xml; charset=utf-8"), ("soapaction", f'"{action}"'), ("accept", "text/xml"))
     kind = f'application/soap+xml; charset=utf-8; action="{action}"'
     return (("content-type", kind), ("accept", "application/soap+xml"))
+
+
+def in_version(request: Request, version: Version) -> Request:
+    """A request of `SoapService.request` as one of the other version: only the envelope's namespace and the HTTP
+    headers differ. The version belongs to the address that a credential names, which is known when the request leaves.
+    """
+    if ("soapaction" in dict(request.headers)) is (version == "1.1"):
+        return request
+    told = " ".join(value for name, value in request.headers if name in ("content-type", "soapaction"))
+    action = re.search(r"\"([^\"]*)\"", told)
+    other: Version = "1.1" if version == "1.2" else "1.2"
+    content = request.content.replace(ENVELOPES[other].encode(), ENVELOPES[version].encode(), 1)
+    return replace(request, headers=_http(version, action[1] if action else ""), content=content)
 
 
 def _media_type(reply: Reply) -> None:

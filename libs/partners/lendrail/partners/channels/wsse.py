@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pydantic import SecretStr
 
 from lendrail.partners.channels.auth import Auth, AuthScheme, Plain, Settings, TokenStore
+from lendrail.partners.channels.soap import ENVELOPES, Version, in_version
 from lendrail.partners.exchange import Request
 
 _WSS = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-"
@@ -32,12 +33,15 @@ class UsernameToken(Plain):
     password: SecretStr
     environment: tuple[str, str] | None = None
     """`{namespace}name` and text of a header that says for which environment the message is."""
+    version: Version | None = None
+    """Of SOAP at the credential's address; None: as the request is made."""
     clock: Callable[[], dt.datetime] = _now
 
     def sign(self, request: Request) -> Request:
         """`request` (of `SoapService.request`) with the headers in front."""
         from lxml import etree
 
+        request = in_version(request, self.version) if self.version else request
         head, body, rest = request.content.partition(_BODY)
         envelope = etree.fromstring(head + b"<soap-env:Body/></soap-env:Envelope>")
         header = envelope[0]
@@ -60,11 +64,17 @@ class UsernameToken(Plain):
 
 
 def wsse(environment_header: str | None = None) -> AuthScheme:
-    """`username`, `password`, and `environment` where the partner wants `environment_header` (`{namespace}name`)."""
+    """`username`, `password`; `version` (1.1 or 1.2) of SOAP at the base address, where it is not the usual one;
+    `environment` where the partner wants `environment_header` (`{namespace}name`).
+    """
 
     def scheme(given: Settings, _: TokenStore) -> Auth:
         told = given.get("environment") if environment_header else None
         environment = (environment_header, told.get_secret_value()) if environment_header and told else None
-        return UsernameToken(given["username"].get_secret_value(), given["password"], environment)
+        asked = given["version"].get_secret_value() if "version" in given else None
+        version = next((each for each in ENVELOPES if each == asked), None)
+        if asked is not None and version is None:
+            raise KeyError("a version, 1.1 or 1.2")
+        return UsernameToken(given["username"].get_secret_value(), given["password"], environment, version)
 
     return scheme
