@@ -5,6 +5,7 @@ from tests.partners.finpace.rehearsal import REHEARSALS as FINPACE
 from tests.partners.forward_financing.rehearsal import REHEARSALS as FORWARD_FINANCING
 from tests.partners.monetago.rehearsal import REHEARSALS as MONETAGO
 from tests.partners.optimum_finance.rehearsal import REHEARSALS as OPTIMUM_FINANCE
+from tests.partners.reference_partner.rehearsal import REHEARSALS as REFERENCE_PARTNER
 from tests.partners.rehearsals import Rehearsal
 from tests.partners.soap_lender.rehearsal import REHEARSALS as SOAP_LENDER
 from tests.partners.valiant.rehearsal import REHEARSALS as VALIANT
@@ -15,6 +16,7 @@ REHEARSALS: tuple[Rehearsal, ...] = (
     *FORWARD_FINANCING,
     *MONETAGO,
     *OPTIMUM_FINANCE,
+    *REFERENCE_PARTNER,
     *SOAP_LENDER,
     *VALIANT,
 )

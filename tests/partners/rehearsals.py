@@ -112,6 +112,7 @@ class Rehearsal:
     """A user whose tokens end after a second."""
     limited: Callable[[str], Settings] | None = None
     """A user with a rate limit of one call a second."""
+    webhook_secret: str = "fake-webhook-secret"
 
     @property
     def partner(self) -> Partner:

@@ -281,7 +281,7 @@ async def test_webhook_registration(stage: Stage) -> None:
     only(stage.partner.webhook and stage.partner.webhook.register, "has no call for it")
     assert stage.partner.webhook
     assert stage.partner.webhook.register
-    secret = SecretStr("fake-webhook-secret")
+    secret = SecretStr(stage.rehearsal.webhook_secret)
     good = stage.partner.webhook.register("http://127.0.0.1:1/webhooks/x", secret)
     bad = stage.partner.webhook.register("ftp://127.0.0.1/", secret)
     assert isinstance(await stage.once((good,)), Accepted)

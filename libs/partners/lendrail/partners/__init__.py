@@ -6,6 +6,7 @@ from lendrail.partners.forward_financing import FORWARD_FINANCING
 from lendrail.partners.monetago import MONETAGO
 from lendrail.partners.optimum_finance import OPTIMUM_FINANCE
 from lendrail.partners.partner import Partner
+from lendrail.partners.reference import reference_partner
 from lendrail.partners.soap_lender import SOAP_LENDER
 from lendrail.partners.valiant import VALIANT
 
@@ -15,6 +16,7 @@ PARTNERS: dict[str, Partner] = {
     "forward-financing": FORWARD_FINANCING,
     "monetago": MONETAGO,
     "optimum-finance": OPTIMUM_FINANCE,
+    "reference-partner": reference_partner("reference-partner", "Reference partner"),
     "soap-lender": SOAP_LENDER,
     "valiant": VALIANT,
 }

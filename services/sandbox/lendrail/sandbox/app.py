@@ -20,6 +20,7 @@ from lendrail.sandbox.office import Branch, Office
 from lendrail.sandbox.optimum_finance import OptimumFinance
 from lendrail.sandbox.outbound import Outbound
 from lendrail.sandbox.partner import Build, MailDoor, Tools
+from lendrail.sandbox.reference_partner import ReferencePartner
 from lendrail.sandbox.server import tls_context
 from lendrail.sandbox.settings import Settings, User
 from lendrail.sandbox.soap_lender import SoapLender
@@ -32,6 +33,7 @@ PARTNERS: Mapping[str, Build] = {
     "forward-financing": ForwardFinancing,
     "monetago": MonetaGo,
     "optimum-finance": OptimumFinance,
+    "reference-partner": ReferencePartner,
     "soap-lender": SoapLender,
     "valiant": Valiant,
 }

@@ -1,0 +1,49 @@
+"""Partners that follow the published interface (`docs/reference-partner/`): configuration, and no code of their own."""
+
+from collections.abc import Sequence
+
+from lendrail.partners.partner import Facts, Partner, Webhook
+from lendrail.partners.reference import mapping, profile, report
+from lendrail.partners.signatures import STANDARD_WEBHOOKS
+
+
+def reference_partner(
+    name: str,
+    title: str,
+    *,
+    countries: Sequence[str] = (),
+    required: Sequence[str] = (),
+    documents: Sequence[str] = profile.DOCUMENTS,
+) -> Partner:
+    """`countries` (ISO 3166-1 alpha-2) whose businesses it takes, all where empty; `required` pointers into the
+    application; `documents` it takes.
+    """
+    translations = mapping.Translations(name, countries, required)
+    return Partner(
+        name=name,
+        title=title,
+        auth=profile.AUTH,
+        operations=profile.OPERATIONS,
+        facts=Facts(
+            country=", ".join(countries) or "any",
+            source="the interface published in docs/reference-partner/",
+            required=tuple(required),
+            documents=tuple(documents),
+            statuses=profile.STATUSES,
+            lacks=profile.LACKS,
+        ),
+        check=translations.check,
+        create=translations.create,
+        outcome=translations.outcome,
+        search=mapping.search,
+        found=mapping.found,
+        delivery=mapping.delivery,
+        document=mapping.document,
+        update=translations.update,
+        read=mapping.read,
+        report=report.report,
+        index=mapping.index,
+        webhook=Webhook(
+            proof=STANDARD_WEBHOOKS, hint=report.hint, report=report.proven, register=mapping.register_webhook
+        ),
+    )
