@@ -30,7 +30,7 @@ from lendrail.runtime.settings import read_key
 from lendrail.runtime.step import Delivery
 from lendrail.runtime.vault import Key, LocalWrapper, Vault
 from lendrail.submission.app import build
-from lendrail.submission.attempt import Attempt, Opportunity
+from lendrail.submission.attempt import Attempt, Opportunity, reference
 from lendrail.submission.handlers import Handlers
 from lendrail.submission.registry import Registry
 from lendrail.submission.settings import Settings
@@ -263,4 +263,4 @@ class Desk:
         return [each.outcome for each in await self.acks(event)]
 
     async def ledger(self, event: Submit) -> dict[str, Any]:
-        return self.sandbox.ledger((await self.create(event)).id)
+        return self.sandbox.ledger(reference(await self.create(event)))

@@ -1,6 +1,7 @@
 """People's minimum over HTTP: what waits for them, and binding a partner's id, with who and why."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -75,6 +76,52 @@ async def test_bound_id_sends_the_waiting_documents(desk: Desk, http: httpx.Asyn
     (entry,) = (await desk.opportunity(event)).audit
     assert (entry["who"], entry["what"], entry["partner_id"]) == ("demo-operator", "partner-id", lead)
     assert (await desk.key(event)).open(entry["why"]) == "told by phone"
+
+
+async def test_not_sent_goes_again_under_the_same_reference_after_it_is_settled(
+    desk: Desk, http: httpx.AsyncClient
+) -> None:
+    desk.sandbox.dial(kind="status", operation="lead", status=409)
+    event = await desk.submit(b"fake sheet")
+    async with desk.lanes():
+        await desk.until(event, "parked", "planned")
+    desk.sandbox.reset()
+    create = await desk.create(event)
+    told = bind(create.id, outcome="not-sent")
+    del told["json"]["partnerId"]
+    assert (await http.post(**told)).status_code == 200
+    waiting = await desk.create(event)
+    assert (waiting.generation, waiting.known_as, waiting.state) == (2, create.id, "prepared")
+    assert waiting.due is not None
+    async with desk.lanes():
+        await desk.until(event, "cancelled", "acked", "acked", seconds=30)
+    ledger = await desk.ledger(event)
+    assert [each["reference"] for each in ledger["leads"]] == [create.id]
+    assert len(ledger["attachments"]) == 1
+
+
+async def test_sent_elsewhere_settles_it_without_an_id(desk: Desk, http: httpx.AsyncClient) -> None:
+    event = await lost(desk, b"fake sheet")
+    told = bind((await desk.create(event)).id, outcome="sent-elsewhere")
+    assert (await http.post(**told)).status_code == 422, "an id belongs to its own outcome"
+    del told["json"]["partnerId"]
+    assert (await http.post(**told)).status_code == 200
+    assert await desk.states(event) == ["acked", "cancelled"]
+    assert (await desk.acks(event))[-1].outcome == "accepted-id-unknown"
+
+
+async def test_what_partners_refuse_often_is_proposed_as_a_rule(desk: Desk, http: httpx.AsyncClient) -> None:
+    events = [await desk.submit() for _ in range(3)]
+    problem = {"pointer": "/owners/0/ssn", "code": "refused", "message": "ssn: is invalid"}
+    for event in events:
+        found = await desk.opportunity(event)
+        assert found.create is not None
+        await desk.store.save(found.put(replace(found.create, problems=(problem,))))
+    assert (await http.get("/v1/refusals")).json() == {
+        "items": [
+            problem | {"partner": "forward-financing", "operation": "create", "applications": 3, "proposed": True}
+        ]
+    }
 
 
 async def test_same_key_same_answer_other_body_422_other_key_409(desk: Desk, http: httpx.AsyncClient) -> None:

@@ -226,6 +226,20 @@ def ended(opportunity: Opportunity, operation: Operation, status: str, due: dt.d
     return planned
 
 
+def seen(opportunity: Opportunity, operation: Operation, now: dt.datetime) -> Move | None:
+    """The partner's own status shows that it was done, though its answer was lost. None: nothing was in doubt."""
+    found = [each for each in opportunity.attempts if each.operation == operation and each.unknowns]
+    doubtful = [each for each in found if each.state in (State.UNKNOWN, State.PARKED)]
+    if not doubtful:
+        return None
+    acks = []
+    for each in doubtful:
+        after = replace(each, state=State.ACKED, version=each.version + 1, reason="seen-in-status", plan=None, due=None)
+        opportunity = opportunity.put(after)
+        acks.append(ack(opportunity, after, "accepted", now))
+    return opportunity, tuple(acks)
+
+
 def erase(opportunity: Opportunity) -> Opportunity:
     """The person was erased: nothing can be read any more, so nothing more is sent and nothing can be told."""
     final = (State.ACKED, State.REJECTED, State.CANCELLED)

@@ -164,7 +164,7 @@ def _supplement(
         return None
     partner, account = desk.supplement
     attempt = new_attempt(opportunity.id, "supplement", generation=generation)
-    options = {**account.options, "purpose": "supplement"}
+    options = {**account.options, "purpose": "supplement", "partner": opportunity.partner}
     requests = partner.create(_order(partner, intent, reference(attempt), options, now))
     calls = tuple(each.operation for each in requests)
     return replace(attempt, state=State.PREPARED, channel=partner.name, via=account.credential, calls=calls), requests

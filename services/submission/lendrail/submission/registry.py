@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from lendrail.contracts.event import Record
+from lendrail.contracts.partner_ack import Operation
 from lendrail.contracts.status_updated import StatusUpdated
 from lendrail.contracts.terms import Match, Status, utc_now
 from lendrail.partners import PARTNERS
@@ -27,6 +28,8 @@ from lendrail.submission.store import Store, read
 
 log = structlog.get_logger()
 UNFUNDED = frozenset({Status.DECLINED, Status.WITHDRAWN, Status.EXPIRED, Status.FAILED, Status.DUPLICATE})
+ENDED_AS: dict[Status, Operation] = {Status.FUNDED: "finance", Status.WITHDRAWN: "withdraw"}
+"""What a registry's status proves was done, whatever became of the answer to the call."""
 CHANGES = 50
 """How often somebody else may be faster at one document before it is called a fault."""
 
@@ -73,6 +76,9 @@ class Registry:
 
     async def _cleared(self, gate: str, event: StatusUpdated, key: Key) -> None:
         await self.open(gate, await self._keep(gate, event), key)
+        if event.status in ENDED_AS:
+            for own in (await self._store.find([gate])).values():
+                await self._change(own, lambda it: moves.seen(it, ENDED_AS[event.status], utc_now()), key)
 
     async def open(self, gate: str, clearance: Clearance, key: Key) -> None:
         """Move the lenders' opportunities behind it as the registry's word allows."""

@@ -1,0 +1,93 @@
+"""A creation of several calls, a decision with the answer, and creations that leave nothing to follow."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests import make
+from tests.submission.desk import submit
+from tests.submission.test_plan import planned, send
+
+from lendrail.contracts.terms import Report, Status
+from lendrail.partners.exchange import Accepted, Request, Unknown
+from lendrail.partners.partner import Capability, Operation
+from lendrail.submission import moves
+from lendrail.submission.attempt import Attempt, Opportunity, State, due_now
+from lendrail.submission.classify import Event, classify
+from lendrail.submission.moves import Move, Result
+
+NOW = make.NOW
+KEYED = Operation(capability=Capability.KEYED, repeats=5)
+
+
+def three_calls() -> Opportunity:
+    opportunity = planned(submit(intent=send())).opportunity
+    create = opportunity.create
+    assert create is not None
+    return opportunity.put(replace(create, calls=("party", "draft", "create")))
+
+
+def called(opportunity: Opportunity, event: Event) -> Move:
+    batch = due_now(opportunity, NOW, 1)
+    begun = moves.begin(opportunity, batch, "digest", NOW)
+    attempt = begun.attempt(batch[0].id)
+    verdict = classify(KEYED, attempt, event, 5)
+    accepted = event if isinstance(event, Accepted) else Accepted()
+    result = Result(attempt.id, verdict, 0, accepted.partner_id, report=accepted.report, given=accepted.given)
+    return moves.finish(begun, [result], NOW)
+
+
+def create_of(opportunity: Opportunity) -> Attempt:
+    assert opportunity.create is not None
+    return opportunity.create
+
+
+def test_each_answer_fills_the_calls_after_it_and_only_the_last_is_told() -> None:
+    one, quiet = called(three_calls(), Accepted(given={"party": "p-1"}))
+    assert quiet == ()
+    assert (create_of(one).call, create_of(one).given) == ("draft", {"party": "p-1"})
+    two, quiet = called(one, Accepted("app-1", given={"application": "app-1"}))
+    assert quiet == ()
+    assert two.partner_id is None, "nothing counts before the last call"
+    three, (told,) = called(two, Accepted(report=Report(status=Status.APPROVED, words="approved")))
+    assert (told.outcome, told.partner_id) == ("accepted", "app-1")
+    assert told.report is not None
+    assert [each.operation for each in due_now(three, NOW, 25)] == ["document"]
+
+
+def test_a_doubt_belongs_to_its_call() -> None:
+    one, _ = called(three_calls(), Unknown("no-answer"))
+    assert (create_of(one).state, create_of(one).unknowns, create_of(one).call) == (State.UNKNOWN, 1, "party")
+    two, _ = called(one, Accepted(given={"party": "p-1"}))
+    assert (create_of(two).unknowns, create_of(two).unknown_since, create_of(two).sent_at) == (0, None, None)
+
+
+def test_declined_at_once_gets_no_documents() -> None:
+    opportunity = planned(submit(intent=send())).opportunity
+    done, (told,) = called(opportunity, Accepted("lead-1", Report(status=Status.DECLINED, words="declined")))
+    assert told.outcome == "accepted"
+    assert [each.state for each in done.attempts] == [State.ACKED, State.CANCELLED]
+
+
+def test_an_acceptance_without_an_id_leaves_nothing_to_follow() -> None:
+    done, (told,) = called(planned(submit(intent=send())).opportunity, Accepted())
+    assert (told.outcome, told.partner_id) == ("accepted", None)
+    assert [each.state for each in done.attempts] == [State.ACKED, State.CANCELLED]
+    assert due_now(done, NOW, 25) == ()
+
+
+def test_blanks_are_filled_in_path_query_and_content_and_nowhere_else() -> None:
+    request = Request(
+        operation="draft",
+        method="POST",
+        path="/a/{{party}}/b",
+        query=(("p", "{{party}}"),),
+        headers=(("k", "{{party}}"),),
+        content=b'{"partyId":"{{party}}","other":"{{unknown}}"}',
+        context=(("company", "Fake Ltd"),),
+    )
+    filled = request.filled({"party": "pty_1"})
+    assert (filled.path, filled.query, filled.headers) == ("/a/pty_1/b", (("p", "pty_1"),), request.headers)
+    assert filled.content == b'{"partyId":"pty_1","other":"{{unknown}}"}'
+    assert Request.load(request.dump()) == request
+    assert request.knows("company") == "Fake Ltd"
