@@ -21,11 +21,12 @@ Effect = tuple[Document, Sequence[Record]]
 async def once(
     collection: Collection,
     deliveries: Sequence[Delivery[E]],
-    effects: Callable[[Sequence[Delivery[E]]], Awaitable[Sequence[Effect]]],
+    effects: Callable[[Sequence[Delivery[E]]], Awaitable[Sequence[Effect | None]]],
 ) -> list[Record]:
     """Store the effects of the events that are new, and return the stored records of all of them.
 
-    `effects` sees only events that were never stored; for the others nothing is computed again.
+    `effects` sees only events that were never stored; for the others nothing is computed again. None is for an event
+    whose effect was stored elsewhere (as due work) and is published from there.
     """
     first = {delivery.id: delivery for delivery in deliveries}
     stored = await _stored(collection, list(first))
@@ -33,11 +34,13 @@ async def once(
     if fresh:
         made = await effects(fresh)
         documents = [
-            {"_id": d.id, **document, **published(out)} for d, (document, out) in zip(fresh, made, strict=True)
+            {"_id": d.id, **each[0], **published(each[1])}
+            for d, each in zip(fresh, made, strict=True)
+            if each is not None
         ]
-        for document in await _insert(collection, documents):
+        for document in await _insert(collection, documents) if documents else ():
             stored[document["_id"]] = document
-    return [record for delivery in first.values() for record in restored(stored[delivery.id])]
+    return [record for event_id in first if event_id in stored for record in restored(stored[event_id])]
 
 
 async def _stored(collection: Collection, ids: Sequence[str]) -> dict[str, Document]:
