@@ -2,45 +2,12 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from xml.etree import ElementTree
 
-import httpx
 import pytest
-from tests.sandbox.process import Sandbox
+from tests.sandbox.register import GUID, SPACE, Register, request
 
 from lendrail.sandbox.abn_lookup.register import ENTRIES, REFUSALS, passes_the_check
-
-GUID = "00000000-0000-4000-8000-000000000000"
-SPACE = "http://abr.business.gov.au/ABRXMLSearch/"
-ACTION = f'"{SPACE}SearchByABNv202001"'
-
-
-class Register(Sandbox):
-    """A sandbox with one caller of the register."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        user = {"partner": "abn-lookup", "user": "caller", "settings": {"guid": GUID}}
-        (folder / "config.json").write_text(json.dumps({"users": [user]}))
-        self.asmx = f"{self.url}/abn-lookup/AbrXmlSearch/AbrXmlSearch.asmx"
-
-    def post(self, body: str | bytes, action: str = ACTION) -> httpx.Response:
-        head = {"content-type": "text/xml; charset=utf-8", "soapaction": action}
-        return httpx.post(self.asmx, content=body, headers=head, trust_env=False)
-
-    def search(self, number: str, guid: str = GUID, history: str = "N") -> tuple[int, ElementTree.Element]:
-        reply = self.post(request(number, guid, history))
-        return reply.status_code, ElementTree.fromstring(reply.content)
-
-
-def request(number: str, guid: str = GUID, history: str = "N", head: str = "") -> str:
-    return (
-        f'{head}<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body>'
-        f'<SearchByABNv202001 xmlns="{SPACE}"><searchString>{number}</searchString>'
-        f"<includeHistoricalDetails>{history}</includeHistoricalDetails>"
-        f"<authenticationGuid>{guid}</authenticationGuid></SearchByABNv202001></s:Body></s:Envelope>"
-    )
 
 
 @pytest.fixture(scope="module")
@@ -128,12 +95,10 @@ def test_wrong_action_and_too_much(register: Register) -> None:
 
 
 def test_dials_by_number_and_ledger_without_names(register: Register) -> None:
-    url = f"{register.url}/_dials/abn-lookup"
-    dial = {"kind": "status", "status": 503, "reference": "36000000008", "times": 1}
-    assert httpx.post(url, json=dial, trust_env=False).status_code == 201
+    register.set(kind="status", status=503, reference="36000000008", times=1)
     assert register.post(request("36 000 000 008")).status_code == 503
     assert told(register.search("36 000 000 008"), "entityStatusCode") == "Dormant"
-    ledger = httpx.get(f"{register.url}/_ledger/abn-lookup?reference=36000000008", trust_env=False).json()
+    ledger = register.lookups("36000000008")
     assert [each["said"] for each in ledger["lookups"]] == ["Dormant"]
     assert "FAKE ODD" not in json.dumps(ledger)
-    httpx.delete(url, trust_env=False)
+    register.clear()

@@ -18,18 +18,12 @@ from lendrail.contracts.event import Record, decode, envelope_of, read_envelope
 from lendrail.contracts.terms import FieldProblem, opportunity_id, utc_now
 from lendrail.contracts.topics import APPLICATION_REJECTED, APPLICATION_VALIDATED
 from lendrail.runtime.broker import make_broker
-from lendrail.runtime.directory import Mounted, Tenants
 from lendrail.runtime.publisher import BrokerPublisher
-from lendrail.runtime.settings import read_key
 from lendrail.runtime.step import Delivery
 from lendrail.runtime.tokens import AUDIENCE, Verifier
 from lendrail.runtime.vault import Key
-from lendrail.validation.app import build
-from lendrail.validation.duplicates import Duplicates
-from lendrail.validation.fingerprint import derive
-from lendrail.validation.handlers import Handlers
+from lendrail.validation.app import assemble, build
 from lendrail.validation.settings import Settings
-from lendrail.validation.store import Reports
 
 ISSUER_KEY = ECKey.generate_key("P-256", auto_kid=True)
 ISSUER = "http://127.0.0.1/test-issuer"
@@ -71,9 +65,7 @@ class Bench:
 
     @property
     def handle(self) -> Any:
-        settings, reports = Settings(), Reports(self.reports)
-        duplicates = Duplicates(reports, derive(read_key(settings.master_key_file)), settings.duplicate_window)
-        return Handlers(reports, duplicates, Mounted(settings.tenants_file, Tenants)).on_application_received
+        return assemble(self.service, Settings()).handlers.on_application_received
 
     async def preflight(self, body: Any, **headers: str) -> httpx.Response:
         head = {"content-type": "application/json"} | token("applications:write") | headers

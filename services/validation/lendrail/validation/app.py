@@ -2,31 +2,85 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI
 
 from lendrail.contracts.topics import APPLICATION_RECEIVED
-from lendrail.runtime.directory import Mounted, Tenants
+from lendrail.runtime.directory import Credentials, Mounted, Tenants
+from lendrail.runtime.outbox import Relay
+from lendrail.runtime.partner_port import PartnerPort
 from lendrail.runtime.service import Service
 from lendrail.runtime.settings import read_key
 from lendrail.runtime.tokens import Verifier
+from lendrail.validation.answers import Answers
+from lendrail.validation.checks import Checks
 from lendrail.validation.duplicates import Duplicates
 from lendrail.validation.fingerprint import derive
 from lendrail.validation.handlers import SERVICE, Handlers
+from lendrail.validation.register import Register
 from lendrail.validation.routes import Preflight, routes
 from lendrail.validation.settings import Settings
 from lendrail.validation.store import Reports
 
 
-def build(settings: Settings, *, verifier: Verifier | None = None, **doubles: Any) -> tuple[Service, FastAPI]:
-    """`doubles` (a broker, publisher or client) are for tests."""
-    service = Service(SERVICE, settings, **doubles)
+@dataclass(frozen=True)
+class Parts:
+    """What the service is made of, under the hood of Kafka and HTTP."""
+
+    reports: Reports
+    handlers: Handlers
+    checks: Checks
+    relay: Relay
+    preflight: Preflight
+
+
+def assemble(service: Service, settings: Settings) -> Parts:
+    """The clients and stores of `service`, put into the steps."""
     tenants = Mounted(settings.tenants_file, Tenants)
-    reports = Reports(service.database["reports"])
-    duplicates = Duplicates(reports, derive(read_key(settings.master_key_file)), settings.duplicate_window)
-    service.prepare(reports.prepare)
-    service.on(APPLICATION_RECEIVED, Handlers(reports, duplicates, tenants).on_application_received)
+    master, instance = read_key(settings.master_key_file), settings.instance or f"{SERVICE}-1"
+    waiting = service.database["checks"]
+    reports = Reports(service.database["reports"], waiting)
+    duplicates = Duplicates(reports, derive(master), settings.duplicate_window)
+    relay = Relay([reports.collection], service.publisher, instance)
+    checks = Checks(
+        waiting,
+        reports,
+        _register(service, settings, master),
+        service.vault,
+        seconds=settings.abn_seconds,
+        lanes=settings.abn_lanes,
+        instance=instance,
+        stored=relay.wake,
+    )
+    handlers = Handlers(reports, duplicates, tenants, checks)
+    return Parts(reports, handlers, checks, relay, Preflight(duplicates, tenants))
+
+
+def _register(service: Service, settings: Settings, master: bytes) -> Register:
+    answers = Answers(service.database["abn_answers"], master, settings.abn_cache_seconds)
+    port = None
+    if settings.abn_credentials:
+        if settings.credentials_file is None:
+            raise ValueError("abn_credential needs credentials_file")
+        credentials = Mounted(settings.credentials_file, Credentials)
+        port = PartnerPort(service.shared("partners")["credentials"], credentials, service.vault)
+    return Register(port, settings.abn_credentials, answers, settings.abn_retry_seconds, settings.abn_lanes)
+
+
+def build(settings: Settings, *, verifier: Verifier | None = None, **doubles: Any) -> tuple[Service, FastAPI]:
+    """`doubles` (a broker, publisher or client) are for tests. Raises ValueError for a credential without its file.
+
+    The checks' worker runs without a register too: what waited when it was switched off still goes on.
+    """
+    service = Service(SERVICE, settings, **doubles)
+    parts = assemble(service, settings)
+    for each in (parts.reports, parts.relay, parts.checks):
+        service.prepare(each.prepare)
+    service.on(APPLICATION_RECEIVED, parts.handlers.on_application_received)
+    service.loop(parts.checks.worker.run, parts.checks.worker.drain)
+    service.loop(parts.relay.run)
     app = service.api("Lendrail validation", verifier)
-    app.include_router(routes(Preflight(duplicates, tenants)))
+    app.include_router(routes(parts.preflight))
     return service, app

@@ -12,9 +12,13 @@ from lendrail.contracts.event import Record, encode, envelope_of
 from lendrail.contracts.terms import opportunity_id, utc_now
 from lendrail.runtime.directory import Mounted, Tenants
 from lendrail.runtime.inbox import Effect, once
+from lendrail.runtime.mongo import Document
 from lendrail.runtime.step import Delivery
+from lendrail.validation.abn import Fact, Subject, checked, subject
+from lendrail.validation.checks import Checks, work_of
 from lendrail.validation.duplicates import Duplicates, Wish
 from lendrail.validation.eligibility import NO_CREDENTIAL
+from lendrail.validation.register import not_checked
 from lendrail.validation.store import Reports
 from lendrail.validation.validate import Facts, Verdict, validate
 
@@ -27,41 +31,63 @@ class Handlers:
     reports: Reports
     duplicates: Duplicates
     tenants: Mounted[Tenants]
+    checks: Checks
 
     async def on_application_received(self, deliveries: Sequence[Received]) -> Sequence[Record]:
         return await once(self.reports.collection, deliveries, self._judge)
 
-    async def _judge(self, deliveries: Sequence[Received]) -> list[Effect]:
-        """Facts for the whole batch first, then one verdict after the other, each aware of those before it."""
+    async def _judge(self, deliveries: Sequence[Received]) -> list[Effect | None]:
+        """Facts for the whole batch first, then one verdict after the other, each aware of those before it.
+
+        What the business register must be asked about waits as due work; all else is reported here and now.
+        """
         tenants = self.tenants.current.by_id
         wishes = [self._wish(delivery.event) for delivery in deliveries]
         seen = await self.duplicates.seen(wishes)
-        effects = []
+        effects: list[Effect | None] = []
+        work: list[Document] = []
         for delivery, wish in zip(deliveries, wishes, strict=True):
             event = delivery.event
             facts = Facts(tenants.get(event.tenant_id), event.received_at, seen.earlier(wish))
             verdict = validate(event.application, event.problems, facts)
             if verdict.sound:
                 seen.add(wish)
-            effects.append(effect(delivery, wish, verdict))
+            asked = subject(event.application) if facts.tenant is not None else None
+            fact, asked = self._unless_off(stated(event, verdict), asked)
+            report, records = effect(delivery, wish, fact)
+            effects.append((report, records) if asked is None else None)
+            if asked is not None:
+                work.append(work_of(delivery.id, report, records[0], asked, delivery.key))
+        await self.checks.keep(work)
         return effects
+
+    def _unless_off(self, fact: Fact, asked: Subject | None) -> tuple[Fact, Subject | None]:
+        """Where there is no register to ask, the fact says so and nothing waits."""
+        if asked is None or self.checks.register.credential(fact.mode) is not None:
+            return fact, asked
+        told = not_checked("not-configured")
+        return checked(fact, told.finding, told.at), None
 
     def _wish(self, event: ApplicationReceived) -> Wish:
         return self.duplicates.wish(str(event.application_id), event.tenant_id, event.application, event.received_at)
 
 
-def effect(delivery: Received, wish: Wish, verdict: Verdict) -> Effect:
+def stated(event: ApplicationReceived, verdict: Verdict) -> Fact:
+    return validated(event, verdict) if verdict.sound else rejected(event, verdict)
+
+
+def effect(delivery: Received, wish: Wish, fact: Fact) -> tuple[Document, list[Record]]:
     """The report, and the fact that it states. Only what is sound counts against later twins."""
     event = delivery.event
-    fact = validated(event, verdict) if verdict.sound else rejected(event, verdict)
+    sound = isinstance(fact, ApplicationValidated)
     report = {
         "tenant": event.tenant_id,
         "application": wish.application_id,
         "revision": event.revision,
         "receivedAt": event.received_at,
-        "sound": verdict.sound,
+        "sound": sound,
     }
-    if verdict.sound and wish.fingerprints:
+    if sound and wish.fingerprints:
         report["fingerprints"] = list(wish.fingerprints)
     envelope = envelope_of(fact, source=SERVICE, time=utc_now(), cause=delivery.envelope)
     return report, [encode(fact, envelope, delivery.key)]

@@ -14,6 +14,7 @@ from lendrail.contracts.application import Application
 from lendrail.contracts.application_words import ConsentKind
 from lendrail.contracts.sensitive import SensitiveDate
 from lendrail.contracts.terms import FieldProblem, Money
+from lendrail.validation import abn
 from lendrail.validation.currencies import CURRENCIES
 
 EASTERNMOST = dt.timedelta(hours=14)
@@ -33,7 +34,7 @@ def backend(application: Application, received_at: dt.datetime) -> list[FieldPro
     found: list[FieldProblem] = []
     for rule in (_future_days, _future_moments):
         found += rule(application, received_at)
-    for check in (_spans, _ownership, _currencies, _consents, _uploads):
+    for check in (_spans, _ownership, _currencies, _consents, _uploads, abn.problems):
         found += check(application)
     return found
 

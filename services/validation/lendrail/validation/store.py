@@ -9,25 +9,30 @@ from lendrail.runtime.mongo import Collection
 
 
 class Reports:
-    def __init__(self, collection: Collection) -> None:
-        self.collection = collection
+    def __init__(self, collection: Collection, waiting: Collection) -> None:
+        """`waiting` holds what is not reported yet and counts against twins already."""
+        self.collection, self._waiting = collection, waiting
 
     async def prepare(self) -> None:
-        await self.collection.create_index(
-            [("fingerprints", 1)], partialFilterExpression={"fingerprints": {"$exists": True}}
-        )
+        there = {"fingerprints": {"$exists": True}}
+        for collection in (self.collection, self._waiting):
+            await collection.create_index([("fingerprints", 1)], partialFilterExpression=there)
 
     async def same_wishes(
         self, fingerprints: Iterable[str], since: dt.datetime
     ) -> dict[str, list[tuple[str, dt.datetime]]]:
-        """Who stated these fingerprints since then: (application id, when it was received), in one query."""
+        """Who stated these fingerprints since then: (application id, when it was received).
+
+        What waits is looked at first: it leaves there only after it was reported.
+        """
         wanted = set(fingerprints)
         found: dict[str, list[tuple[str, dt.datetime]]] = {}
         if not wanted:
             return found
         where = {"fingerprints": {"$in": list(wanted)}, "receivedAt": {"$gte": since}}
         shown = {"fingerprints": 1, "application": 1, "receivedAt": 1}
-        async for report in self.collection.find(where, shown):
-            for each in wanted.intersection(report["fingerprints"]):
-                found.setdefault(each, []).append((report["application"], report["receivedAt"]))
+        for collection in (self._waiting, self.collection):
+            async for report in collection.find(where, shown):
+                for each in wanted.intersection(report["fingerprints"]):
+                    found.setdefault(each, []).append((report["application"], report["receivedAt"]))
         return found
