@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from lendrail.contracts.topics import STATUS_UPDATED, SUBMIT
 from lendrail.partners import PARTNERS
 from lendrail.partners.channels.rest import CONNECT_SECONDS
+from lendrail.runtime.breaker import Rules
 from lendrail.runtime.directory import Credentials, Mounted, Tenants
 from lendrail.runtime.due import MARGIN_SECONDS
 from lendrail.runtime.outbox import Relay
@@ -33,7 +34,8 @@ def build(settings: Settings, verifier: Verifier | None = None, **doubles: Any) 
     _check(settings)
     service = Service(SERVICE, settings, **doubles)
     tenants, credentials = Mounted(settings.tenants_file, Tenants), Mounted(settings.credentials_file, Credentials)
-    port = PartnerPort(service.shared("partners")["credentials"], credentials, service.vault)
+    rules = Rules(failures=settings.breaker_failures)
+    port = PartnerPort(service.shared("partners")["credentials"], credentials, service.vault, rules)
     instance = settings.instance or f"{SERVICE}-1"
     store = Store(service.database["opportunities"], instance)
     relay = Relay([store.collection], service.publisher, instance)
@@ -51,6 +53,7 @@ def build(settings: Settings, verifier: Verifier | None = None, **doubles: Any) 
         submitter.carry_out,
         paused=port.paused,
         most=most,
+        share=settings.lane_share,
         lanes=settings.lanes,
         lease_seconds=settings.lease_seconds,
         poll_seconds=settings.poll_seconds,

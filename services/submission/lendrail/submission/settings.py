@@ -29,6 +29,10 @@ class Settings(ServiceSettings):
     """Opportunities carried out at the same time by this process."""
     lanes_per_limited_credential: Annotated[int, Field(ge=1, le=16)] = 2
     """Of these, for one credential with a rate limit: more would only wait for its budget with a lease in hand."""
+    lane_share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Which part of the lanes one credential may have while others have work; a partner that hangs delays no other."""
+    breaker_failures: Annotated[int, Field(ge=2)] = 5
+    """Failed calls of one operation in a row, after which only single tries go through until one is answered."""
     lease_seconds: Annotated[float, Field(ge=5)] = 120.0
     poll_seconds: float = 0.5
 

@@ -16,7 +16,6 @@ from lendrail.contracts.event import Envelope, encode, envelope_of
 from lendrail.contracts.partner_ack import PartnerAck
 from lendrail.contracts.terms import utc_now
 from lendrail.partners.exchange import Request
-from lendrail.runtime import due
 from lendrail.runtime.due import MARGIN_SECONDS, Lease
 from lendrail.runtime.mongo import ASCENDING, Collection, Document, DuplicateKeyError, GroupCommit
 from lendrail.runtime.vault import Key
@@ -37,10 +36,10 @@ class Store:
     async def prepare(self) -> None:
         """The indexes; a partner's id and an idempotency key each belong to one opportunity."""
         create = self.collection.create_index
-        await due.prepare(self.collection)
-        await create(
-            [("due", ASCENDING), ("credential", ASCENDING)], partialFilterExpression={"due": {"$type": "date"}}
-        )
+        waits = {"due": {"$type": "date"}}
+        await create([("due", ASCENDING), ("credential", ASCENDING)], partialFilterExpression=waits)
+        # and behind any number of those that may not go now
+        await create([("credential", ASCENDING), ("due", ASCENDING)], partialFilterExpression=waits)
         there = {"$exists": True}
         await create(
             [("credential", ASCENDING), ("partner_id", ASCENDING)],
