@@ -225,7 +225,7 @@ class Match(Model):
 class Report(Model):
     """What a partner's answer says of an opportunity. `status` is None where its word is not known to us."""
 
-    status: Status | None
+    status: Status | None = None
     words: Annotated[str, Field(max_length=500)]
     """The partner's own status word."""
     partner_time: Time | None = None
