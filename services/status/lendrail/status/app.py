@@ -19,6 +19,7 @@ from lendrail.status.channels import Lanes
 from lendrail.status.fetch import Fetch
 from lendrail.status.handlers import Handlers
 from lendrail.status.hints import Hints
+from lendrail.status.reports import Reports
 from lendrail.status.settings import Settings
 from lendrail.status.store import Opportunities
 from lendrail.status.timing import Timing
@@ -62,7 +63,8 @@ def assemble(service: Service, settings: Settings) -> Parts:
     lanes = Lanes()
     fetch = Fetch(opportunities, timing, port, service.vault, lanes, settings)
     workers = Workers(collection, fetch, port, credentials, settings)
-    hints = Hints(opportunities, orphans, workers.wake, settings.orphan_sweep_seconds)
+    reports = Reports(opportunities, timing, service.vault)
+    hints = Hints(opportunities, reports, orphans, workers.wake, settings.orphan_sweep_seconds)
     return Parts(relay, opportunities, hints, Handlers(opportunities, hints, timing), workers, lanes, orphans)
 
 

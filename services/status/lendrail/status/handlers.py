@@ -38,8 +38,7 @@ class Handlers:
     async def on_partner_ack(self, deliveries: Sequence[Delivery[PartnerAck]]) -> Sequence[Record]:
         now = utc_now()
         await self._opportunities.hear([observe.answered(d, now) for d in deliveries], self._timing.after_event)
-        told = {(d.event.credential, d.event.partner_id) for d in deliveries if d.event.partner_id}
-        await self._hints.known([(credential, partner_id) for credential, partner_id in told if partner_id])
+        await self._hints.known([delivery.event for delivery in deliveries])
         return ()
 
     async def on_partner_webhook(self, deliveries: Sequence[Delivery[PartnerWebhook]]) -> Sequence[Record]:

@@ -1,8 +1,9 @@
-"""Partners' calls and the opportunities they are about: a two-sided wait.
+"""Partners' calls, entries of their feeds, and the opportunities that these are about: a two-sided wait.
 
 The call and the answer with the partner's id travel different ways. Each side writes first and then looks for the
 other: a call that nobody matches becomes an orphan, then looks again; an answer is stored, then looks for orphans.
-What slips through both (a crash in between) a slow sweep finds. A call alone never makes us ask the partner.
+What slips through both (a crash in between) a slow sweep finds. A call that nobody waits for never makes us ask the
+partner; one that is proven and reports by itself needs no asking.
 """
 
 from __future__ import annotations
@@ -10,54 +11,72 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import structlog
 
+from lendrail.contracts.partner_ack import PartnerAck
 from lendrail.contracts.partner_webhook import PartnerWebhook
 from lendrail.runtime.mongo import OUTAGES, Collection, Document, DuplicateKeyError, GroupCommit
 from lendrail.runtime.step import Delivery
 from lendrail.runtime.vault import INTAKE_KEY_DAYS
-from lendrail.status.store import Opportunities
-from lendrail.status.timing import hinted
+from lendrail.status.reports import Matched, Reports
+from lendrail.status.store import Opportunities, kept_cause
+from lendrail.status.timing import hinted, readable
 
 log = structlog.get_logger()
 SWEEP_LIMIT = 1000
 Pair = tuple[str, str]
-"""Credential and the partner's id: foreign ids are unique only within their credential."""
+"""Credential and an id: foreign ids, and our references, are unique only within their credential."""
+FIELDS = (
+    "application_id", "tenant", "mode", "partner", "credential", "opportunity_id", "partner_id", "ours", "fetch",
+    "lease", "due", "hints.id",
+)  # fmt: skip
 
 
 class Hints:
     """Brings calls and opportunities together; `wake` is told the credential that has a look due now."""
 
     def __init__(
-        self, opportunities: Opportunities, orphans: Collection, wake: Callable[[str], None], sweep_seconds: float
+        self,
+        opportunities: Opportunities,
+        reports: Reports,
+        orphans: Collection,
+        wake: Callable[[str], None],
+        sweep_seconds: float,
     ) -> None:
-        self._opportunities, self._orphans, self._wake = opportunities, orphans, wake
+        self._opportunities, self._reports = opportunities, reports
+        self._orphans, self._wake = orphans, wake
         self._group = GroupCommit(orphans)
         self._sweep_seconds = sweep_seconds
 
     async def prepare(self) -> None:
         await self._orphans.create_index([("credential", 1), ("partner_id", 1)])
+        await self._orphans.create_index([("credential", 1), ("reference", 1)])
         await self._orphans.create_index("expires", expireAfterSeconds=0)
 
     async def heard(self, deliveries: Sequence[Delivery[PartnerWebhook]]) -> None:
-        """Make what these calls are about due; keep the others as orphans."""
-        calls = {delivery.id: _call(delivery) for delivery in deliveries}
-        orphans = await self._unmatched(list(calls.values()))
+        """Follow these calls; keep those that nobody knows as orphans."""
+        await self.take(list({delivery.id: _call(delivery) for delivery in deliveries}.values()))
+
+    async def take(self, calls: Sequence[Document]) -> None:
+        """The same for calls in the form in which orphans are kept. What they say is stored when this ends."""
+        orphans = await self._unmatched(calls)
         await asyncio.gather(*(self._keep(orphan) for orphan in orphans))
         await self._join(orphans)
 
-    async def known(self, pairs: Sequence[Pair]) -> None:
-        """Opportunities with these partner's ids were stored: look for calls that came too early."""
-        await self._join(await self._orphans.find({"$or": _pairs(pairs)}).to_list() if pairs else [])
+    async def known(self, answers: Sequence[PartnerAck]) -> None:
+        """Opportunities with these answers were stored: look for calls that came too early."""
+        ids = [(each.credential, each.partner_id) for each in answers if each.partner_id]
+        ours = [(each.credential, str(each.attempt_id)) for each in answers if each.operation == "create"]
+        await self._join(await self._orphans.find(_either(ids, ours, "reference")).to_list() if ids or ours else [])
 
     async def run(self) -> None:
         """The slow sweep, newest orphans first."""
         while True:
             await asyncio.sleep(self._sweep_seconds)
             try:
-                found = self._orphans.find({"partner_id": {"$type": "string"}}).sort("received_at", -1)
+                named = [{name: {"$type": "string"}} for name in ("partner_id", "reference")]
+                found = self._orphans.find({"$or": named}).sort("received_at", -1)
                 await self._join(await found.limit(SWEEP_LIMIT).to_list())
             except OUTAGES as error:
                 log.warning("orphans wait for their store", error=type(error).__name__)
@@ -75,31 +94,47 @@ class Hints:
             await self._orphans.delete_many({"_id": {"$in": matched}})
 
     async def _unmatched(self, calls: Sequence[Document]) -> list[Document]:
-        """Make the opportunities of these calls due; the calls that have none."""
-        by_pair: dict[Pair, list[Document]] = {}
-        for call in calls:
-            by_pair.setdefault((call["credential"], call["partner_id"]), []).append(call)
-        wanted = [pair for pair in by_pair if pair[1] is not None]
-        found = await self._find(wanted)
-        await asyncio.gather(*(self._hint(document, by_pair[pair][-1]) for pair, document in found))
-        hit = {pair for pair, _ in found}
-        return [call for pair, of_pair in by_pair.items() if pair not in hit for call in of_pair]
+        """Follow the calls whose opportunity is known: by their own word, or with a look. Returns the others."""
+        matched = _matched(calls, await self._find(calls))
+        told = await self._reports.hear(matched)
+        newest = {d["_id"]: (call, d) for call, d in matched if (call["_id"], d["_id"]) not in told}
+        await asyncio.gather(*(self._hint(document, call) for call, document in newest.values()))
+        hit = {call["_id"] for call, _ in matched}
+        return [call for call in calls if call["_id"] not in hit]
 
-    async def _find(self, pairs: Sequence[Pair]) -> list[tuple[Pair, Document]]:
-        if not pairs:
+    async def _find(self, calls: Sequence[Document]) -> list[Document]:
+        """The opportunities that these calls may be about."""
+        ids = [(call["credential"], call["partner_id"]) for call in calls if call["partner_id"]]
+        ours = [(call["credential"], call["reference"]) for call in calls if call.get("reference")]
+        if not ids and not ours:
             return []
-        fields = {"credential": 1, "partner_id": 1, "fetch": 1, "lease": 1, "due": 1, "hints.id": 1}
-        cursor = self._opportunities.collection.find({"$or": _pairs(pairs)}, fields)
-        return [((document["credential"], document["partner_id"]), document) async for document in cursor]
+        fields = dict.fromkeys(FIELDS, 1)
+        return await self._opportunities.collection.find(_either(ids, ours, "ours"), fields).to_list()
 
     async def _hint(self, document: Document, call: Document) -> None:
         """One look answers all calls that came before it began; so while one is due and not begun, that is enough."""
         waits = document.get("fetch", {}).get("reason") == "hint" and "due" in document and "lease" not in document
         seen = any(each["id"] == call["_id"] for each in document.get("hints", ()))
+        due = readable(document["partner"]) and bool(document.get("partner_id"))
         if not waits and not seen:
             note = {"id": call["_id"], "words": call["words"], "received_at": call["received_at"]}
-            await self._opportunities.change({"_id": document["_id"]}, hinted(note))
-        self._wake(document["credential"])
+            await self._opportunities.change({"_id": document["_id"]}, hinted(note, due=due))
+        if due:
+            self._wake(document["credential"])
+
+
+def _matched(calls: Sequence[Document], documents: Sequence[Document]) -> list[Matched]:
+    """By the partner's id; by our reference where the partner's id is not known here. Ids belong to a credential."""
+    known: dict[tuple[str, str | None], list[Document]] = {}
+    for document in documents:
+        for name in {document.get("partner_id"), *document.get("ours", ())} - {None}:
+            known.setdefault((document["credential"], name), []).append(document)
+    return [
+        (call, document)
+        for call in calls
+        for document in known.get((call["credential"], call["partner_id"]), ())
+        or known.get((call["credential"], call.get("reference")), ())
+    ]
 
 
 def _call(delivery: Delivery[PartnerWebhook]) -> Document:
@@ -111,7 +146,11 @@ def _call(delivery: Delivery[PartnerWebhook]) -> Document:
         "partner": event.partner,
         "credential": event.credential,
         "partner_id": event.foreign_id,
+        "path_id": event.path_id,
+        "reference": event.reference,
         "words": event.words,
+        "verified": event.verification == "verified",
+        "cause": kept_cause(delivery.envelope),
         "received_at": event.received_at,
         "intake_key": event.intake_key,
         "body": event.body.seal(delivery.key),
@@ -119,9 +158,14 @@ def _call(delivery: Delivery[PartnerWebhook]) -> Document:
     }
 
 
-def _pairs(pairs: Sequence[Pair]) -> list[dict[str, Any]]:
-    """One `$in` for each credential: many clauses of `$or` are slow to plan."""
+def _either(ids: Sequence[Pair], ours: Sequence[Pair], name: str) -> Document:
+    """Documents with one of these partner's ids, or one of our references under `name`."""
+    return {"$or": [*_clauses("partner_id", ids), *_clauses(name, ours)]}
+
+
+def _clauses(name: str, pairs: Sequence[Pair]) -> list[Document]:
+    """One `$in` for each credential: many clauses of `$or` are slow to plan. `$type` lets the partial index serve."""
     by_credential: dict[str, list[str]] = {}
-    for credential, partner_id in pairs:
-        by_credential.setdefault(credential, []).append(partner_id)
-    return [{"credential": c, "partner_id": {"$in": ids, "$type": "string"}} for c, ids in by_credential.items()]
+    for credential, value in pairs:
+        by_credential.setdefault(credential, []).append(value)
+    return [{"credential": c, name: {"$in": values, "$type": "string"}} for c, values in by_credential.items()]

@@ -7,8 +7,9 @@ wrote publishes all unsent versions in their order. A writer that loses the race
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lendrail.contracts.event import Envelope, Record, encode, envelope_of
@@ -18,7 +19,7 @@ from lendrail.runtime.mongo import Collection, Document, DuplicateKeyError, Grou
 from lendrail.runtime.outbox import Relay
 from lendrail.runtime.vault import Key
 from lendrail.status.fold import fold
-from lendrail.status.observation import Observation, State
+from lendrail.status.observation import Answered, Observation, State
 
 SERVICE = "status"
 NAMED = "/now"
@@ -59,8 +60,8 @@ class Known:
     version: int = 0
 
 
-Extra = Callable[[Document | None, State, Sequence[Observation]], Mapping[str, Any]]
-"""(document as read, new state, new observations) → further aggregation expressions to set in the same write."""
+Extra = Callable[[Subject, Document | None, State, Sequence[Observation]], Mapping[str, Any]]
+"""(subject, document as read, new state, new observations) → further expressions to set in the same write."""
 
 
 class Opportunities:
@@ -78,6 +79,10 @@ class Opportunities:
         await self.collection.create_index("application_id")
         await self.collection.create_index(
             [("credential", 1), ("partner_id", 1)], partialFilterExpression={"partner_id": {"$type": "string"}}
+        )
+        await self.collection.create_index([("credential", 1), ("ours", 1)])
+        await self.collection.create_index(
+            [("tenant", 1), ("fetch.failures", 1)], partialFilterExpression={"fetch.failures": {"$gt": 0}}
         )
         await self.collection.create_index(
             [("credential", 1), ("fetch.reason", 1), ("due", 1)], partialFilterExpression={"due": {"$type": "date"}}
@@ -152,7 +157,8 @@ class Opportunities:
         version = known.version + news
         records = [_record(first.subject, state, version, heard[-1])] if news else []
         after = _after(document, heard[-1], known, state, version, records)
-        further = extra(document, state, [each.observation for each in fresh])
+        after |= _ours(document, [each.observation for each in fresh])
+        further = extra(first.subject, document, state, [each.observation for each in fresh])
         stages = self._stages(after, fresh, records, further)
         try:
             matched = await self._group.update({"_id": first.subject.id, "rev": known.rev}, stages, upsert=True)
@@ -220,11 +226,39 @@ def _after(
         "version": version,
         "status": state.status.value,
         "state": state.model_dump(mode="json", by_alias=True, exclude_none=True, context={"key": heard.key}),
-        "cause": {"id": cause.id, "correlation_id": cause.correlation_id, "traceparent": cause.traceparent},
+        "cause": kept_cause(cause),
         "outbox": [*before["outbox"], *(record.stored() for record in records)],
         "sent": before["sent"],
     }
     return after | ({"partner_id": state.partner_id} if state.partner_id else {})
+
+
+def _ours(document: Document | None, fresh: Sequence[Observation]) -> Document:
+    """Our references, by which partners may name the opportunity: the ids of the attempts to create it."""
+    before = (document or {}).get("ours", [])
+    said = (each.said for each in fresh)
+    new = {str(each.attempt_id) for each in said if isinstance(each, Answered) and each.operation == "create"}
+    return {"ours": [*before, *sorted(new.difference(before))]} if new else {}
+
+
+def subject_of(document: Document) -> Subject:
+    names = ("application_id", "tenant", "mode", "partner", "credential", "opportunity_id")
+    return Subject(document["_id"], *(document[name] for name in names))
+
+
+def cause_of(cause: Document) -> Envelope:
+    """An event that something follows from, as far as it was kept: its id and what correlates."""
+    return replace(_NOTHING, id=cause["id"], correlation_id=cause["correlation_id"], traceparent=cause["traceparent"])
+
+
+def kept_cause(envelope: Envelope) -> Document:
+    return {"id": envelope.id, "correlation_id": envelope.correlation_id, "traceparent": envelope.traceparent}
+
+
+_NOTHING = Envelope(
+    id="", type="", source=SERVICE, time=dt.datetime.min, subject="", correlation_id="", causation_id="",
+    tenant_id="", mode="test", key_id="",
+)  # fmt: skip
 
 
 def _record(subject: Subject, state: State, version: int, heard: Heard) -> Record:
