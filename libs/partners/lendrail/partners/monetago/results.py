@@ -154,8 +154,8 @@ def page(reply: Reply) -> Page | None:
     """Events, oldest first; a full page goes on at the time of its last event, which may be that of more to come.
 
     The next page begins a millisecond before that time, since nobody says whether `after` includes its own moment. When
-    a whole page has that one time, the next look asks for a page more. After a short page the cursor stays some
-    seconds behind, for events that become visible late.
+    a whole page has that one time, the next look, in its own time, asks for a page more. After a short page the cursor
+    stays some seconds behind, for events that become visible late.
     """
     body = reading.json_object(reply.content) if reply.status == 200 else None
     events = (body or {}).get("activity")
@@ -171,8 +171,9 @@ def page(reply: Reply) -> Page | None:
         behind = dt.timedelta(seconds=profile.OVERLAP_SECONDS)
         return Page(hints, stamp(max(known) - behind) if known else None)
     start = known[-1] - dt.timedelta(milliseconds=1)
-    more = len(events) + profile.PAGE if known[0] >= start else profile.PAGE
-    return Page(hints, f"{stamp(start)} {more}", more=True)
+    stuck = known[0] >= start
+    limit = len(events) + profile.PAGE if stuck else profile.PAGE
+    return Page(hints, f"{stamp(start)} {limit}", more=not stuck)
 
 
 def _hint(told: Told) -> Hint | None:
