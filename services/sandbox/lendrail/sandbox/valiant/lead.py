@@ -25,6 +25,8 @@ LISTS: dict[str, dict[str, str]] = {
     "loan_purpose": {"general": "General", "equipment": "Equipment purchase"},
 }
 """Values and labels; beside the published samples (xero, bad, IND, hospitality, general) they are made up."""
+CHOICES = {("state" if name == "australian_state" else name): values for name, values in LISTS.items()}
+"""The same by the attribute that takes them."""
 _FLAGS = (
     "invoice_sales", "merchant_sales", "franchise", "cloud_accounting", "tax_up_to_date", "ato_payment_arrangement",
     "previous_default", "legal_action", "director_guarantee_available", "prefers_speed_over_rate", "prefers_redrawable",
@@ -50,7 +52,7 @@ def errors_in(lead: Any) -> list[dict[str, Any]]:
     for name, good in RULES.items():
         if lead.get(name) is not None and name not in faults and not good(lead[name]):
             faults[name] = "is invalid"
-    for name, values in LISTS.items():
+    for name, values in CHOICES.items():
         if lead.get(name) is not None and not (isinstance(lead[name], str) and lead[name] in values):
             faults[name] = "is not included in the list"
     return [
@@ -74,7 +76,7 @@ def lead_id() -> str:
 
 def attributes(lead: Mapping[str, Any], now: str) -> dict[str, Any]:
     """What was sent, in other types as the real partner does, and what it adds."""
-    shown = {name: value for name, value in lead.items() if name in RULES or name in LISTS}
+    shown = {name: value for name, value in lead.items() if name in RULES or name in CHOICES}
     for name in ("requested_amount", "average_monthly_sales_amount"):
         if name in shown:
             shown[name] = float(shown[name])
