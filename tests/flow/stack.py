@@ -112,6 +112,7 @@ def loan(amount: str, reference: str | None = None, **changes: Any) -> dict[str,
         number //= 1_000_000
     data["requestedFinance"] = {"amount": {"amount": amount, "currency": "USD"}, "purpose": "working-capital"}
     data["externalReferences"] = [{"system": "test", "kind": "deal", "value": reference or str(uuid.uuid4())}]
+    data["targetPartners"] = [PARTNER]
     for name in ("uploads", "invoices", "tradeDocuments", "equipment"):
         data.pop(name, None)
     for owner in data["owners"]:

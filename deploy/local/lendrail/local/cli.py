@@ -8,11 +8,13 @@ import sys
 import time
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 from rich.table import Table
 
 from lendrail.local import control, supervisor, topics, traffic
+from lendrail.local.accounts import Where
 from lendrail.local.configure import UPSTREAM, write_files
 from lendrail.local.servers import ServerError
 from lendrail.local.servers.process import started_at, tail
@@ -198,9 +200,14 @@ def configure(
     sandbox_url: Annotated[str, typer.Option(help="Where the services find the sandbox")],
     state: StateFolder = None,
     rate_limit: Annotated[bool, typer.Option(help="Keep partners' rate limits, here and in the sandbox")] = True,
+    sandbox_smtp_port: Annotated[int, typer.Option(help="Port of the sandbox's mail server")] = 2525,
+    sandbox_certificate: Annotated[Path | None, typer.Option(help="Where services find its certificate")] = None,
 ) -> None:
     """Write keys, tenants and credentials without starting anything, for a stack that somebody else runs."""
     where = state_of(state)
     where.config.mkdir(parents=True, exist_ok=True)
-    write_files(where, sandbox_url.rstrip("/"), rate_limit=rate_limit)
+    host = urlsplit(sandbox_url).hostname or "127.0.0.1"
+    certificate = sandbox_certificate or where.config / "tls-cert.pem"
+    at = Where(sandbox_url.rstrip("/"), f"{host}:{sandbox_smtp_port}", certificate)
+    write_files(where, at, rate_limit=rate_limit)
     console.print(f"{where.config} is ready.")

@@ -1,4 +1,4 @@
-"""Keys, tenants and credentials of a local stack: one tenant `demo` in test mode with one partner account.
+"""Keys, tenants and credentials of a local stack: one tenant `demo` in test mode with accounts at every partner.
 
 Secrets are drawn once and kept; the files that name ports are written anew on every start.
 """
@@ -13,16 +13,16 @@ from typing import Any
 
 from joserfc.jwk import ECKey, KeyParameters
 
+from lendrail.local.accounts import ACCOUNTS, FORWARD_FINANCING, Account, Secret, Where
 from lendrail.local.state import State, read_json, write_private
 
 TENANT = "demo"
 UPSTREAM = "demo-crm"
-PARTNER = "forward-financing"
+PARTNER = FORWARD_FINANCING.partner
 CLIENT = "demo-upstream"
 OPERATOR = "demo-operator"
+OPERATES = ["applications:read", "operator"]
 SCOPES = ["applications:write", "applications:read", "endpoints:write", "operator"]
-RATE = {"requests": 1, "seconds": 1}
-"""Forward Financing allows one request a second."""
 
 
 @dataclass(frozen=True)
@@ -35,66 +35,57 @@ class Files:
     intake_key: Path
     tenants: Path
     credentials: Path
+    webhook_secrets: Path
     sandbox: Path
 
 
-@dataclass(frozen=True)
 class Secrets:
-    client: str
-    operator: str
-    api_key: str
-    oauth_username: str
-    oauth_password: str
-    webhook_path: str
-    control: str
+    """The secrets of this stack, each drawn when it is first asked for, and kept."""
+
+    def __init__(self, file: Path) -> None:
+        self._file, self._known = file, read_json(file)
+
+    def __call__(self, name: str) -> str:
+        if name not in self._known:
+            self._known[name] = secrets.token_urlsafe(32)
+            write_private(self._file, json.dumps(self._known, indent=1))
+        return str(self._known[name])
 
 
 def load_secrets(state: State) -> Secrets:
-    """The secrets of this stack, drawn where there are none yet."""
-    file = state.config / "secrets.json"
-    known = read_json(file)
-    names = list(Secrets.__dataclass_fields__)
-    drawn = {name: known.get(name) or secrets.token_urlsafe(32) for name in names}
-    drawn["oauth_username"] = "demo-user"
-    if drawn != known:
-        write_private(file, json.dumps(drawn, indent=1))
-    return Secrets(**drawn)
+    return Secrets(state.config / "secrets.json")
 
 
-def write_files(state: State, sandbox_url: str, *, rate_limit: bool, email: bool = True) -> Files:
-    """Write every configuration file for a sandbox at `sandbox_url`."""
-    config, drawn = state.config, load_secrets(state)
+def write_files(state: State, where: Where, *, rate_limit: bool, email: bool = True) -> Files:
+    """Write every configuration file for a sandbox at `where`."""
+    config, secret = state.config, load_secrets(state)
     files = Files(
         *(config / name for name in ("master.key", "service.key", "issuer.jwk", "intake.jwk")),
-        *(config / name for name in ("tenants.json", "credentials.json", "sandbox.json")),
+        *(config / name for name in ("tenants.json", "credentials.json", "webhook-secrets.json", "sandbox.json")),
     )
     for file in (files.master_key, files.service_key):
         _once(file, lambda: base64.b64encode(secrets.token_bytes(32)).decode())
     _once(files.issuer_key, lambda: _ec_key({"use": "sig", "alg": "ES256"}))
     _once(files.intake_key, lambda: _ec_key({"use": "enc", "alg": "ECDH-ES+A256KW"}))
-    rate = RATE if rate_limit else None
     contents: list[tuple[Path, dict[str, Any]]] = [
-        (files.tenants, tenants(drawn, files.intake_key, email=email)),
-        (files.credentials, credentials(drawn, sandbox_url, rate)),
-        (files.sandbox, sandbox(drawn, rate)),
+        (files.tenants, tenants(secret, files.intake_key, email=email)),
+        (files.credentials, credentials(secret, where, rate_limit)),
+        (files.webhook_secrets, webhook_secrets(secret)),
+        (files.sandbox, sandbox(secret, rate_limit)),
     ]
     for file, content in contents:
         write_private(file, json.dumps(content, indent=1))
     return files
 
 
-def tenants(drawn: Secrets, intake_key: Path, *, email: bool) -> dict[str, Any]:
-    account = {
-        "partner": PARTNER,
-        "credential": "demo-ff",
-        "mode": "test",
-        "enabled": True,
-        "options": {"revision": "classic", "attachments": "raw", "vocabulary": "classic"},
-        "webhookPath": drawn.webhook_path,
-    }
+def tenants(secret: Secret, intake_key: Path, *, email: bool) -> dict[str, Any]:
     clients = [
-        {"clientId": CLIENT, "secretSha256": _sha256(drawn.client), "scopes": SCOPES},
-        {"clientId": OPERATOR, "secretSha256": _sha256(drawn.operator), "scopes": ["applications:read", "operator"]},
+        {"clientId": CLIENT, "secretSha256": _sha256(secret("client")), "scopes": SCOPES},
+        {
+            "clientId": OPERATOR,
+            "secretSha256": _sha256(secret("operator")),
+            "scopes": ["applications:read", "operator"],
+        },
     ]
     tenant = {
         "id": TENANT,
@@ -104,34 +95,56 @@ def tenants(drawn: Secrets, intake_key: Path, *, email: bool) -> dict[str, Any]:
         "clients": clients,
         "upstreams": [UPSTREAM],
         "intakeKeyFile": str(intake_key),
-        "partners": [account],
+        "partners": [_account(each, secret) for each in ACCOUNTS],
     }
     return {"tenants": [tenant]}
 
 
-def credentials(drawn: Secrets, sandbox_url: str, rate: dict[str, int] | None) -> dict[str, Any]:
-    credential = {
-        "id": "demo-ff",
-        "tenant": TENANT,
-        "partner": PARTNER,
+def _account(account: Account, secret: Secret) -> dict[str, Any]:
+    beside = {"registry": account.registry, "supplement": account.supplement}
+    return {
+        "partner": account.partner,
+        "credential": account.credential,
         "mode": "test",
-        "baseUrl": f"{sandbox_url}/{PARTNER}/v1",
-        "auth": {"scheme": "api-key", "key": drawn.api_key},
-        "rate": rate,
-    }
-    return {"credentials": [credential]}
+        "enabled": True,
+        "options": dict(account.options),
+        "webhookPath": secret(account.webhook_path),
+    } | {name: value for name, value in beside.items() if value}
 
 
-def sandbox(drawn: Secrets, rate: dict[str, int] | None) -> dict[str, Any]:
-    user = {
-        "partner": PARTNER,
-        "user": "demo",
-        "apiKey": drawn.api_key,
-        "oauth": {"username": drawn.oauth_username, "password": drawn.oauth_password},
-        "rateLimit": rate,
-        "settings": {},
+def credentials(secret: Secret, where: Where, rate_limit: bool) -> dict[str, Any]:
+    return {
+        "credentials": [
+            {
+                "id": each.credential,
+                "tenant": TENANT,
+                "partner": each.partner,
+                "mode": "test",
+                "baseUrl": each.base(where),
+                "auth": each.auth(secret, where),
+                "rate": each.rate if rate_limit else None,
+            }
+            for each in ACCOUNTS
+        ]
     }
-    return {"users": [user]}
+
+
+def webhook_secrets(secret: Secret) -> dict[str, Any]:
+    """In the form of Standard Webhooks, which the other partners take as any text."""
+    proven = [each.credential for each in ACCOUNTS if each.webhook_secret]
+    return {"secrets": [{"credential": each, "secrets": [_whsec(secret(f"{each}-webhook-secret"))]} for each in proven]}
+
+
+def sandbox(secret: Secret, rate_limit: bool) -> dict[str, Any]:
+    """As whom each partner knows us."""
+    return {
+        "users": [
+            {"partner": each.partner, "user": each.credential}
+            | each.user(secret)
+            | ({"rateLimit": each.rate} if each.rate and rate_limit else {})
+            for each in ACCOUNTS
+        ]
+    }
 
 
 def _once(file: Path, make: Any) -> None:
@@ -142,6 +155,10 @@ def _once(file: Path, make: Any) -> None:
 def _ec_key(parameters: KeyParameters) -> str:
     key = ECKey.generate_key("P-256", parameters=parameters, auto_kid=True)
     return json.dumps(key.as_dict(private=True))
+
+
+def _whsec(secret: str) -> str:
+    return "whsec_" + base64.b64encode(hashlib.sha256(secret.encode()).digest()).decode()
 
 
 def _sha256(secret: str) -> str:

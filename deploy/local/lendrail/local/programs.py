@@ -9,9 +9,10 @@ from lendrail.local.state import State
 
 SERVICES = ("gateway", "validation", "documents", "submission", "status", "notifications")
 SANDBOX = "sandbox"
+SANDBOX_SMTP = "sandbox-smtp"
 SMTP = "smtp"
 KAFKA, MONGO = "kafka", "mongo"
-PORTS = [KAFKA, "kafka-controller", MONGO, SMTP, SANDBOX, *SERVICES]
+PORTS = [KAFKA, "kafka-controller", MONGO, SMTP, SANDBOX, SANDBOX_SMTP, *SERVICES]
 TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path
 JWKS_PATH = "/.well-known/jwks.json"
 FORWARDED = ("validation", "documents", "submission", "status", "notifications")
@@ -47,6 +48,7 @@ def environment(name: str, state: State, files: Files, addresses: Addresses) -> 
         ours |= {
             "LENDRAIL_SANDBOX_LEDGER": str(state.data / SANDBOX),
             "LENDRAIL_SANDBOX_CONFIG": str(files.sandbox),
+            "LENDRAIL_SANDBOX_SMTP_PORT": str(addresses.ports[SANDBOX_SMTP]),
         }
         return os.environ | ours
     return os.environ | ours | _service(files, addresses) | _own(name, state, files, addresses)
@@ -72,12 +74,14 @@ def _own(name: str, state: State, files: Files, addresses: Addresses) -> dict[st
     told = {"LENDRAIL_INSTANCE": f"{name}-1"}
     if name == "gateway":
         told |= {"LENDRAIL_ISSUER_KEY_FILE": str(files.issuer_key)}
+        told |= {"LENDRAIL_WEBHOOK_SECRETS_FILE": str(files.webhook_secrets)}
         return told | {f"LENDRAIL_{other.upper()}_URL": addresses.url(other) for other in FORWARDED}
     told |= {"LENDRAIL_JWKS_URL": addresses.url("gateway") + JWKS_PATH}
     if name in ("submission", "status"):
         told |= {"LENDRAIL_CREDENTIALS_FILE": str(files.credentials)}
     if name == "submission":
         told |= {"LENDRAIL_DOCUMENTS_URL": addresses.url("documents")}
+        told |= {"LENDRAIL_WEBHOOK_SECRETS_FILE": str(files.webhook_secrets)}
     if name == "notifications":
         told |= {
             "LENDRAIL_SMTP_HOST": "127.0.0.1",

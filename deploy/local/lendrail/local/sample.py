@@ -34,6 +34,7 @@ def application(row: dict[str, str], number: int) -> dict[str, Any]:
         "consents": [_consent(number)],
         "externalReferences": [{"system": "demo-crm", "kind": "deal", "value": f"SBA-{number:05d}"}],
         "metadata": {"sampleRow": str(number), "approvedOn": row["approval_date"]},
+        "targetPartners": ["forward-financing"],
         "mode": "test",
     }
     return {name: value for name, value in applied.items() if value}

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 import httpx
 
 from lendrail.local import topics
+from lendrail.local.accounts import Where
 from lendrail.local.configure import CLIENT, PARTNER, UPSTREAM, Files, load_secrets, write_files
 from lendrail.local.programs import (
     KAFKA,
     MONGO,
     PORTS,
     SANDBOX,
+    SANDBOX_SMTP,
     SERVICES,
     SMTP,
     TOKEN_PATH,
@@ -55,7 +57,9 @@ class Stack:
         ports = self.state.ports(PORTS)
         addresses = self._begin_servers(ports)
         rate_limit, email = self.options.rate_limit, self.options.email
-        files = write_files(self.state, addresses.url(SANDBOX), rate_limit=rate_limit, email=email)
+        certificate = self.state.data / SANDBOX / "tls-cert.pem"
+        where = Where(addresses.url(SANDBOX), f"127.0.0.1:{addresses.ports[SANDBOX_SMTP]}", certificate)
+        files = write_files(self.state, where, rate_limit=rate_limit, email=email)
         for name in (SMTP, SANDBOX):
             self._begin(name, files, addresses)
         with self._told("Kafka, MongoDB, mail sink"):
@@ -180,16 +184,11 @@ class Stack:
         return {name: {"pid": process.pid, **self._links(name)} for name, process in self.processes.items()}
 
     def _publish_endpoints(self, addresses: Addresses) -> None:
-        drawn, gateway, sandbox = load_secrets(self.state), addresses.url("gateway"), addresses.url(SANDBOX)
-        partner = {
-            "base_url": f"{sandbox}/{PARTNER}/v1",
-            "api_key": drawn.api_key,
-            "username": drawn.oauth_username,
-            "password": drawn.oauth_password,
-        }
+        secret, gateway, sandbox = load_secrets(self.state), addresses.url("gateway"), addresses.url(SANDBOX)
+        partner = {"base_url": f"{sandbox}/{PARTNER}/v1", "api_key": secret("api_key")}
         endpoints = {
             "gateway": gateway,
-            "oauth": {"token_url": gateway + TOKEN_PATH, "client_id": CLIENT, "client_secret": drawn.client},
+            "oauth": {"token_url": gateway + TOKEN_PATH, "client_id": CLIENT, "client_secret": secret("client")},
             "kafka": addresses.kafka,
             "mongo": addresses.mongo,
             "smtp": f"127.0.0.1:{addresses.ports[SMTP]}",
