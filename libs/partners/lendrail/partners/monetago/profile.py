@@ -106,8 +106,8 @@ FieldName = Annotated[str, Field(pattern=r"^[a-z_]{1,60}$")]
 class Options(Model):
     """A lender's account. The names are guesses at what is not published, to be set right with the partner."""
 
-    institution: Annotated[str, Field(pattern=f"^({BIC}|{UUID4})$")]
-    """The submitting lender: its BIC (ISO 9362) or a UUID of version 4 that the partner gave."""
+    institution: Annotated[str, Field(pattern=f"^({BIC}|{UUID4})$")] | None = None
+    """The submitting lender: its BIC (ISO 9362) or a UUID of version 4 that the partner gave. Nothing goes without."""
     search_filter: FieldName = "submitter_data_set_identification"
     cancellation_wrapper: FieldName = "cancellation_batch"
     cancellation_reason: FieldName = "cancellation_reason"

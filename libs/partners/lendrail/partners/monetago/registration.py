@@ -25,6 +25,9 @@ from lendrail.partners.monetago.profile import NAME, Options
 
 def problems(application: Application, own: Options) -> Iterator[FieldProblem]:
     """Everything that cannot be registered."""
+    if own.institution is None:
+        message = "the tenant's account must name the lender's institution"
+        yield problem(NAME, "/targetPartners", "account-misconfigured", message)
     if not application.invoices:
         yield problem(NAME, "/invoices", "missing", "the registry compares invoices: at least one is needed")
     if application.quotation_only:
@@ -38,7 +41,7 @@ def problems(application: Application, own: Options) -> Iterator[FieldProblem]:
         seen.add(paper)
         if invoice.requested is None and len(application.invoices) > 1:
             message = "with several invoices each must say which part of it is to be financed"
-            yield problem(NAME, f"/invoices/{place}/requested", "missing", message)
+            yield problem(NAME, f"/invoices/{place}/requested", "part-missing", message)
     yield from _other_documents(application, own)
 
 
