@@ -12,6 +12,7 @@ from lendrail.partners.channels.rest import CONNECT_SECONDS
 from lendrail.runtime.breaker import Rules
 from lendrail.runtime.directory import Credentials, Mounted, Tenants
 from lendrail.runtime.due import MARGIN_SECONDS
+from lendrail.runtime.holds import Holds
 from lendrail.runtime.outbox import Relay
 from lendrail.runtime.partner_port import PartnerPort
 from lendrail.runtime.service import Service
@@ -20,6 +21,9 @@ from lendrail.submission.channels import Channels
 from lendrail.submission.documents import Documents
 from lendrail.submission.handlers import Handlers
 from lendrail.submission.lanes import Lanes
+from lendrail.submission.partners import Overview
+from lendrail.submission.partners import routes as partner_routes
+from lendrail.submission.pauses import Pauses
 from lendrail.submission.people import People, refusal_routes, routes
 from lendrail.submission.registrations import Registrations
 from lendrail.submission.registry import Registry
@@ -35,7 +39,8 @@ def build(settings: Settings, verifier: Verifier | None = None, **doubles: Any) 
     service = Service(SERVICE, settings, **doubles)
     tenants, credentials = Mounted(settings.tenants_file, Tenants), Mounted(settings.credentials_file, Credentials)
     rules = Rules(failures=settings.breaker_failures)
-    port = PartnerPort(service.shared("partners")["credentials"], credentials, service.vault, rules)
+    standing = service.shared("partners")["credentials"]
+    port = PartnerPort(standing, credentials, service.vault, rules)
     instance = settings.instance or f"{SERVICE}-1"
     store = Store(service.database["opportunities"], instance)
     relay = Relay([store.collection], service.publisher, instance)
@@ -64,7 +69,10 @@ def build(settings: Settings, verifier: Verifier | None = None, **doubles: Any) 
         lanes.wake()
 
     registrations = Registrations(settings, service.database["registrations"], tenants, port, Channels(port, 1))
+    holds = Holds(standing)
+    pauses = Pauses(service.database["operator_actions"], holds, tenants, service.vault)
     service.prepare(store.prepare)
+    service.prepare(pauses.prepare)
     service.prepare(relay.prepare)
     service.prepare(registrations.prepare)
     registry = Registry(store, service.database["clearances"], service.vault, settings.registry_cancel_seconds, stored)
@@ -79,6 +87,7 @@ def build(settings: Settings, verifier: Verifier | None = None, **doubles: Any) 
     people = People(store, service.vault, settings, stored)
     app.include_router(routes(people))
     app.include_router(refusal_routes(people))
+    app.include_router(partner_routes(pauses, Overview(pauses, holds, store.collection)))
     return service, app
 
 
