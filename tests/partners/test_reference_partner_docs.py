@@ -166,3 +166,22 @@ def test_a_closed_application_is_not_changed(sandbox: Sandbox) -> None:
         assert time.monotonic() < patience
         time.sleep(0.02)
     call("/applications/{id}", PARTNER.update(state["id"], order), 409)
+
+
+def test_pages_hold_every_application_once(sandbox: Sandbox) -> None:
+    call, references = Caller(sandbox), [new_reference() for _ in range(3)]
+    for reference in references:
+        (create,) = PARTNER.create(REHEARSAL.order(reference, REHEARSAL.application("50003", reference)))
+        call("/applications", create, 201)
+    listed: list[str] = []
+    token: tuple[tuple[str, str], ...] = ()
+    while True:
+        query = (("pageSize", "2"), *token)
+        page = call("/applications", Request(operation="index", method="GET", path="/applications", query=query), 200)
+        listed += [each["reference"] for each in page["applications"]]
+        if "nextPageToken" not in page:
+            break
+        assert len(page["applications"]) == 2
+        token = (("pageToken", page["nextPageToken"]),)
+    assert len(set(listed)) == len(listed)
+    assert [each for each in listed if each in references] == references

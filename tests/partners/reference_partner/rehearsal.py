@@ -44,7 +44,7 @@ _COMMON: dict[str, Any] = {
 REHEARSALS = (
     Rehearsal(
         name="reference-partner",
-        users=(_user("main"), _user("short", tokenSeconds=1), _user("insisting", webhookRetrySeconds=[0.05, 0.1, 0.2])),
+        users=(_user("main"), _user("short", tokenSeconds=1), _user("insisting", webhookRetrySeconds=[0.05, 0.1, 1.1])),
         auth=_oauth,
         wrong_auth=lambda url: _oauth(url, secret="fake-wrong-secret"),
         short_lived=lambda url: _oauth(url, "short-client"),
