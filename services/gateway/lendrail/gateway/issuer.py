@@ -28,7 +28,8 @@ SCOPES = {
     "applications:write": "Send applications.",
     "applications:read": "Read applications, their offers and their timeline.",
     "endpoints:write": "Register where notices go, and see what was delivered.",
-    "operator": "Look at attempts that wait for a person, and decide them.",
+    "operator": "Look at attempts that wait for a person, and decide them; pause and resume partners.",
+    "platform": "Pause and resume partners for all tenants.",
 }
 _NOBODY = Client(client_id="", secret_sha256="0" * 64, scopes=())
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}

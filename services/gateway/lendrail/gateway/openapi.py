@@ -10,8 +10,9 @@ from pydantic.json_schema import models_json_schema
 
 from lendrail.contracts.application import Application
 from lendrail.contracts.terms import FieldProblem
+from lendrail.gateway.bodies import PROBLEM, Json
 from lendrail.gateway.issuer import SCOPES
-from lendrail.gateway.operations import ABOUT, ISSUER_OPERATIONS, OPERATIONS, PROBLEM, PROBLEMS, Json, Operation
+from lendrail.gateway.operations import ABOUT, ISSUER_OPERATIONS, OPERATIONS, PROBLEMS, Operation
 from lendrail.gateway.shapes import ApplicationPage, ApplicationView
 
 

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
-Json = dict[str, Any]
+from lendrail.gateway.bodies import (
+    ACCEPTED,
+    ANY,
+    NEW_ENDPOINT,
+    PAUSED,
+    PAUSING,
+    RESOLUTION,
+    RESUMING,
+    TOKEN,
+    TOKEN_REQUEST,
+    Json,
+)
+
 ABOUT = """Send applications for business finance once; follow them at every partner.
 
 1. Get a token: `POST /oauth/token` with your client id and secret.
@@ -17,68 +28,6 @@ Errors are problem details (RFC 9457): `code` is for machines, `detail` says wha
 field by JSON pointer. They never repeat what you sent. `X-Request-Id` and `X-Correlation-Id` are taken from you when
 you state them, come back with the answer, and stay with the application. Personal fields are marked `x-sensitive`.
 """
-PROBLEM: Json = {
-    "type": "object",
-    "description": "What went wrong and what would put it right (RFC 9457).",
-    "required": ["type", "title", "status", "code", "detail", "requestId"],
-    "properties": {
-        "type": {"type": "string", "format": "uri"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "code": {"type": "string", "description": "Stable and machine-readable."},
-        "detail": {"type": "string"},
-        "requestId": {"type": "string", "description": "Name this when you ask us about it."},
-        "errors": {"type": "array", "items": {"$ref": "#/components/schemas/FieldProblem"}},
-    },
-}
-ACCEPTED: Json = {
-    "type": "object",
-    "required": ["applicationId", "status", "revision"],
-    "properties": {
-        "applicationId": {"type": "string", "format": "uuid"},
-        "status": {"const": "received"},
-        "revision": {"type": "integer"},
-    },
-}
-TOKEN_REQUEST: Json = {
-    "type": "object",
-    "required": ["grant_type"],
-    "properties": {
-        "grant_type": {"const": "client_credentials"},
-        "scope": {"type": "string", "description": "Space-separated; all scopes of the client when absent."},
-        "client_id": {"type": "string", "description": "Or by HTTP Basic."},
-        "client_secret": {"type": "string", "format": "password"},
-    },
-}
-TOKEN: Json = {
-    "type": "object",
-    "required": ["access_token", "token_type", "expires_in"],
-    "properties": {
-        "access_token": {"type": "string"},
-        "token_type": {"const": "Bearer"},
-        "expires_in": {"type": "integer", "description": "Seconds."},
-        "scope": {"type": "string"},
-    },
-}
-ANY: Json = {"type": "object"}
-NEW_ENDPOINT: Json = {
-    "type": "object",
-    "description": "Either `url` (a webhook) or `email`.",
-    "properties": {
-        "url": {"type": "string", "format": "uri"},
-        "email": {"type": "string", "format": "email"},
-        "description": {"type": "string"},
-    },
-}
-RESOLUTION: Json = {
-    "type": "object",
-    "required": ["outcome", "reason"],
-    "properties": {
-        "outcome": {"enum": ["partner-id", "sent-elsewhere", "not-sent"]},
-        "partnerId": {"type": "string", "description": "With the outcome `partner-id`, and only then."},
-        "reason": {"type": "string", "description": "How you know."},
-    },
-}
 PROBLEMS = {
     "400": "The request cannot be read.",
     "401": "No valid bearer token, or a webhook without a right proof of its sender.",
@@ -229,6 +178,32 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "With the number of applications; what repeats is proposed as a rule of the pre-flight.",
         OPERATOR,
         problems=("401", "403", "502", "503"),
+    ),
+    ("get", "/v1/partners"): Operation(
+        "How your partners stand",
+        "For each of your accounts: what holds its calls and until when (an operator, the platform, or we ourselves "
+        "after a refusal), the breaker of each operation (`closed`: calls go; `open`: none before `until`; "
+        "`half-open`: one at a time tries), how many opportunities have work that is `due` or `scheduled` for later, "
+        "and when its rate allows the next call.",
+        OPERATOR,
+        problems=("401", "403", "502", "503"),
+    ),
+    ("post", "/v1/partners/{partner}/pause"): Operation(
+        "Pause a partner",
+        "No call is started at your accounts there; work waits, nothing fails and nothing is lost. Scope `operator`, "
+        "or `platform` for all tenants.",
+        body=PAUSING,
+        answer=PAUSED,
+        problems=("400", "401", "403", "404", "415", "422", "502", "503"),
+        parameters=(KEY,),
+    ),
+    ("post", "/v1/partners/{partner}/resume"): Operation(
+        "Resume a partner",
+        "Lifts what an operator paused, within a second; a pause of ours, after a refusal, ends by itself.",
+        body=RESUMING,
+        answer=PAUSED,
+        problems=("400", "401", "403", "404", "415", "422", "502", "503"),
+        parameters=(KEY,),
     ),
     ("post", "/v1/endpoints"): Operation(
         "Register a webhook or mailbox for notices",

@@ -1,0 +1,102 @@
+"""What goes in and out of public operations, as JSON Schemas: the small ones that no model of ours makes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Json = dict[str, Any]
+
+PROBLEM: Json = {
+    "type": "object",
+    "description": "What went wrong and what would put it right (RFC 9457).",
+    "required": ["type", "title", "status", "code", "detail", "requestId"],
+    "properties": {
+        "type": {"type": "string", "format": "uri"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string", "description": "Stable and machine-readable."},
+        "detail": {"type": "string"},
+        "requestId": {"type": "string", "description": "Name this when you ask us about it."},
+        "errors": {"type": "array", "items": {"$ref": "#/components/schemas/FieldProblem"}},
+    },
+}
+ACCEPTED: Json = {
+    "type": "object",
+    "required": ["applicationId", "status", "revision"],
+    "properties": {
+        "applicationId": {"type": "string", "format": "uuid"},
+        "status": {"const": "received"},
+        "revision": {"type": "integer"},
+    },
+}
+TOKEN_REQUEST: Json = {
+    "type": "object",
+    "required": ["grant_type"],
+    "properties": {
+        "grant_type": {"const": "client_credentials"},
+        "scope": {"type": "string", "description": "Space-separated; all scopes of the client when absent."},
+        "client_id": {"type": "string", "description": "Or by HTTP Basic."},
+        "client_secret": {"type": "string", "format": "password"},
+    },
+}
+TOKEN: Json = {
+    "type": "object",
+    "required": ["access_token", "token_type", "expires_in"],
+    "properties": {
+        "access_token": {"type": "string"},
+        "token_type": {"const": "Bearer"},
+        "expires_in": {"type": "integer", "description": "Seconds."},
+        "scope": {"type": "string"},
+    },
+}
+ANY: Json = {"type": "object"}
+NEW_ENDPOINT: Json = {
+    "type": "object",
+    "description": "Either `url` (a webhook) or `email`.",
+    "properties": {
+        "url": {"type": "string", "format": "uri"},
+        "email": {"type": "string", "format": "email"},
+        "description": {"type": "string"},
+    },
+}
+RESOLUTION: Json = {
+    "type": "object",
+    "required": ["outcome", "reason"],
+    "properties": {
+        "outcome": {"enum": ["partner-id", "sent-elsewhere", "not-sent"]},
+        "partnerId": {"type": "string", "description": "With the outcome `partner-id`, and only then."},
+        "reason": {"type": "string", "description": "How you know."},
+    },
+}
+RESUMING: Json = {
+    "type": "object",
+    "required": ["reason"],
+    "properties": {
+        "reason": {
+            "type": "string",
+            "description": "Recorded with who and when; it may name a person, so it is sealed.",
+        },
+        "allTenants": {
+            "type": "boolean",
+            "default": False,
+            "description": "For every tenant's accounts of your mode, later ones included. Needs the scope `platform`.",
+        },
+    },
+}
+PAUSING: Json = RESUMING | {
+    "properties": RESUMING["properties"]
+    | {"minutes": {"type": "integer", "minimum": 1, "description": "Until it is resumed when absent."}}
+}
+PAUSED: Json = {
+    "type": "object",
+    "required": ["partner", "mode", "paused", "allTenants", "at"],
+    "properties": {
+        "partner": {"type": "string"},
+        "mode": {"enum": ["test", "live"]},
+        "paused": {"type": "boolean"},
+        "allTenants": {"type": "boolean"},
+        "credentials": {"type": "array", "items": {"type": "string"}},
+        "at": {"type": "string", "format": "date-time"},
+        "until": {"type": "string", "format": "date-time"},
+    },
+}
