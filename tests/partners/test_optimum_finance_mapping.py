@@ -257,9 +257,9 @@ def test_reasons_are_mapped_or_kept_as_they_are() -> None:
 def test_another_companys_name_is_for_a_person_to_look_at() -> None:
     for name in ("approved", "approved_quotation", "referred", "declined"):
         told = decided(name, applicant="Other Wines Limited")
-        assert (told.status, told.flags) == (Status.REFERRED, ("company-name-mismatch",))
+        assert (told.status, told.flags) == (Status.REFERRED, ("review-company-name-mismatch",))
         assert told.words == RECORDED[name]["body"]["decision"]["decision"]
-    assert decided("approved", recorded_body("approved", companyName=None)).flags == ("company-name-missing",)
+    assert decided("approved", recorded_body("approved", companyName=None)).flags == ("review-company-name-missing",)
     assert decided("approved", recorded_body("approved", companyName=None)).status == Status.REFERRED
     assert decided("declined", recorded_body("declined", companyName=None)).status == Status.DECLINED
 

@@ -232,3 +232,15 @@ def test_a_state_is_never_final_for_want_of_words(heard: list[Observation]) -> N
 def test_nothing_heard_is_nothing_to_fold() -> None:
     with pytest.raises(ValueError, match="nothing to fold"):
         fold([])
+
+
+def test_a_decision_that_asks_for_review_approves_nothing_until_a_person_confirmed_it() -> None:
+    flag = "review-company-name-mismatch"
+    held = Report(status=Status.REFERRED, words="approved", flags=(flag,))
+    answer = ack(1, "accepted", partner_id="L1", report=held)
+    told = state(answer, report(2, Status.APPROVED, "Indicative Offer Sent"))
+    assert (told.status, f"partner:{flag}" in told.flags) == (Status.REFERRED, True)
+    assert state(answer, report(2, Status.FUNDED)).status is Status.FUNDED
+    assert state(answer, report(2, None, "Contemplating")).status is Status.REFERRED
+    confirmed = ack(3, "id-bound", partner_id="L1", version=2)
+    assert state(answer, confirmed, report(4, Status.APPROVED)).status is Status.APPROVED

@@ -69,6 +69,8 @@ _TOLD = (
     "matches",
 )
 """What a report says beside its status."""
+REVIEW = "review-"
+"""Flags that begin so ask for a person: until one has confirmed the partner's id, later news approve nothing."""
 _TAKEN: tuple[Outcome, ...] = ("id-bound", "accepted", "accepted-id-unknown")
 
 
@@ -179,15 +181,27 @@ def _decided(heard: Sequence[Observation], answers: Sequence[Observation], flags
     """The partner's decisions in their order, ours to accept or withdraw among them once the partner took them."""
     ruling: _Layer | None = None
     current = {each.id for each in answers}
+    review = tuple(flag for each in answers for flag in _flags(_answer(each).report) if flag.startswith(REVIEW))
     for each in heard:
         if isinstance(each.said, Missing):
             flags["unknown-at-partner"] = None
         elif isinstance(each.said, Reported):
             flags.pop("unknown-at-partner", None)
-            ruling = _report(ruling, each, each.said.report, flags)
+            ruling = _report(ruling, each, _held(each.said.report, review), flags)
         elif isinstance(each.said, Answered) and each.id in current:
             ruling = _decision_in(ruling, each, each.said, flags)
     return ruling
+
+
+def _flags(report: Report | None) -> tuple[str, ...]:
+    return report.flags if report else ()
+
+
+def _held(report: Report, review: tuple[str, ...]) -> Report:
+    if not review:
+        return report
+    status = Status.REFERRED if report.status in (Status.APPROVED, Status.ACCEPTED) else report.status
+    return report.model_copy(update={"status": status, "flags": (*report.flags, *review)})
 
 
 def _decision_in(ruling: _Layer | None, each: Observation, said: Answered, flags: dict[str, None]) -> _Layer | None:

@@ -93,7 +93,7 @@ class People:
                 return before
             document = await self._document(caller, attempt)
             opportunity = read(document)
-            if not _resolvable(opportunity.attempt(attempt), told):
+            if not _resolvable(opportunity, opportunity.attempt(attempt), told):
                 detail = "Only an attempt whose outcome is unknown, or that is parked, can be resolved so."
                 raise Problem(409, "not-resolvable", detail)
             if await self._resolved(caller, document, opportunity, attempt, told, name, fingerprint):
@@ -238,10 +238,13 @@ def _resolution(body: Any) -> Resolution:
     return told
 
 
-def _resolvable(attempt: Attempt, told: Resolution) -> bool:
+def _resolvable(opportunity: Opportunity, attempt: Attempt, told: Resolution) -> bool:
     """What nobody will settle by itself, or not soon. An id belongs to a creation that the partner may have; what may
-    be sent again must have been planned once.
+    be sent again must have been planned once. The id that we have already may be confirmed: a decision that asks for
+    review waits for that.
     """
+    if told.outcome == "partner-id" and attempt.state == State.ACKED and attempt.operation == "create":
+        return told.partner_id == opportunity.partner_id
     if attempt.operation == "gate" or attempt.state not in (State.PARKED, State.UNKNOWN, State.SUBMITTED_ID_UNKNOWN):
         return False
     if told.outcome == "not-sent":

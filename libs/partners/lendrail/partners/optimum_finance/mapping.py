@@ -85,10 +85,10 @@ def _decision(request: Request, told: Told, decision: Told, word: str) -> Report
     name = told.read("companyName", reading.words)
     ours = [request.knows("legalName"), request.knows("tradingName")]
     if name is None:
-        told.flags.append("company-name-missing")
+        told.flags.append("review-company-name-missing")
         status = Status.REFERRED if status == Status.APPROVED else status
     elif not any(company.same(name, each) for each in ours if each):
-        told.flags.append("company-name-mismatch")
+        told.flags.append("review-company-name-mismatch")
         status = Status.REFERRED if status else None
     flags = tuple(dict.fromkeys(told.flags))
     return Report(status=status, words=word, offers=(offer,) if offer else (), decline_reasons=reasons, flags=flags)
