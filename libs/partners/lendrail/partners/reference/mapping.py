@@ -48,7 +48,7 @@ class Translations:
     required: Sequence[str] = ()
 
     def check(self, application: Application, options: partner.Options) -> list[FieldProblem]:
-        body = told(application, self.name)
+        body = told(application, self.name) if self.required else {}
         missing = [
             problem(self.name, pointer, "missing", "is required by this partner")
             for pointer in self.required
