@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 
-from lendrail.runtime.mongo import Collection
+from lendrail.runtime.mongo import Collection, Document
 
 
 class Reports:
@@ -21,7 +21,7 @@ class Reports:
     async def same_wishes(
         self, fingerprints: Iterable[str], since: dt.datetime
     ) -> dict[str, list[tuple[str, dt.datetime]]]:
-        """Who stated these fingerprints since then: (application id, when it was received).
+        """Who stated these fingerprints since then: (application id, when it was received), in one query.
 
         What waits is looked at first: it leaves there only after it was reported.
         """
@@ -29,10 +29,13 @@ class Reports:
         found: dict[str, list[tuple[str, dt.datetime]]] = {}
         if not wanted:
             return found
-        where = {"fingerprints": {"$in": list(wanted)}, "receivedAt": {"$gte": since}}
-        shown = {"fingerprints": 1, "application": 1, "receivedAt": 1}
-        for collection in (self._waiting, self.collection):
-            async for report in collection.find(where, shown):
-                for each in wanted.intersection(report["fingerprints"]):
-                    found.setdefault(each, []).append((report["application"], report["receivedAt"]))
+        where: Document = {"fingerprints": {"$in": list(wanted)}, "receivedAt": {"$gte": since}}
+        shown: list[Document] = [
+            {"$match": where},
+            {"$project": {"fingerprints": 1, "application": 1, "receivedAt": 1}},
+        ]
+        also = {"$unionWith": {"coll": self.collection.name, "pipeline": shown}}
+        async for report in await self._waiting.aggregate([*shown, also]):
+            for each in wanted.intersection(report["fingerprints"]):
+                found.setdefault(each, []).append((report["application"], report["receivedAt"]))
         return found
