@@ -1,5 +1,5 @@
-"""Who our tenants are, which credentials they have at partners, and what proves the partners' calls: mounted files, read
-again when they change.
+"""Who our tenants are, which credentials they have at partners, and what proves the partners' calls: mounted files,
+read again when they change.
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Generic, TypeVar
 
+import structlog
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic.alias_generators import to_camel
 
 from lendrail.contracts.terms import Mode
+
+log = structlog.get_logger()
 
 
 class _Part(BaseModel):
@@ -134,10 +137,11 @@ P = TypeVar("P", bound=BaseModel)
 
 class Mounted(Generic[P]):
     """A mounted JSON file; `current` follows changes, and keeps the last good content when the new one cannot be
-    read.
+    read: half written, not ours to read, or gone.
     """
 
     def __init__(self, path: Path, kind: type[P]) -> None:
+        """Raises OSError, ValueError: a service does not start without good content."""
         self._path, self._kind = path, kind
         self._stamp: Any = None
         self._value = self._read()
@@ -147,18 +151,21 @@ class Mounted(Generic[P]):
         if self._stamped() != self._stamp:
             try:
                 self._value = self._read()
-            except (OSError, ValueError):
-                self._stamp = self._stamped()
+            except (OSError, ValueError) as error:
+                log.error("a mounted file cannot be read; its last good content stays", file=self._path.name,
+                          error=type(error).__name__)  # fmt: skip
         return self._value
 
-    def _stamped(self) -> tuple[int, int] | None:
+    def _stamped(self) -> tuple[int, ...] | None:
+        """What differs when the file was written, replaced or made readable."""
         try:
             status = self._path.stat()
         except OSError:
             return self._stamp  # type: ignore[no-any-return]
-        return status.st_mtime_ns, status.st_size
+        return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
     def _read(self) -> P:
+        """The stamp is taken first: what is written while we read has another one."""
         self._stamp = self._stamped()
         return self._kind.model_validate_json(self._path.read_bytes())
 
