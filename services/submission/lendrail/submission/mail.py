@@ -6,6 +6,7 @@ stage, is a `Reply` whose status is the SMTP code; a connection lost from DATA o
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
@@ -20,6 +21,8 @@ from lendrail.runtime.mail_port import MailFailed, MailPort, MailReply, MailUnkn
 SCHEME = "smtp"
 SUBMISSION_PORT = 587
 """RFC 6409; where a base address names none."""
+_ADDRESS = re.compile(r"[!-;=?A-~]+@[!-;=?A-~]+")
+"""ASCII without spaces and angle brackets: nothing that the client library would have to mend."""
 LONGEST_SECONDS = 600.0
 """Of one command (RFC 5321, 4.5.3.2.6); the deadline of each call, over all commands, is shorter."""
 _NOT_SENT: Mapping[Why, NotSentReason] = {
@@ -37,7 +40,7 @@ class MailChannel:
     """Mails through one credential's server, over one connection that stays open between mails."""
 
     def __init__(self, base_url: str, mode: Mode, login: SmtpLogin, tls: ssl.SSLContext) -> None:
-        """`base_url` is `smtp://host:port`. Raises `BadCredential`, and `PlainHttpRefused` for live without STARTTLS."""
+        """`base_url`: `smtp://host:port`. Raises `BadCredential`; `PlainHttpRefused` for live without STARTTLS."""
         address = urlsplit(base_url)
         if address.scheme != SCHEME or not address.hostname:
             raise BadCredential("the base address must have the form smtp://host:port")
@@ -58,12 +61,11 @@ class MailChannel:
     ) -> Reply | NotSent | NoAnswer:
         """Hand it over once. `deadline` is the total time in seconds; `guard` is asked just before DATA."""
         envelope = dict(request.query)
-        if request.method != "MAIL" or not {"from", "to"} <= envelope.keys():
+        sender, to = envelope.get("from", ""), envelope.get("to", "")
+        if request.method != "MAIL" or not (_ADDRESS.fullmatch(sender) and _ADDRESS.fullmatch(to)):
             return NotSent("invalid-request")
         try:
-            taken = await self._port.send_bytes(
-                request.content, envelope["from"], envelope["to"], deadline=deadline, guard=guard
-            )
+            taken = await self._port.send_bytes(request.content, sender, to, deadline=deadline, guard=guard)
         except MailUnknown as unknown:
             return NoAnswer("deadline" if unknown.why == "timeout" else "cut")
         except MailFailed as failed:
