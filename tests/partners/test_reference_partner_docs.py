@@ -13,7 +13,7 @@ from openapi_spec_validator import validate
 from pydantic import SecretStr
 from tests.partners.receiver import receiving
 from tests.partners.reference_partner import published
-from tests.partners.reference_partner.rehearsal import REHEARSALS, TOKEN, WEBHOOK_SECRET
+from tests.partners.reference_partner.rehearsal import JUDGED, REHEARSALS, WEBHOOK_SECRET
 from tests.partners.rehearsals import FULL, Sandbox, new_reference
 
 from lendrail.contracts.terms import ReasonCode, TermUnit
@@ -83,7 +83,7 @@ class Caller:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._base = sandbox.url + REHEARSAL.path
-        self._client = httpx.Client(trust_env=False, headers={"authorization": f"Bearer {TOKEN}"})
+        self._client = httpx.Client(trust_env=False, headers={"authorization": f"Bearer {JUDGED}"})
 
     def __call__(self, path: str, request: Request, status: int, **changes: Any) -> Any:
         url, headers = self._base + request.path, dict(request.headers) | changes.pop("headers", {})

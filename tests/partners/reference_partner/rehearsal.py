@@ -8,6 +8,8 @@ from tests.partners.rehearsals import Rehearsal, Settings, json_without
 
 SECRET = "fake-reference-secret"
 TOKEN = "fake-reference-token"
+JUDGED = "fake-judged-token"
+"""Of a user for whom no dial makes the partner break its own rules."""
 WEBHOOK_SECRET = "whsec_ZmFrZS13ZWJob29rLXNlY3JldC1vZi1yZWZlcmVuY2U="
 
 
@@ -23,6 +25,10 @@ def bearer(token: str) -> Settings:
 def _user(name: str, **settings: Any) -> dict[str, Any]:
     settings = {"clientId": f"{name}-client", "clientSecret": SECRET, "decisionDelayMs": 0} | settings
     return {"partner": "reference-partner", "user": name, "settings": settings}
+
+
+def _holder(name: str, token: str) -> dict[str, Any]:
+    return {"partner": "reference-partner", "user": name, "apiKey": token, "settings": {"decisionDelayMs": 0}}
 
 
 _COMMON: dict[str, Any] = {
@@ -53,7 +59,8 @@ REHEARSALS = (
     Rehearsal(
         name="reference-partner-token",
         users=(
-            {"partner": "reference-partner", "user": "token", "apiKey": TOKEN, "settings": {"decisionDelayMs": 0}},
+            _holder("token", TOKEN),
+            _holder("judged", JUDGED),
             {
                 "partner": "reference-partner",
                 "user": "slow",
