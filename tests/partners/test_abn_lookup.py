@@ -104,7 +104,8 @@ def test_http_without_an_answer() -> None:
         return meaning(Asked(abn=ACTIVE, names=()), Reply(status, HEAD | {"retry-after": after}, content))
 
     assert of(429, after="7") == Finding(result="not-checked", code="throttled", hold=7)
-    assert of(429, after="soon").hold is None
+    assert of(429, after="soon").hold == 5
+    assert (of(503, after="7").hold, of(503).hold) == (7, None)
     assert (of(401).code, of(403).code) == ("refused", "refused")
     assert [of(status).code for status in (204, 302, 404, 500, 503)] == ["unavailable"] * 5
     assert of(500, envelope.fault("Server", "x")).code == "fault"

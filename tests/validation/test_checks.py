@@ -75,7 +75,7 @@ class Bench:
             await part.prepare()
         tasks = [asyncio.create_task(each) for each in (self.parts.checks.worker.run(), self.parts.relay.run())]
         yield
-        await self.parts.checks.worker.drain(15)
+        await self.parts.checks.drain(15)
         await end(tasks)
 
     async def close(self) -> None:

@@ -79,7 +79,7 @@ def build(settings: Settings, *, verifier: Verifier | None = None, **doubles: An
     for each in (parts.reports, parts.relay, parts.checks):
         service.prepare(each.prepare)
     service.on(APPLICATION_RECEIVED, parts.handlers.on_application_received)
-    service.loop(parts.checks.worker.run, parts.checks.worker.drain)
+    service.loop(parts.checks.worker.run, parts.checks.drain)
     service.loop(parts.relay.run)
     app = service.api("Lendrail validation", verifier)
     app.include_router(routes(parts.preflight))

@@ -64,6 +64,11 @@ class Checks:
         await due.prepare(self._collection)
         await self.register.prepare()
 
+    async def drain(self, seconds: float) -> None:
+        """Wait for the questions under way, then let go of the connections."""
+        await self.worker.drain(seconds)
+        await self.register.close()
+
     async def keep(self, work: Sequence[Document]) -> None:
         """Durable when this returns; what is there already stays as it is. The time counts from now, by the server."""
         await asyncio.gather(*(self._keep(each) for each in work))

@@ -56,6 +56,9 @@ class Register:
             await self._answers.prepare()
             await asyncio.to_thread(question, "0")
 
+    async def close(self) -> None:
+        await asyncio.gather(*(each.aclose() for each in self._clients))
+
     def credential(self, mode: Mode) -> Credential | None:
         """Ours for this mode: what is for test is never asked for live, nor the other way round."""
         for each in self._ids:
@@ -87,12 +90,13 @@ class Register:
         return told
 
     async def _within(self, credential_id: str, asked: Asked, seconds: float, lane: int) -> Finding:
-        """Again while the register has trouble and there is time."""
+        """Again while the register has trouble, names no time to wait, and there is some left."""
         ends = time.monotonic() + seconds
         for wait in self._retry:
             finding = await self._once(credential_id, asked, ends, lane)
             pause = random.uniform(wait / 2, wait)
-            if not finding.trouble or time.monotonic() + pause + LAST_SECONDS >= ends:
+            over = time.monotonic() + pause + LAST_SECONDS >= ends
+            if not finding.trouble or finding.hold is not None or over:
                 return finding
             await asyncio.sleep(pause)
         return await self._once(credential_id, asked, ends, lane)

@@ -41,8 +41,9 @@ class Preflight:
 def routes(preflight: Preflight) -> APIRouter:
     router, schemas = APIRouter(prefix="/v1"), Schemas()
 
-    @router.post("/applications/preflight", summary="What validation would say of this application")
+    @router.post("/applications/preflight", summary="What our rules say of this application")
     async def check(request: Request, caller: Writer) -> Response:
+        """Nothing is created and nobody outside is asked: what a business register says is known after submission."""
         return reply(told(await preflight.verdict(await strict_body(request), caller.tenant_id)))
 
     @router.get("/schemas/{name}", summary="JSON Schema of an application, or of one for this partner")

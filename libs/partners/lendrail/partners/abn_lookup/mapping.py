@@ -24,10 +24,12 @@ from lendrail.partners.abn_lookup.profile import (
 from lendrail.partners.channels.soap import SoapFault
 from lendrail.partners.exchange import NoAnswer, NotSent, Reply, Request
 from lendrail.partners.reading import Unreadable
+from lendrail.partners.refusals import retry_after
 
 REFUSED_SECONDS = 300.0
 """How long nobody calls with a GUID that the register does not know."""
-_LONGEST_HOLD = 3600.0
+THROTTLED_SECONDS = 5.0
+"""And after a refusal that names no time."""
 _NAMES = ("mainName", "legalName", "mainTradingName", "otherTradingName", "businessName")
 
 
@@ -82,13 +84,15 @@ def question(abn: str) -> Request:
 def meaning(asked: Asked, reply: Reply) -> Finding:
     """Never an exception, whatever the reply holds."""
     if reply.status == 429:
-        return _not_checked("throttled", hold=_hold(reply))
+        return _not_checked("throttled", hold=retry_after(reply) or THROTTLED_SECONDS)
     if reply.status in (401, 403):
         return _REFUSED
     try:
         read = SERVICE.read(METHOD, reply)
     except Unreadable:
-        return _not_checked("unreadable" if reply.status == 200 else "unavailable", trouble=True)
+        if reply.status == 200:
+            return _not_checked("unreadable", trouble=True)
+        return _not_checked("unavailable", trouble=True, hold=retry_after(reply))
     if isinstance(read, SoapFault):
         return _not_checked("fault", trouble=True)
     said = [*_parts(_below(_below(read.value, "ABRPayloadSearchResults"), "response"))]
@@ -104,11 +108,6 @@ def missing(answer: NotSent | NoAnswer) -> Finding:
         return _not_checked("too-slow" if answer.reason == "deadline" else "unavailable", trouble=True)
     known = answer.reason not in ("invalid-request", "credential-refused", "token-unavailable")
     return _not_checked("unavailable", trouble=known)
-
-
-def _hold(reply: Reply) -> float | None:
-    told = reply.headers.get("retry-after", "")
-    return min(float(told), _LONGEST_HOLD) if re.fullmatch(r"[0-9]{1,6}", told) else None
 
 
 def _exception(content: Mapping[str, Any]) -> Finding:
