@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from pymongo import AsyncMongoClient
 from pymongo.monitoring import CommandListener, CommandStartedEvent
 
@@ -290,3 +291,21 @@ async def test_whoever_waits_for_the_budget_sees_a_pause_that_came_meanwhile(ben
     await asyncio.sleep(0.3)
     await other.pause("one", "retry-later", 30)
     assert await waiting == "Paused"
+
+
+async def test_a_token_is_shared_by_processes_and_belongs_to_the_secrets_it_was_given_for(
+    bench: Bench, tmp_path: Path
+) -> None:
+    port, file = bench.port(), tmp_path / "credentials.json"
+    assert await port.tokens("one").get() is None
+    await port.tokens("one").set(SecretStr("fake-token"), 2_000_000_000.0)
+    assert await bench.port().tokens("one").get() == (SecretStr("fake-token"), 2_000_000_000.0)
+    assert await port.tokens("two").get() is None
+    content: dict[str, Any] = json.loads(file.read_text())
+    content["credentials"][0]["auth"] = {"password": "rotated"}
+    file.write_text(json.dumps(content))
+    assert await port.tokens("one").get() is None
+    await port.tokens("one").set(SecretStr("next-token"), 2_000_000_000.0)
+    assert await bench.port().tokens("one").get() == (SecretStr("next-token"), 2_000_000_000.0)
+    stored = repr(await bench.state.find_one({"_id": "one"}))
+    assert not any(each in stored for each in ("fake-token", "next-token", "rotated"))

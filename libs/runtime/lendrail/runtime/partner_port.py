@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import orjson
 import structlog
 from pydantic import SecretStr
 
@@ -24,7 +26,7 @@ from lendrail.runtime.due import in_seconds
 from lendrail.runtime.faults import point
 from lendrail.runtime.mongo import OUTAGES, Collection
 from lendrail.runtime.standing import Standing
-from lendrail.runtime.vault import Vault
+from lendrail.runtime.vault import Key, Vault
 
 log = structlog.get_logger()
 TOKEN_KEY = "partner-tokens"  # noqa: S105 - the name of a data key
@@ -101,15 +103,19 @@ class PartnerPort:
         self._standing.forget()
 
     def tokens(self, credential_id: str) -> StoredToken:
+        """Of the credential as it is mounted now. Raises KeyError."""
         lock = self._refreshing.setdefault(credential_id, asyncio.Lock())
-        return StoredToken(credential_id, self._state, self._vault, lock)
+        return StoredToken(self.credential(credential_id), self._state, self._vault, lock)
 
 
 class StoredToken:
-    """The access token of one credential, shared by all processes and sealed at rest."""
+    """The access token of one credential, shared by all processes and sealed at rest.
 
-    def __init__(self, credential_id: str, state: Collection, vault: Vault, lock: asyncio.Lock) -> None:
-        self._id, self._state, self._vault = credential_id, state, vault
+    It belongs to the secrets that it was given for: after a rotation another one is fetched.
+    """
+
+    def __init__(self, credential: Credential, state: Collection, vault: Vault, lock: asyncio.Lock) -> None:
+        self._credential, self._state, self._vault = credential, state, vault
         self._lock = lock
 
     def lock(self) -> asyncio.Lock:
@@ -117,15 +123,24 @@ class StoredToken:
         return self._lock
 
     async def get(self) -> tuple[SecretStr, float] | None:
-        """The token and when it expires (seconds since the epoch), if one was stored."""
-        document = await self._state.find_one({"_id": self._id}, {"token": 1, "token_expires": 1})
+        """The token and when it expires (seconds since the epoch), if one was stored for these secrets."""
+        shown = {"token": 1, "token_expires": 1, "token_of": 1}
+        document = await self._state.find_one({"_id": self._credential.id}, shown)
         if not document or "token" not in document:
             return None
         key = await self._vault.get(TOKEN_KEY)
+        if document.get("token_of") != self._mark(key):
+            return None
         return SecretStr(key.open(document["token"])), document["token_expires"].timestamp()
 
     async def set(self, token: SecretStr, expires_at: float) -> None:
         key = (await self._vault.create([TOKEN_KEY]))[TOKEN_KEY]
         expires = dt.datetime.fromtimestamp(expires_at, dt.UTC)
-        change = {"$set": {"token": key.seal(token.get_secret_value()), "token_expires": expires}}
-        await self._state.update_one({"_id": self._id}, change, upsert=True)
+        fields = {"token": key.seal(token.get_secret_value()), "token_expires": expires, "token_of": self._mark(key)}
+        await self._state.update_one({"_id": self._credential.id}, {"$set": fields}, upsert=True)
+
+    def _mark(self, key: Key) -> str:
+        """Tells these secrets from others to whoever has the data key, and to nobody else."""
+        secrets = {name: value.get_secret_value() for name, value in self._credential.auth.items()}
+        told = orjson.dumps([self._credential.base_url, secrets], option=orjson.OPT_SORT_KEYS)
+        return hashlib.sha256(key.seal_content(told)).hexdigest()
