@@ -27,8 +27,10 @@ ENVELOPES: Mapping[Version, str] = {
     "1.1": "http://schemas.xmlsoap.org/soap/envelope/",
     "1.2": "http://www.w3.org/2003/05/soap-envelope",
 }
-_XSI_NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
+_XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
 _XSD = "{http://www.w3.org/2001/XMLSchema}"
+_NUMBERS = frozenset({"decimal", "integer", "int", "long", "short", "byte", "nonNegativeInteger", "positiveInteger"})
+_NUMBER = re.compile(r"\s*[+-]?[0-9]{0,40}(\.[0-9]{0,40})?\s*", re.ASCII)
 _MEDIA_TYPES = frozenset({"text/xml", "application/soap+xml", "application/xml"})
 
 
@@ -112,7 +114,10 @@ class SoapService:
             return self._fault(version, payload)
         if not 200 <= reply.status < 300:
             raise Unreadable("an error that is no fault")
-        expected = self._operation(operation, version).output.body
+        try:
+            expected = self._operation(operation, version).output.body
+        except LookupError:
+            raise Unreadable("another version of SOAP than the WSDL's") from None
         if payload.tag != expected.qname:
             raise Unreadable("another element than the WSDL names")
         return SoapBody(self._values(expected, payload, self.tolerant))
@@ -128,10 +133,16 @@ class SoapService:
         return Document(io.BytesIO(content), _Offline(), settings=settings)  # type: ignore[arg-type]
 
     @cached_property
-    def _known(self) -> frozenset[str]:
-        """Names of all elements, as they are written in a message."""
+    def _known(self) -> Mapping[str, bool]:
+        """Names of all elements, as they are written in a message, and whether they hold a number."""
         content = self.wsdl if isinstance(self.wsdl, bytes) else self.wsdl.read_bytes()
-        return frozenset(name for schema in xml.parse(content).iter(_XSD + "schema") for name in _names(schema))
+        root = xml.parse(content)
+        simple = {each.get("name"): each for each in root.iter(_XSD + "simpleType") if each.get("name")}
+        known: dict[str, bool] = {}
+        for schema in root.iter(_XSD + "schema"):
+            for name, kind in _names(schema):
+                known[name] = known.get(name, True) and _is_number(kind, simple)
+        return known
 
     def _operation(self, operation: str, version: Version) -> Any:
         for binding in self._document.bindings.values():
@@ -218,7 +229,8 @@ def _payload(envelope: Any) -> tuple[Version, Any]:
     return version, envelope[-1][0]
 
 
-def _names(schema: Any) -> Iterator[str]:
+def _names(schema: Any) -> Iterator[tuple[str, str]]:
+    """Names of a schema's elements and what they name as their types."""
     namespace = schema.get("targetNamespace", "")
     qualified_inside = schema.get("elementFormDefault") == "qualified"
     for element in schema.iter(_XSD + "element"):
@@ -226,11 +238,23 @@ def _names(schema: Any) -> Iterator[str]:
         form = element.get("form")
         qualified = element.getparent() is schema or form == "qualified" or (qualified_inside and form is None)
         if name:
-            yield f"{{{namespace}}}{name}" if qualified and namespace else name
+            yield f"{{{namespace}}}{name}" if qualified and namespace else name, element.get("type", "")
 
 
-def _sound(payload: Any, known: frozenset[str], tolerant: bool) -> None:
-    """Every element known, or taken out; no text beside elements, nothing in what is nil."""
+def _is_number(kind: str, simple: Mapping[str, Any]) -> bool:
+    for _ in range(8):  # restrictions of restrictions
+        name = _local(kind)
+        restriction = simple[name].find(_XSD + "restriction") if name in simple else None
+        if restriction is None:
+            return name in _NUMBERS
+        kind = restriction.get("base", "")
+    return False
+
+
+def _sound(payload: Any, known: Mapping[str, bool], tolerant: bool) -> None:
+    """Every element known, or taken out; none says its own type; no text beside elements, nothing in what is nil; and
+    numbers as XML Schema writes them (Python's own reading takes `1_7`, `NaN` and the digits of every script).
+    """
     waiting = [payload]
     while waiting:
         element = waiting.pop()
@@ -238,8 +262,12 @@ def _sound(payload: Any, known: frozenset[str], tolerant: bool) -> None:
         beside = [element.text, *(each.tail for each in children)] if children else []
         if any(text and text.strip() for text in beside):
             raise Unreadable("text beside elements")
-        if element.get(_XSI_NIL, "false").strip() not in ("false", "0") and (element.text or children):
+        if element.get(_XSI + "type") is not None:
+            raise Unreadable("a type that is not the WSDL's")
+        if element.get(_XSI + "nil", "false").strip() not in ("false", "0") and (element.text or children):
             raise Unreadable("nil with content")
+        if known.get(element.tag) and not _NUMBER.fullmatch(element.text or "0"):
+            raise Unreadable("not a number")
         for child in children:
             if child.tag in known:
                 waiting.append(child)

@@ -131,6 +131,8 @@ def outcome(request: Request, reply: Reply) -> Outcome:
         return Accepted(given) if given else Unknown("no-id")
     if operation in ("document", "update", "withdraw"):
         return Accepted() if given else Unknown("no-id")
+    if operation == "read" and (said.value.get("Application") or {}).get("Status") is None:
+        return Unknown("unreadable-reply")
     return Accepted()
 
 
@@ -160,13 +162,12 @@ def _fault(fault: SoapFault) -> Outcome:
         return RetryLater(profile.RETRY_SECONDS)
     if fault.name == "StringLengthExceededFault":
         return Rejected((_problem(detail.get("ElementPath"), "too-long", detail.get("MaximumLength")),))
-    if fault.name == "ValidationFault":
-        errors = tuple(_errors(detail))
+    errors = tuple(_errors(detail)) if fault.name == "ValidationFault" else ()
+    if errors:
         if any(path == f"Request/{_ID}" for path, _ in errors):  # used before, for another message
             return Duplicate()
         told = "; ".join(text for _, text in errors)
-        problems = tuple(_problem(path, "refused") for path, _ in errors) or (_problem("", "refused"),)
-        return Rejected(problems, reading.sensitive_words(told))
+        return Rejected(tuple(_problem(path, "refused") for path, _ in errors), reading.sensitive_words(told))
     if fault.name == "ServerFault" and detail.get("NotProcessed") is True:
         return RetryLater(profile.RETRY_SECONDS)
     return Unknown("server-fault" if fault.name == "ServerFault" else "fault")
@@ -196,13 +197,15 @@ def listed(value: Mapping[str, Any], name: str, inner: str) -> list[Any]:
 
 
 def found(request: Request, reply: Reply) -> Found:
-    """Only an entry with our very reference counts."""
+    """Absent only where the partner counts none: an empty list and one that is left out read the same."""
     answer = said("search", reply)
-    if answer.get(_ID) != request.knows("message-id") or answer.get("ApplicationSummaries") is None:
+    if answer.get(_ID) != request.knows("message-id"):
         return Unknown("unreadable-reply")
     known = listed(answer, "ApplicationSummaries", "ApplicationSummary")
-    ids = [reading.foreign_id(each.get("ApplicationId")) for each in known]
-    return Present(ids[0]) if ids and ids[0] else (Absent() if not ids else Unknown("no-id"))
+    first = reading.foreign_id(known[0].get("ApplicationId")) if known else None
+    if first is not None:
+        return Present(first)
+    return Absent() if not known and answer.get("ApplicationCount") == 0 else Unknown("no-id")
 
 
 def page(reply: Reply) -> Page | None:

@@ -6,7 +6,6 @@ import hashlib
 import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -16,20 +15,30 @@ from starlette.routing import Route
 
 from lendrail.sandbox.desk import Answer, Call, Operation
 from lendrail.sandbox.journal import Record
-from lendrail.sandbox.ledger import Effect, moment
+from lendrail.sandbox.ledger import Effect
 from lendrail.sandbox.partner import Tools
 from lendrail.sandbox.settings import User
 from lendrail.sandbox.soap_lender import envelope
+from lendrail.sandbox.soap_lender.answers import (
+    MESSAGE_ID,
+    ORIGINAL,
+    Answers,
+    Done,
+    groups,
+    mail,
+    media,
+    said,
+    summary,
+    version_of,
+)
 from lendrail.sandbox.soap_lender.books import Books, Matter
-from lendrail.sandbox.soap_lender.envelope import FAULTS, MEDIA, SERVICES, BadMessage, Message, Nodes, Version
+from lendrail.sandbox.soap_lender.envelope import MEDIA, SERVICES, BadMessage, Message
 from lendrail.sandbox.soap_lender.rules import TooLong, Wrong, wrong
 from lendrail.sandbox.soap_lender.security import Doorkeeper, Refused, UserSettings
 
 PREFIX = "/soap-lender"
 LARGEST_FILE = 5_000_000
 BODY_LIMIT = 8_000_000
-MESSAGE_ID = "CustomersRequestMessageId"
-ORIGINAL = "OriginalCustomersRequestMessageId"
 NAMES = {
     "Ping": "ping",
     "SubmitApplication": "submit",
@@ -54,16 +63,6 @@ class Invalid(Exception):
         self.found = found
 
 
-@dataclass(slots=True)
-class Done:
-    """What an operation did."""
-
-    nodes: Nodes
-    effects: list[Effect] = field(default_factory=list)
-    matter: str | None = None
-    reference: str | None = None
-
-
 class SoapLender:
     """One simulated partner (see `partner.Partner`)."""
 
@@ -73,6 +72,7 @@ class SoapLender:
         self._tools = tools
         self._door = Doorkeeper(tools.users)
         self._books = Books(tools, dict(self._door.settings))
+        self._say = Answers(self._door.settings, self._books)
         self._do: dict[str, Callable[[Call, Message], Done]] = {
             "Ping": lambda _call, _message: Done([]),
             "SubmitApplication": self._submit,
@@ -95,7 +95,9 @@ class SoapLender:
 
     def _endpoint(self, name: str, action: str) -> Callable[[Request], Awaitable[Response]]:
         async def handle(call: Call) -> Answer:
-            return self._handle(call, action)
+            answer = self._handle(call, action)
+            answer.reference = answer.reference or self._identify(call)
+            return answer
 
         operation = Operation(name, handle, self._sign_in, self._identify, BODY_LIMIT)
         return self._tools.desk.endpoint(operation)
@@ -111,7 +113,7 @@ class SoapLender:
         self._books.timers.stop()
 
     def _sign_in(self, call: Call) -> User | Answer:
-        version = _version(call)
+        version = version_of(call)
         kind = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != MEDIA[version]:
             return Answer(415, {"message": "Unsupported Media Type"})
@@ -119,10 +121,10 @@ class SoapLender:
             message = envelope.read(call.body, version)
             user = self._door.admit(message, call.wall)
         except BadMessage as bad:
-            return _said(version, envelope.fault(version, bad.code, bad.text), 500)
+            return said(version, envelope.fault(version, bad.code, bad.text), 500)
         except Refused as refused:
-            detail = self._detail(call, refused.detail, "", refused.more) if refused.detail else ""
-            return _said(version, envelope.fault(version, refused.code, refused.text, detail), 500)
+            detail = self._say.detail(call, refused.detail, "", refused.more) if refused.detail else ""
+            return said(version, envelope.fault(version, refused.code, refused.text, detail), 500)
         call.request.state.message = message
         return user
 
@@ -142,22 +144,22 @@ class SoapLender:
         settings = self._settings(call)
         try:
             if not action or message.payload.tag != f"{{{SERVICES}}}{action}":
-                return self._fault(call, "Client", "the action and the body do not name one operation")
+                return self._say.fault(call, "Client", "the action and the body do not name one operation")
             key = message.text(MESSAGE_ID) or ""
             if not 0 < len(key) <= LONGEST_ID:
                 raise Invalid(Wrong("Request/MessageId", "V-03", "is required, at most 100 characters"))
             if "server-fault" in settings.quirks:
-                return self._typed(call, "ServerFault", "try again later", [("NotProcessed", "true")])
-            answer = self._once(call, action, message, key) if action in CHANGING else self._reply(
+                return self._say.typed(call, "ServerFault", "try again later", [("NotProcessed", "true")])
+            answer = self._once(call, action, message, key) if action in CHANGING else self._say.reply(
                 call, action, key, self._do[action](call, message)
             )  # fmt: skip
         except TooLong as too_long:
             more = [("ElementPath", too_long.path), ("MaximumLength", str(too_long.longest))]
-            return self._typed(call, "StringLengthExceededFault", "a text is too long", more)
+            return self._say.typed(call, "StringLengthExceededFault", "a text is too long", more)
         except Invalid as invalid:
-            return self._typed(call, "ValidationFault", "validation failed", [_groups(invalid.found)])
+            return self._say.typed(call, "ValidationFault", "validation failed", [groups(invalid.found)])
         if "server-fault-after-work" in settings.quirks:
-            failed = self._typed(call, "ServerFault", "something went wrong", [])
+            failed = self._say.typed(call, "ServerFault", "something went wrong", [])
             answer.content, answer.status = failed.content, failed.status
         return answer
 
@@ -167,17 +169,17 @@ class SoapLender:
         kept = self._books.kept(call.user.user, action, key, call.wall)
         if kept is None:
             done = self._do[action](call, message)
-            answer = self._reply(call, action, key, done)
+            answer = self._say.reply(call, action, key, done)
             until = call.wall + self._settings(call).key_life_seconds
             told = {"operation": action, "key": key, "sha256": fingerprint, "until": until}
-            answer.effects.append({"kind": "answers", **told, "payload": self._payload(call, action, key, done)})
+            answer.effects.append({"kind": "answers", **told, "payload": self._say.payload(call, action, key, done)})
             return answer
         if kept.sha256 != fingerprint:
             raise Invalid(Wrong(f"Request/{MESSAGE_ID}", "V-30", "was used for another message"))
         kind = "duplicates" if action == "SubmitApplication" else "repeats"
         effects: list[Effect] = [{"kind": kind, "operation": action, "key": key}]
-        content = envelope.message(_version(call), self._turned(call, kept.payload))
-        return Answer(200, content, effects, kept.reference, kept.matter, media_type=_media(_version(call)))
+        content = envelope.message(version_of(call), self._say.turned(call, kept.payload))
+        return Answer(200, content, effects, kept.reference, kept.matter, media_type=media(version_of(call)))
 
     # ---- the operations
 
@@ -214,7 +216,7 @@ class SoapLender:
         if "missing-nillable" in self._settings(call).quirks:
             elements = [each for each in elements if each[1] is not None]
         extra = [("LoyaltyTier", "Gold")] if "extra-element" in self._settings(call).quirks else []
-        state = [*_summary(matter), *extra, *elements]
+        state = [*summary(matter), *extra, *elements]
         return Done([("Application", state)], [], matter.id, matter.reference)
 
     def _list(self, call: Call, message: Message) -> Done:
@@ -222,8 +224,9 @@ class SoapLender:
         after, most = message.text("AfterApplicationId"), _most(message)
         places = [place for place, each in enumerate(found) if each.id == after]
         rest = found[places[0] + 1 :] if places else found
-        shown = [("ApplicationSummary", _summary(each)) for each in rest[:most]]
-        return Done([("ApplicationSummaries", shown), ("MoreAvailable", len(rest) > most)])
+        shown = [("ApplicationSummary", summary(each)) for each in rest[:most]]
+        counted = [("ApplicationCount", len(found)), ("MoreAvailable", len(rest) > most)]
+        return Done([("ApplicationSummaries", shown), *counted])
 
     def _upload(self, call: Call, message: Message) -> Done:
         matter, name = self._known(call, message), message.text("FileName") or ""
@@ -262,20 +265,7 @@ class SoapLender:
     def _retrieve(self, call: Call, message: Message) -> Done:
         after, most = message.text("AfterMessageNumber") or "0", _most(message)
         found = self._books.mail(call.user.user, int(after) if re.fullmatch("[0-9]{1,18}", after, re.ASCII) else 0)
-        shown = [
-            (
-                "Message",
-                [
-                    ("MessageNumber", each.number),
-                    ("MessageType", "ApplicationStatusChanged"),
-                    ("AddedDateTime", each.at),
-                    ("ApplicationId", each.matter.id),
-                    (ORIGINAL, each.matter.reference),
-                    ("Status", each.status),
-                ],
-            )
-            for each in found[:most]
-        ]
+        shown = [("Message", mail(each)) for each in found[:most]]
         return Done([("Messages", shown), ("MoreAvailable", len(found) > most)])
 
     def _acknowledge(self, call: Call, message: Message) -> Done:
@@ -287,53 +277,8 @@ class SoapLender:
         numbers = [int(each) for each in texts if int(each) in here]
         return Done([("AcknowledgedCount", len(numbers))], [{"kind": "acknowledged", "numbers": numbers}])
 
-    # ---- answers
-
     def _settings(self, call: Call) -> UserSettings:
         return self._door.settings[call.user.user]
-
-    def _reply(self, call: Call, action: str, key: str, done: Done) -> Answer:
-        version, matter = _version(call), done.matter
-
-        async def afterwards() -> None:
-            if matter is not None and done.effects:
-                self._books.schedule(matter)
-
-        text = self._turned(call, self._payload(call, action, key, done))
-        content = envelope.message(version, text)
-        return Answer(200, content, done.effects, done.reference, matter, afterwards, _media(version))
-
-    def _payload(self, call: Call, action: str, key: str, done: Done) -> str:
-        head: list[tuple[str, Any]] = [
-            (MESSAGE_ID, key),
-            ("RequestMessageNumber", self._books.calls + 1),
-            ("ProcessedByEnvironment", self._settings(call).environment),
-            ("ProcessedDateTime", moment(call.wall)),
-        ]
-        return envelope.payload(f"{action}Response", [*head, *done.nodes])
-
-    def _turned(self, call: Call, text: str) -> str:
-        """As a sloppy service would send it."""
-        quirks = self._settings(call).quirks
-        if "namespace-slash" in quirks:
-            text = text.replace(f'"{SERVICES}"', f'"{SERVICES}/"')
-        if "extra-element" in quirks:
-            text = text.replace(">", '><Trace xmlns="urn:tracing">t-1</Trace>', 1)
-        return text
-
-    def _typed(self, call: Call, name: str, text: str, more: Nodes) -> Answer:
-        code = "Server" if name == "ServerFault" else "Client"
-        return self._fault(call, code, text, self._detail(call, name, self._settings(call).environment, more))
-
-    def _detail(self, call: Call, name: str, environment: str, more: Nodes) -> str:
-        number = f"ref-{self._books.calls + 1}"
-        base = [("ErrorNumber", f"E-{name[:-5]}"), ("ErrorReferenceId", number)]
-        return envelope.payload(name, [*base, ("ProcessedByEnvironment", environment or "gateway"), *more], FAULTS)
-
-    def _fault(self, call: Call, code: str, text: str, detail: str = "") -> Answer:
-        status = 200 if "fault-200" in self._settings(call).quirks else 500
-        version = _version(call)
-        return _said(version, envelope.fault(version, code, text, detail), status, self._identify(call))
 
 
 def _action(request: Request) -> str:
@@ -344,51 +289,12 @@ def _action(request: Request) -> str:
     return found[1] if found else ""
 
 
-def _version(call: Call) -> Version:
-    return "soap11" if call.request.url.path.endswith("soap11") else "soap12"
-
-
-def _media(version: Version) -> str:
-    return f"{MEDIA[version]}; charset=utf-8"
-
-
-def _said(version: Version, content: bytes, status: int, reference: str | None = None) -> Answer:
-    return Answer(status, content, reference=reference, media_type=_media(version))
-
-
 def _most(message: Message) -> int:
     text = message.text("MaximumCount") or ""
     return min(int(text), MOST_LISTED) if re.fullmatch("[1-9][0-9]{0,8}", text, re.ASCII) else MOST_LISTED
-
-
-def _summary(matter: Matter) -> list[tuple[str, Any]]:
-    return [
-        ("ApplicationId", matter.id),
-        (ORIGINAL, matter.reference),
-        ("Status", matter.status),
-        ("StatusChangedDateTime", matter.changed),
-    ]
 
 
 def _body(application: Any) -> Effect:
     text = envelope.canonical(application)
     amount = Decimal(application.findtext(f"{{{SERVICES}}}Amount"))
     return {"units": int(amount), "sha256": hashlib.sha256(text).hexdigest(), "body": text.decode()}
-
-
-def _groups(found: Sequence[Wrong]) -> tuple[str, Any]:
-    """Grouped by the person or loan that they are about, or by the top element."""
-    groups: dict[tuple[str, int], list[tuple[str, Any]]] = {}
-    for each in found:
-        part = re.match(r"(.*/(?:Person|ExistingLoan))\[([0-9]+)\]/?", each.path)
-        element = (part[1], int(part[2])) if part else (each.path.partition("/")[0], 1)
-        path = each.path[part.end() :] if part else each.path.partition("/")[2]
-        error = [("ErrorNumber", each.number), ("ElementPath", path), ("ErrorMessage", each.text)]
-        groups.setdefault(element, []).append(("ValidationError", error))
-    return "ValidationErrorGroups", [
-        (
-            "ValidationErrorGroup",
-            [("Element", element), ("SequenceNumber", number), ("ValidationErrors", errors)],
-        )
-        for (element, number), errors in groups.items()
-    ]
