@@ -31,7 +31,8 @@ from lendrail.sandbox.settings import Model
 logger = logging.getLogger("lendrail.sandbox")
 MESSAGE = "message"
 TAKEN = "250 2.0.0 Message taken"
-FAULTS = ("refuse", "status", "truncated", "drop_reply")
+FAULTS = {"refuse": "refused", "status": "status", "truncated": "truncated", "drop_reply": "dropped"}
+"""Dials that act on a message, in this order, and what the books call it."""
 
 
 class UserSettings(Model):
@@ -137,7 +138,9 @@ class EmailLender:
         application = inbox.application_in(mail)
         lead = _lead(mail, envelope, content, application)
         reply = TAKEN if dial is None else f"{dial.status} Simulated" if dial.kind == "status" else ""
-        await self._record(now, 250 if taken else 0, dial.kind if dial else "sent", reply, [lead] if taken else [])
+        await self._record(
+            now, 250 if taken else 0, FAULTS[dial.kind] if dial else "sent", reply, [lead] if taken else []
+        )
         if taken and self._user(session).fetch_documents:
             self._fetch(now.reference, inbox.documents_in(application))
         if delay is not None and delay.when == "after":
