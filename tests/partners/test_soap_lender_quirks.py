@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import re
 from collections.abc import AsyncIterator
@@ -80,6 +81,14 @@ async def status(opened: Channel, partner_id: str) -> Status | None:
     reply = await opened.send(PARTNER.read(partner_id), 10)
     assert isinstance(reply, Reply)
     return PARTNER.report(reply).status
+
+
+async def decided(opened: Channel, partner_id: str) -> None:
+    for _ in range(200):
+        if await status(opened, partner_id) not in (Status.SUBMITTED, Status.IN_REVIEW):
+            return
+        await asyncio.sleep(0.02)
+    pytest.fail("no decision fell")
 
 
 def leads(sandbox: Sandbox, reference: str) -> int:
@@ -247,8 +256,7 @@ async def test_mailbox_is_read_on_and_emptied(sandbox: Sandbox) -> None:
     async with channel(sandbox, "soap-mail") as opened:
         brought = [await bring(opened, new_reference(), amount) for amount in ("50000", "50001")]
         for each in brought:
-            while await status(opened, each) in (Status.SUBMITTED, Status.IN_REVIEW):
-                pass
+            await decided(opened, each)
         reply = await opened.send(feed.request(None, now), 10)
         assert isinstance(reply, Reply)
         page = feed.page(reply)
@@ -271,7 +279,7 @@ async def test_mailbox_is_read_on_and_emptied(sandbox: Sandbox) -> None:
 
 async def test_index_goes_on_where_it_ended(sandbox: Sandbox) -> None:
     assert PARTNER.index
-    async with channel(sandbox, "soap-mail") as opened:
+    async with channel(sandbox, "soap-index") as opened:
         first = await bring(opened, new_reference())
         await bring(opened, new_reference())
         whole = await opened.send(PARTNER.index(None), 10)

@@ -62,6 +62,7 @@ QUIRKS = (
     user("soap-production", environment="Production"),
     user("soap-forgetful", keyLifeSeconds=0),
     user("soap-mail"),
+    user("soap-index"),
 )
 """Users of `tests/partners/test_soap_lender_quirks.py`."""
 _ELEVEN, _TWELVE = _rehearsal("11", "1.1"), _rehearsal("12", "1.2")
