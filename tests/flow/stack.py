@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ import httpx
 from tests import make
 
 PARTNER = "forward-financing"
+PARTNERS = (PARTNER, "finpace", "soap-lender", "reference-partner", "email-lender", "monetago")
 SERVICES = ("gateway", "validation", "documents", "submission", "status", "notifications")
 FAST = {
     "LENDRAIL_PARTNER_PROCESSING_SECONDS": "2",
@@ -77,14 +79,15 @@ class Stack:
         command = [sys.executable, "-m", "lendrail.local", "restart", service, "--state", str(self.folder)]
         subprocess.run([*command, "--env", f"LENDRAIL_KILL_AT={label}"], capture_output=True, timeout=240, check=False)
 
-    def dial(self, **dial: Any) -> None:
-        httpx.post(f"{self.sandbox}/_dials/{PARTNER}", json=dial, trust_env=False).raise_for_status()
+    def dial(self, partner: str = PARTNER, **dial: Any) -> None:
+        httpx.post(f"{self.sandbox}/_dials/{partner}", json=dial, trust_env=False).raise_for_status()
 
     def dials_off(self) -> None:
-        httpx.delete(f"{self.sandbox}/_dials/{PARTNER}", trust_env=False).raise_for_status()
+        for partner in PARTNERS:
+            httpx.delete(f"{self.sandbox}/_dials/{partner}", trust_env=False).raise_for_status()
 
-    def ledger(self) -> dict[str, Any]:
-        reply = httpx.get(f"{self.sandbox}/_ledger/{PARTNER}?bodies=false", trust_env=False, timeout=30)
+    def ledger(self, partner: str = PARTNER) -> dict[str, Any]:
+        reply = httpx.get(f"{self.sandbox}/_ledger/{partner}?bodies=false", trust_env=False, timeout=30)
         content: dict[str, Any] = reply.json()
         return content
 
@@ -117,6 +120,20 @@ def loan(amount: str, reference: str | None = None, **changes: Any) -> dict[str,
         data.pop(name, None)
     for owner in data["owners"]:
         owner.pop("identityDocuments", None)
+    return data
+
+
+def deal(amount: str, *partners: str, paper: str | None = None, **changes: Any) -> dict[str, Any]:
+    """An application for several partners; with `paper`, the number of an invoice that a registry must clear first."""
+    data = loan(amount, **changes)
+    data["targetPartners"] = list(partners)
+    data["requestedFinance"]["term"] = {"value": 12, "unit": "months"}
+    data.pop("invoices", None)
+    if paper is not None:
+        (invoice,) = copy.deepcopy(make.application_json())["invoices"]
+        for name in ("uploadId", "requested"):
+            invoice.pop(name, None)
+        data["invoices"] = [invoice | {"number": paper}]
     return data
 
 

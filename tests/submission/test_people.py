@@ -131,7 +131,7 @@ async def test_same_key_same_answer_other_body_422_other_key_409(desk: Desk, htt
     assert (first.status_code, again.json()) == (200, first.json())
     other = await http.post(**bind(create.id, partnerId="FAKE.lead-2"))
     assert (other.status_code, other.json()["code"]) == (422, "idempotency-key-reused")
-    late = await http.post(**bind(create.id, "key-2"))
+    late = await http.post(**bind(create.id, "key-2", partnerId="FAKE.lead-2"))
     assert (late.status_code, late.json()["code"]) == (409, "not-resolvable")
 
 

@@ -55,6 +55,8 @@ class PartnerAck(ApplicationEvent):
     reason: str | None = None
     """A stable code for operators, such as `no-answer` or `credential-refused`."""
     occurred_at: Time
+    asked_at: Time | None = None
+    """When the first byte of the call was first sent: `report` may be as old as that, above all after a repeat."""
     next_check_at: Time | None = None
     unknown_since: Time | None = None
     plan: Plan | None = None

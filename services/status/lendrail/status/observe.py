@@ -73,7 +73,7 @@ def answered(delivery: Delivery[PartnerAck], now: dt.datetime) -> Heard:
     observation = Observation(
         id=delivery.id,
         source="ack",
-        at=min(told or event.occurred_at, now),
+        at=min(told or event.asked_at or event.occurred_at, now),
         received_at=now,
         partner_time=told,
         said=said,

@@ -320,6 +320,7 @@ def ack(
         problems=problems,
         reason=attempt.reason,
         occurred_at=now,
+        asked_at=attempt.sent_at if report is not None else None,
         next_check_at=(attempt.due or now) if outcome == "unknown" else attempt.due if outcome == "not-sent" else None,
         unknown_since=attempt.unknown_since if outcome in ("unknown", "parked") else None,
         plan=attempt.plan,
