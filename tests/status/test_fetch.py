@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from tests.status.bench import Bench, Deal, credentials_file
 from tests.status.conftest import MakeBench
 
 from lendrail.contracts.terms import Report, Status
+from lendrail.partners import PARTNERS
+from lendrail.partners.exchange import Reply
 from lendrail.runtime.mongo import Document
 
 
@@ -188,7 +191,35 @@ async def test_a_reply_that_cannot_be_read_invents_nothing(bench: Bench, sandbox
     await bench.deliver(deal.webhook())
     await support.eventually(becomes(bench, deal, "declined"))
     assert await bench.statuses(deal.id) == ["submitting", "submitted", "declined"]
-    assert "error" not in (await bench.document(deal.id))["fetch"]
+    fetch = (await bench.document(deal.id))["fetch"]
+    assert "error" not in fetch
+    assert ("kept" in fetch) is (fault["kind"] in ("html", "truncated") or fault.get("status") == 503), "not understood"
+    if "kept" in fetch:
+        key = await bench.service.vault.get(str(deal.application_id))
+        assert len(key.open_bytes(fetch["kept"]["raw"])) == fetch["kept"]["bytes"]
+
+
+async def test_a_fault_in_a_translation_loses_no_reply(
+    bench: Bench, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deal = await accepted(bench, sandbox, "approve")
+    right = PARTNERS["forward-financing"]
+
+    def wrong(reply: Reply) -> Report:
+        raise KeyError("Testa Fakely")
+
+    monkeypatch.setitem(PARTNERS, right.name, replace(right, report=wrong))
+    await bench.deliver(deal.webhook())
+
+    async def kept() -> Any:
+        return (await bench.document(deal.id))["fetch"].get("kept")
+
+    found = await support.eventually(kept)
+    key = await bench.service.vault.get(str(deal.application_id))
+    assert b"Approval Sent" in key.open_bytes(found["raw"])
+    assert (await bench.document(deal.id))["fetch"]["error"] == "untranslatable-reply"
+    monkeypatch.setitem(PARTNERS, right.name, right)
+    await support.eventually(becomes(bench, deal, "approved"))
 
 
 async def test_an_unknown_stage_is_held_and_shown(bench: Bench, sandbox: Sandbox) -> None:

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
 from tests import make, support
-from tests.status.bench import Bench, Deal
+from tests.status.bench import PARTNER, Bench, Deal
 
 from lendrail.contracts.sensitive import Sensitive, SensitiveText
 from lendrail.contracts.terms import Money, Offer, Report, Status
@@ -39,7 +39,9 @@ async def client(bench: Bench) -> AsyncIterator[httpx.AsyncClient]:
     app = FastAPI()
     app.state.verifier = Verifier(ISSUER, keys)
     http.install(app, 1000)
-    app.include_router(routes(bench.opportunities, bench.parts.orphans, bench.service.vault))
+    app.include_router(
+        routes(bench.opportunities, bench.parts.orphans, bench.parts.feeds.collection, bench.service.vault)
+    )
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://status.test") as client:
         yield client
 
@@ -97,3 +99,40 @@ async def test_operators_see_ids_and_times_of_orphans(bench: Bench, client: http
     assert set(found) == {"id", "partner", "credential", "partnerId", "receivedAt"}
     others = await client.get("/v1/orphans", headers=bearer("operator", tenant="other"))
     assert others.json() == {"orphans": []}
+
+
+async def test_operators_see_looks_that_told_nothing(bench: Bench, client: httpx.AsyncClient) -> None:
+    deal, fine = Deal(), Deal()
+    await bench.deliver(deal.ack(), fine.ack())
+    failure = {"fetch.failures": 3, "fetch.error": "unreadable-reply"}
+    kept = {"fetch.kept": {"raw": b"sealed Testa", "key": "k", "bytes": 12, "at": make.NOW}}
+    await bench.opportunities.update_one({"_id": str(deal.id)}, {"$set": failure | kept})
+    feed = {"_id": support.CREDENTIAL, "tenant": support.TENANT, "partner": PARTNER, "credential": support.CREDENTIAL}
+    await bench.parts.feeds.collection.insert_one(feed | {"fetch": {"failures": 1, "error": "deadline"}})
+    assert (await client.get("/v1/looks", headers=READER)).status_code == 403
+    answer = await client.get("/v1/looks", headers=OPERATOR)
+    first, second = answer.json()["looks"]
+    assert (first["opportunityId"], first["failures"], first["error"]) == (str(deal.id), 3, "unreadable-reply")
+    assert first["unreadableReply"] == {"keptAt": "2026-03-02T10:30:00+00:00", "bytes": 12}
+    assert (second["feed"], second["error"], second["due"]) == (support.CREDENTIAL, "deadline", None)
+    assert "Testa" not in answer.text
+    others = await client.get("/v1/looks", headers=bearer("operator", tenant="other"))
+    assert others.json() == {"looks": []}
+    shown = (await client.get(f"/v1/opportunities/{deal.id}", headers=READER)).json()
+    assert (shown["unreadableReply"]["bytes"], shown["kind"]) == (12, "lender")
+
+
+async def test_all_that_a_partner_told_is_shown(bench: Bench, client: httpx.AsyncClient) -> None:
+    deal = Deal()
+    told = {
+        "contact": {"name": "Testa Fakely", "email": "testa@partner.example.test"},
+        "closeChance": "62.5",
+        "closesOn": "2026-04-01",
+        "commission": {"amount": "250.00", "currency": "GBP"},
+        "matches": [{"id": "FAKE-1", "kind": "EXCT"}],
+    }
+    report = Report.model_validate({"status": "in-review", "words": "Working"} | told)
+    await bench.deliver(deal.ack(report=report))
+    assert "Fakely" not in repr(await bench.document(deal.id))
+    body = (await client.get(f"/v1/opportunities/{deal.id}", headers=READER)).json()
+    assert {name: body[name] for name in told} == told

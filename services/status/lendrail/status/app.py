@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,9 @@ from lendrail.runtime.outbox import Relay
 from lendrail.runtime.partner_port import PartnerPort
 from lendrail.runtime.service import Service
 from lendrail.runtime.tokens import Verifier
+from lendrail.status.asking import Asking
 from lendrail.status.channels import Lanes
+from lendrail.status.feeds import Feeds
 from lendrail.status.fetch import Fetch
 from lendrail.status.handlers import Handlers
 from lendrail.status.hints import Hints
@@ -38,16 +41,17 @@ class Parts:
     hints: Hints
     handlers: Handlers
     workers: Workers
+    feeds: Feeds
     lanes: Lanes
     orphans: Collection
 
     async def prepare(self) -> None:
         """Indexes; needs MongoDB."""
-        for part in (self.relay, self.opportunities, self.hints):
+        for part in (self.relay, self.opportunities, self.hints, self.feeds):
             await part.prepare()
 
     async def drain(self, seconds: float) -> None:
-        await self.workers.drain(seconds)
+        await asyncio.gather(self.workers.drain(seconds), self.feeds.worker.drain(seconds))
         await self.lanes.close()
 
 
@@ -61,11 +65,13 @@ def assemble(service: Service, settings: Settings) -> Parts:
     rules = Rules(failures=settings.breaker_failures)
     port = PartnerPort(service.shared("partners")["credentials"], credentials, service.vault, rules)
     lanes = Lanes()
-    fetch = Fetch(opportunities, timing, port, service.vault, lanes, settings)
+    asking = Asking(port, lanes, timing, settings.pause_seconds)
+    fetch = Fetch(opportunities, timing, asking, service.vault)
     workers = Workers(collection, fetch, port, credentials, settings)
     reports = Reports(opportunities, timing, service.vault)
     hints = Hints(opportunities, reports, orphans, workers.wake, settings.orphan_sweep_seconds)
-    return Parts(relay, opportunities, hints, Handlers(opportunities, hints, timing), workers, lanes, orphans)
+    feeds = Feeds(service.database["feeds"], hints, asking, timing, credentials, service.vault, settings)
+    return Parts(relay, opportunities, hints, Handlers(opportunities, hints, timing), workers, feeds, lanes, orphans)
 
 
 def build(settings: Settings, *, verifier: Verifier | None = None, **doubles: Any) -> tuple[Service, FastAPI]:
@@ -80,6 +86,8 @@ def build(settings: Settings, *, verifier: Verifier | None = None, **doubles: An
     service.loop(parts.relay.run)
     service.loop(parts.workers.run, parts.drain)
     service.loop(parts.hints.run)
+    service.loop(parts.feeds.run)
+    service.loop(parts.feeds.worker.run)
     api = service.api("Lendrail status", verifier)
-    api.include_router(routes(parts.opportunities.collection, parts.orphans, service.vault))
+    api.include_router(routes(parts.opportunities.collection, parts.orphans, parts.feeds.collection, service.vault))
     return service, api

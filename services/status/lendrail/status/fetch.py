@@ -17,19 +17,15 @@ import structlog
 from lendrail.contracts.sensitive import Erased
 from lendrail.contracts.terms import NAMESPACE, Report, Status, utc_now
 from lendrail.partners import PARTNERS
-from lendrail.partners.exchange import Accepted, CredentialRefused, NoAnswer, NotSent, Reply, Request, RetryLater
-from lendrail.partners.health import healthy
+from lendrail.partners.exchange import Accepted, CredentialRefused, Reply, Request, RetryLater
 from lendrail.partners.partner import Partner
-from lendrail.partners.refusals import retry_after
 from lendrail.runtime.budget import Kind
 from lendrail.runtime.due import Lease
 from lendrail.runtime.mongo import Document
-from lendrail.runtime.partner_port import Open, PartnerPort, Paused
 from lendrail.runtime.vault import Key, Vault
-from lendrail.status.channels import Lanes
+from lendrail.status.asking import Asking, NotNow, kept
 from lendrail.status.fold import FINAL, fold
 from lendrail.status.observation import Answered, Missing, Observation, Reported, State
-from lendrail.status.settings import Settings
 from lendrail.status.store import Heard, Opportunities, Subject, cause_of, read, subject_of
 from lendrail.status.timing import Timing
 
@@ -40,17 +36,8 @@ LEASE_SECONDS = 120.0
 class Fetch:
     """The work of one look."""
 
-    def __init__(
-        self,
-        opportunities: Opportunities,
-        timing: Timing,
-        port: PartnerPort,
-        vault: Vault,
-        lanes: Lanes,
-        settings: Settings,
-    ) -> None:
-        self._opportunities, self._timing, self._port, self._vault = opportunities, timing, port, vault
-        self._lanes, self._settings = lanes, settings
+    def __init__(self, opportunities: Opportunities, timing: Timing, asking: Asking, vault: Vault) -> None:
+        self._opportunities, self._timing, self._asking, self._vault = opportunities, timing, asking, vault
 
     async def look(self, document: Document, lease: Lease, lane: int, kind: Kind) -> None:
         """Ask the partner once; store what it says, or when to ask again."""
@@ -60,48 +47,24 @@ class Fetch:
         except Erased:
             await self._change(document, lease, {"status": Status.ERASED.value, "due": "$$REMOVE", "lease": "$$REMOVE"})
             return
-        if self._port.credential(document["credential"]).mode != document["mode"]:
+        if self._asking.port.credential(document["credential"]).mode != document["mode"]:
             await self._failed(document, lease, "mode-crossed", LEASE_SECONDS)
             return
         partner = PARTNERS[document["partner"]]
-        try:
-            request, reply, began = await self._ask(document, lease, lane, kind, partner, claimed)
-        except Paused:
-            await self._change(document, lease, self._timing.put_back(lease.token, "paused"))
-            return
-        except Open as breaker:
-            await self._change(document, lease, self._timing.put_back(lease.token, "partner-away", breaker.until))
-            return
-        except TimeoutError:
-            await self._failed(document, lease, "no-budget", 1.0)
-            return
-        await self._understand(document, lease, key, kind, partner, request, reply, began)
-
-    async def _ask(
-        self, document: Document, lease: Lease, lane: int, kind: Kind, partner: Partner, claimed: float
-    ) -> tuple[Request, Reply | NotSent | NoAnswer, dt.datetime]:
-        """The reply, and MongoDB's time when this look began: that of the claim plus what passed here since.
-
-        The time is rather too early than too late: a hint that falls in between is then followed once more.
-        """
         assert partner.read is not None
-        request, deadline = partner.read(document["partner_id"]), partner.operations["read"].deadline
-        credential, left = document["credential"], lease.seconds_left()
-        async with self._lanes.turn(self._port, credential, kind, request.operation, lane, left) as channel:
-            at_claim = document["lease"]["until"] - dt.timedelta(seconds=LEASE_SECONDS)
-            began = at_claim + dt.timedelta(milliseconds=int((time.monotonic() - claimed) * 1000))
-            reply = await channel.send(request, min(deadline, lease.seconds_left()), lambda: lease.held)
-            await self._tell(credential, request, reply)
-        return request, reply, began
-
-    async def _tell(self, credential: str, request: Request, reply: Reply | NotSent | NoAnswer) -> None:
-        """The breaker, whether the partner is there; a wait that it names in its trouble holds all our calls."""
-        match healthy(request, reply):
-            case True:
-                await self._port.answered(credential, request.operation)
-            case False:
-                wait = retry_after(reply) if isinstance(reply, Reply) else None
-                await self._port.failed(credential, request.operation, wait)
+        request = partner.read(document["partner_id"])
+        try:
+            asked = await self._asking.ask(partner, request, document, kind, lane, lease)
+        except NotNow as reason:
+            await self._change(document, lease, dict(reason.fields))
+            return
+        # MongoDB's time when this look began: rather too early than too late, a hint in between is followed once more
+        at_claim = document["lease"]["until"] - dt.timedelta(seconds=LEASE_SECONDS)
+        began = at_claim + dt.timedelta(milliseconds=int((asked.began - claimed) * 1000))
+        if isinstance(asked.reply, Reply):
+            await self._understand(document, lease, key, kind, partner, request, asked.reply, began)
+        else:
+            await self._failed(document, lease, asked.reply.reason)
 
     async def _understand(
         self,
@@ -111,28 +74,31 @@ class Fetch:
         kind: Kind,
         partner: Partner,
         request: Request,
-        reply: Reply | NotSent | NoAnswer,
+        reply: Reply,
         began: dt.datetime,
     ) -> None:
-        assert partner.report is not None
-        if not isinstance(reply, Reply):
-            if reply.reason == "credential-refused":
-                await self._refused(document)
-            await self._failed(document, lease, reply.reason)
-            return
+        """What cannot be understood is kept, sealed, and asked again."""
         if reply.status == 404:
             await self._hear(document, lease, key, kind, Missing(), reply, began)
             return
-        outcome = partner.outcome(request, reply)
-        if isinstance(outcome, Accepted):
-            await self._hear(document, lease, key, kind, Reported(report=partner.report(reply)), reply, began)
+        try:
+            outcome = partner.outcome(request, reply)
+            report = partner.report(reply) if isinstance(outcome, Accepted) and partner.report else None
+        except Exception as error:  # a fault in a translation must not lose the partner's word
+            log.error("a reply could not be translated", opportunity=document["_id"], exc_info=error)
+            await self._failed(document, lease, "untranslatable-reply", reply=kept(reply, key))
+            return
+        if report is not None:
+            await self._hear(document, lease, key, kind, Reported(report=report), reply, began)
         elif isinstance(outcome, RetryLater):
-            await self._port.pause(document["credential"], "retry-later", outcome.after)
+            await self._asking.port.pause(document["credential"], "retry-later", outcome.after)
             await self._failed(document, lease, "retry-later", outcome.after)
+        elif isinstance(outcome, CredentialRefused):
+            await self._asking.refused(document["credential"])
+            await self._failed(document, lease, f"status-{reply.status}")
         else:
-            if isinstance(outcome, CredentialRefused):
-                await self._refused(document)
-            await self._failed(document, lease, f"status-{reply.status}" if reply.status != 200 else "unreadable-reply")
+            reason = f"status-{reply.status}" if reply.status != 200 else "unreadable-reply"
+            await self._failed(document, lease, reason, reply=kept(reply, key))
 
     async def _hear(
         self,
@@ -166,13 +132,12 @@ class Fetch:
 
         await self._opportunities.hear([heard], extra, {document["_id"]: document})
 
-    async def _refused(self, document: Document) -> None:
-        log.error("a partner refuses our credential; its reads rest", credential=document["credential"])
-        await self._port.pause(document["credential"], "credential-refused", self._settings.pause_seconds)
-
-    async def _failed(self, document: Document, lease: Lease, reason: str, seconds: float | None = None) -> None:
+    async def _failed(
+        self, document: Document, lease: Lease, reason: str, seconds: float | None = None, reply: Document | None = None
+    ) -> None:
         log.warning("a look told nothing", opportunity=document["_id"], reason=reason)
-        await self._change(document, lease, self._timing.after_failure(document, lease.token, reason, seconds))
+        fields = self._timing.after_failure(document, lease.token, reason, seconds, reply)
+        await self._change(document, lease, fields)
 
     async def _change(self, document: Document, lease: Lease, fields: Document) -> None:
         where = {"_id": document["_id"], "lease.token": lease.token}

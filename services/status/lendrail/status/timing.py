@@ -61,7 +61,7 @@ class Timing:
         quiet = 0 if news else fetch.get("quiet", 0) + 1
         wait = self._settings.recheck_seconds if hinted and not news else self._wait(document["partner"], quiet)
         patience = min(0.5 * 2**quiet, LONGEST_HINT_WAIT)
-        return _released(token) | {
+        return released(token) | {
             "due": _if_hinted(
                 began, {"$max": ["$$NOW", "$fetch.not_before"]}, "$$REMOVE" if final else in_seconds(wait)
             ),
@@ -73,21 +73,30 @@ class Timing:
             "fetch.error": "$$REMOVE",
         }
 
-    def after_failure(self, document: Document, token: str, error: str, seconds: float | None) -> Document:
-        """After a look that told nothing; the same look comes again. `seconds`: what the partner asked for."""
+    def after_failure(
+        self, document: Document, token: str, error: str, seconds: float | None, reply: Document | None = None
+    ) -> Document:
+        """After a look that told nothing; the same look comes again. `seconds`: what the partner asked for. `reply`:
+        what nobody could read, kept until the next of its kind.
+        """
         failures = document.get("fetch", {}).get("failures", 0)
         schedule = self._settings.retry_seconds
         wait = schedule[min(failures, len(schedule) - 1)] if seconds is None else seconds
-        return _released(token) | {
-            "due": in_seconds(wait * random.uniform(1, 1.25)),
-            "fetch.failures": failures + 1,
-            "fetch.error": {"$literal": error},
-        }
+        stored = {"fetch.kept": {"$mergeObjects": [{"$literal": reply}, {"at": "$$NOW"}]}} if reply else {}
+        return (
+            released(token)
+            | stored
+            | {
+                "due": in_seconds(wait * random.uniform(1, 1.25)),
+                "fetch.failures": failures + 1,
+                "fetch.error": {"$literal": error},
+            }
+        )
 
     def put_back(self, token: str, error: str, until: dt.datetime | None = None) -> Document:
         """A look that was not made, by no fault of its own: the same comes again, at once or at `until`."""
         due = "$due" if until is None else {"$literal": until}
-        return _released(token) | {"due": due, "fetch.error": {"$literal": error}}
+        return released(token) | {"due": due, "fetch.error": {"$literal": error}}
 
     def _wait(self, partner: str | None, quiet: int) -> float:
         """Seconds to the next look, spread over a tenth: by the partner's schedule; without one slower and slower, up
@@ -119,7 +128,7 @@ def hinted(hint: Document, *, due: bool) -> list[Document]:
     return [{"$set": noted | (followed if due else {})}]
 
 
-def _released(token: str) -> Document:
+def released(token: str) -> Document:
     """Give the lease back, if it is still ours."""
     return {"lease": {"$cond": [{"$eq": ["$lease.token", token]}, "$$REMOVE", "$lease"]}}
 

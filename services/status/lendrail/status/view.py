@@ -8,8 +8,9 @@ from fastapi import APIRouter, Depends, Response
 
 from lendrail.contracts.sensitive import Erased
 from lendrail.contracts.terms import Model, Status, utc_now
+from lendrail.partners import PARTNERS
 from lendrail.runtime.http import Problem, authorised, reply
-from lendrail.runtime.mongo import Collection, Document
+from lendrail.runtime.mongo import ASCENDING, Collection, Document
 from lendrail.runtime.tokens import Caller
 from lendrail.runtime.vault import Key, Vault
 from lendrail.status.store import read
@@ -17,9 +18,10 @@ from lendrail.status.store import read
 READ = Depends(authorised("applications:read"))
 OPERATE = Depends(authorised("operator"))
 MOST_ORPHANS = 500
+MOST_LOOKS = 500
 
 
-def routes(opportunities: Collection, orphans: Collection, vault: Vault) -> APIRouter:
+def routes(opportunities: Collection, orphans: Collection, feeds: Collection, vault: Vault) -> APIRouter:
     router = APIRouter()
 
     @router.get("/v1/opportunities/{opportunity_id}")
@@ -46,6 +48,18 @@ def routes(opportunities: Collection, orphans: Collection, vault: Vault) -> APIR
         ]
         return reply({"orphans": found})
 
+    @router.get("/v1/looks")
+    async def looks(caller: Caller = OPERATE) -> Response:
+        """Looks at opportunities and feeds that told nothing: ids, times and reasons, never what was replied."""
+        failing = {"tenant": caller.tenant_id, "fetch.failures": {"$gt": 0}}
+        wanted = dict.fromkeys(("partner", "credential", "fetch", "due"), 1)
+        found = [
+            {kind: each["_id"], "partner": each["partner"], "credential": each["credential"], **_failing(each)}
+            for kind, collection in (("opportunityId", opportunities), ("feed", feeds))
+            async for each in collection.find(failing, wanted).sort("due", ASCENDING).limit(MOST_LOOKS)
+        ]
+        return reply({"looks": found})
+
     return router
 
 
@@ -55,8 +69,15 @@ def _named(document: Document) -> dict[str, Any]:
         "applicationId": document["application_id"],
         "opportunityId": document["opportunity_id"],
         "partner": document["partner"],
+        **_kind(document["partner"]),
         "mode": document["mode"],
     }
+
+
+def _kind(partner: str | None) -> dict[str, str]:
+    """A registry's word is about the paper, and decides nothing on the money."""
+    known = PARTNERS.get(partner or "")
+    return {"kind": known.kind} if known else {}
 
 
 def _shown(document: Document, key: Key) -> dict[str, Any]:
@@ -70,6 +91,7 @@ def _shown(document: Document, key: Key) -> dict[str, Any]:
         "seenAt": seen,
         "ageSeconds": round(max((utc_now() - seen).total_seconds(), 0), 3),
         "nextLook": _next_look(document),
+        **_kept(document),
         "observations": [_revealed(each) for each in sorted(known.observations, key=lambda o: o.place)],
     }
 
@@ -80,6 +102,18 @@ def _next_look(document: Document) -> dict[str, Any] | None:
         return None
     told = {"due": document["due"], "reason": fetch.get("reason")}
     return told | ({"failures": fetch["failures"], "error": fetch.get("error")} if fetch.get("failures") else {})
+
+
+def _failing(document: Document) -> dict[str, Any]:
+    fetch = document["fetch"]
+    told = {"failures": fetch["failures"], "error": fetch.get("error"), "due": document.get("due")}
+    return told | _kept(document)
+
+
+def _kept(document: Document) -> dict[str, Any]:
+    """That the last reply which nobody could read is there, sealed."""
+    kept = document.get("fetch", {}).get("kept")
+    return {"unreadableReply": {"keptAt": kept["at"], "bytes": kept["bytes"]}} if kept else {}
 
 
 def _revealed(model: Model) -> dict[str, Any]:
