@@ -324,6 +324,9 @@ async def test_twins_of_what_waits_are_found(make_bench: Any) -> None:
         assert await bench.told(first) == {"validated": [("passed", "matches")]}
         for each in (twin, late):
             assert ("", "duplicate") in (await bench.told(each))["rejected"]
+        await support.eventually(bench.empty)
+        (later,) = await bench.hear(australian())
+        assert ("", "duplicate") in (await bench.told(later))["rejected"]
 
 
 async def test_the_same_event_again_changes_nothing(make_bench: Any) -> None:
