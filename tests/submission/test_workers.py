@@ -174,3 +174,29 @@ async def test_erased_person_is_not_sent(desk: Desk) -> None:
     async with desk.lanes():
         await desk.until(event, "cancelled", "cancelled")
     assert (await desk.ledger(event))["calls"] == []
+
+
+async def test_a_wait_named_in_trouble_holds_the_next_call_of_the_credential(desk: Desk) -> None:
+    desk.sandbox.dial(kind="status", operation="lead", status=503, retry_after=2, times=1)
+    async with desk.lanes():
+        first = await desk.submit()
+        await desk.until(first, "unknown")
+        second = await desk.submit()
+        await asyncio.sleep(1)
+        assert len((await desk.ledger(second))["calls"]) == 0
+        await desk.until(second, "acked")
+        await desk.until(first, "acked")
+
+
+async def test_a_silent_partner_is_spared_and_the_work_of_all_waits(desk: Desk) -> None:
+    """Twelve applications while it is away: a few tries, no attempt pays for the others' failures, all arrive."""
+    desk.credentials(credential("http://127.0.0.1:1/forward-financing/v1"))
+    async with desk.lanes(breaker_failures="2", retry_seconds="[0.2, 0.2, 0.2, 0.2, 0.2, 0.2]", lanes="4"):
+        events = [await desk.submit() for _ in range(12)]
+        await asyncio.sleep(1.5)
+        tried = sum([(await desk.create(event)).delays for event in events])
+        assert 2 <= tried <= 6  # those under way together when it opened
+        desk.credentials(credential(desk.sandbox.api))
+        for event in events:
+            await desk.until(event, "acked")
+    assert sum([(await desk.create(event)).delays for event in events]) <= tried + 1

@@ -25,7 +25,7 @@ from lendrail.submission.partners import Overview
 from lendrail.submission.partners import routes as partner_routes
 from lendrail.submission.pauses import Pauses
 from lendrail.submission.people import People, refusal_routes, routes
-from lendrail.submission.registrations import Registrations
+from lendrail.submission.registrations import LANES, Registrations
 from lendrail.submission.registry import Registry
 from lendrail.submission.requests import Requests
 from lendrail.submission.settings import Settings
@@ -68,7 +68,7 @@ def build(settings: Settings, verifier: Verifier | None = None, **doubles: Any) 
         relay.wake()
         lanes.wake()
 
-    registrations = Registrations(settings, service.database["registrations"], tenants, port, Channels(port, 1))
+    registrations = Registrations(settings, service.database["registrations"], tenants, port, Channels(port, LANES))
     holds = Holds(standing)
     pauses = Pauses(service.database["operator_actions"], holds, tenants, service.vault)
     service.prepare(store.prepare)

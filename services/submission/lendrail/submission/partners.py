@@ -144,7 +144,8 @@ def _opened(hold: Hold, key: Key) -> str | None:
 def _traffic(account: PartnerAccount, stand: Stand | None) -> Shown:
     """Each operation's breaker, and when the next call may start."""
     partner = PARTNERS.get(account.partner)
-    operations = [_operation(name, stand) for name in (partner.operations if partner else ())]
+    names = [*(partner.operations if partner else ()), *(stand.breakers if stand else ())]
+    operations = [_operation(name, stand) for name in dict.fromkeys(names)]
     later = {"nextStartAt": stand.next_start.isoformat()} if stand and stand.next_start else {}
     return {"operations": operations} | later
 

@@ -29,12 +29,15 @@ from lendrail.runtime import due
 from lendrail.runtime.directory import Mounted, PartnerAccount, Secrets, Tenants
 from lendrail.runtime.due import Lease, Worker
 from lendrail.runtime.mongo import OUTAGES, Collection, Document
-from lendrail.runtime.partner_port import PartnerPort, Paused
+from lendrail.runtime.partner_port import Open, PartnerPort, Paused
 from lendrail.submission.channels import Channels
+from lendrail.submission.hearing import tell
 from lendrail.submission.settings import Settings
 
 log = structlog.get_logger()
 OPERATION = "register-webhook"
+LANES = 4
+"""So that a partner that hangs holds up none of the others."""
 
 
 class Registrations:
@@ -52,7 +55,7 @@ class Registrations:
         self._port, self._channels = port, channels
         self._secrets = Secrets(settings.webhook_secrets_file)
         self.worker = Worker(
-            collection, self._register, where=self._open, lanes=1, lease_seconds=settings.lease_seconds
+            collection, self._register, where=self._open, lanes=LANES, lease_seconds=settings.lease_seconds
         )
 
     async def prepare(self) -> None:
@@ -128,7 +131,7 @@ class Registrations:
             outcome = await self._call(
                 document, lease, lane, account, partner.webhook.register(self._address(account), self._secret(account))
             )
-        except Paused:
+        except (Paused, Open):
             await self._later(document, lease, 1.0)
             return
         await self._decide(document, lease, outcome)
@@ -139,11 +142,12 @@ class Registrations:
         """A try is counted before its first byte, and taken back when it is known that nothing came of it."""
         partner = PARTNERS[account.partner]
         deadline = self._settings.deadline(partner.operations[OPERATION])
-        async with self._port.call(account.credential, "submission") as credential:
+        async with self._port.call(account.credential, "submission", OPERATION) as credential:
             await self._collection.update_one(_mine(document, lease), {"$inc": {"tries": 1}})
             answer = await self._channels.open(lane, credential).send(
                 request, deadline, lambda: lease.seconds_left() >= deadline
             )
+            await tell(self._port, credential.id, request, answer)
         return partner.outcome(request, answer) if isinstance(answer, Reply) else answer
 
     async def _decide(self, document: Document, lease: Lease, outcome: Outcome | NotSent | NoAnswer) -> None:

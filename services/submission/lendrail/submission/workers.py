@@ -18,14 +18,11 @@ from dataclasses import replace
 import structlog
 
 from lendrail.contracts.sensitive import Erased
-from lendrail.partners import exchange
 from lendrail.partners.channels import rest
 from lendrail.partners.exchange import (
     Accepted,
     CredentialRefused,
-    NoAnswer,
     Rejected,
-    Reply,
     Request,
     RetryLater,
 )
@@ -51,6 +48,7 @@ from lendrail.submission.classify import (
     expired,
 )
 from lendrail.submission.documents import DocumentsAway
+from lendrail.submission.hearing import tell
 from lendrail.submission.job import Job
 from lendrail.submission.moves import Move, Result
 from lendrail.submission.plan import crossing
@@ -60,9 +58,6 @@ from lendrail.submission.store import Store, read, server_time, token_of
 
 log = structlog.get_logger()
 PAUSED_SECONDS = 15.0
-OURS = frozenset({"withheld", "invalid-request", "credential-refused"})
-"""Reasons for which nothing was sent that say nothing about the partner's health."""
-Answer = Reply | exchange.NotSent | NoAnswer
 STALE_START_SECONDS = 0.03
 """A start that was granted longer ago is given up for another one: partners count from the first byte they see."""
 
@@ -180,18 +175,8 @@ class Submitter:
         if job.lease.seconds_left() < deadline + min(rest.CONNECT_SECONDS, deadline):
             return None
         answer = await self._channels.open(job.lane, credential).send(request, deadline, lambda: job.lease.held)
-        await self._heard(credential, request, answer)
+        await tell(self._port, credential.id, request, answer)
         return looked_up(job.partner_of(batch[0]), request, answer)
-
-    async def _heard(self, credential: Credential, request: Request, answer: Answer) -> None:
-        """Tell the breaker whether the partner is there."""
-        try:
-            if isinstance(answer, Reply) and answer.status < 500:
-                await self._port.answered(credential.id, request.operation)
-            elif isinstance(answer, Reply | NoAnswer) or answer.reason not in OURS:
-                await self._port.failed(credential.id, request.operation)
-        except OUTAGES as error:
-            log.warning("a breaker could not be told", error=type(error).__name__)
 
     async def _send(self, job: Job, batch: Sequence[Attempt], request: Request, credential: Credential) -> Event | None:
         """What came of sending it; None when it did not come to that and nothing changed."""
@@ -219,7 +204,7 @@ class Submitter:
         except (ValueError, *OUTAGES) as error:  # a credential that no channel fits; our store, before the first byte
             log.error("a call could not begin", credential=credential.id, error=type(error).__name__)
             return NotSent("not-begun")
-        await self._heard(credential, request, answer)
+        await tell(self._port, credential.id, request, answer)
         return event_of(job.partner_of(batch[0]), request, answer)
 
     async def _finish(self, job: Job, batch: Sequence[Attempt], event: Event) -> bool:
