@@ -2,6 +2,7 @@
 
 import email
 import email.policy
+import json
 import uuid
 from typing import Any
 
@@ -10,7 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
-from lendrail.contracts.terms import DeclineReason, FieldProblem, Money, Offer, ReasonCode, Reference, Status, utc_now
+from lendrail.contracts.status_updated import StatusUpdated
+from lendrail.contracts.terms import (
+    DeclineReason,
+    FieldProblem,
+    Match,
+    Money,
+    Offer,
+    ReasonCode,
+    Reference,
+    Status,
+    utc_now,
+)
 from lendrail.notifications.lanes import FAILING_FROM, Lanes
 from lendrail.notifications.letter import compose, letter
 from lendrail.notifications.notice import webhook_body
@@ -90,11 +102,42 @@ def test_the_body_is_the_same_every_time() -> None:
     assert webhook_body(event) == webhook_body(type(event).model_validate(event.model_dump()))
 
 
+def test_all_that_a_partner_told_is_in_the_notice_and_no_person_in_the_letter() -> None:
+    told = {
+        "contact": {"name": "Zelda Fakename", "email": "zelda@partner.example.test", "phone": "+15550100000"},
+        "closeChance": "62.5",
+        "closesOn": "2026-04-01",
+        "commission": {"amount": "1250.00", "currency": "GBP"},
+        "matches": [{"id": "FAKE-1", "kind": "EXCT"}],
+        "unknownSince": "2026-03-02T13:40:00Z",
+        "nextCheckAt": "2026-03-02T14:05:00Z",
+        "plan": "look-up",
+        "flags": ["alarm:funded-after-declined"],
+    }
+    event = StatusUpdated.model_validate(updated().model_dump() | told)
+    data = json.loads(webhook_body(event))["data"]
+    assert {name: data[name] for name in told} == told
+    parts = json.loads(letter(event, "https://api.example.test"))
+    for text in (parts["text"], parts["html"]):
+        for line in (
+            "Unknown since 2026-03-02 13:40 UTC, next check 2026-03-02 14:05 UTC: "
+            "the partner is asked for our reference",
+            "Chance: 62.5 %",
+            "Closes: 2026-04-01",
+            "Commission: 1,250.00 GBP",
+            "FAKE-1 (EXCT)",
+        ):
+            assert line in text
+        assert "Zelda" not in text
+        assert "5550100000" not in text
+
+
 @given(st.text(min_size=1, max_size=60), st.text(min_size=1, max_size=60))
 def test_what_others_wrote_becomes_neither_a_header_nor_markup(system: str, value: str) -> None:
     event = updated(
         references=(Reference(system=system, kind="<b>", value=value + "\r\nBcc: x@y.test\r\n\r\n<script>"),),
         problems=(FieldProblem(pointer="/<i>", code="x", message="x"),),
+        matches=(Match(id="<i>", kind=system),),
         offers=(Offer(id="<s>", amount=Money(amount="1", currency="USD")),),
         decline_reasons=(DeclineReason(code=ReasonCode.OTHER, words="the words of Zelda"),),
     )

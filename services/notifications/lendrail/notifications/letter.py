@@ -14,7 +14,7 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
 
 from lendrail.contracts.status_updated import StatusUpdated
-from lendrail.contracts.terms import Offer
+from lendrail.contracts.terms import Money, Offer
 
 SUBJECT_CHARACTERS = 150
 _SEVEN_BIT = policy.SMTP.clone(cte_type="7bit")
@@ -37,10 +37,13 @@ def letter(update: StatusUpdated, public_url: str) -> str:
         "partner": update.partner or "",
         "status": update.status.value,
         "version": update.state_version,
-        "observed": update.observed_at.astimezone(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "observed": _time(update.observed_at),
         "references": [_line(f"{r.system} {r.kind}: {r.value}") for r in update.references],
         "offers": [_offer(offer) for offer in update.offers],
         "reasons": sorted({reason.code.value for reason in update.decline_reasons}),
+        "terms": _terms(update),
+        "matches": [_line(f"{match.id} ({match.kind})") for match in update.matches],
+        "unknown": _unknown(update),
         "problems": [f"{problem.pointer or '/'} ({problem.code})" for problem in update.problems],
         "link": f"{public_url}/v1/applications/{update.application_id}",
         "test": update.mode == "test",
@@ -76,10 +79,43 @@ def _line(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:SUBJECT_CHARACTERS]
 
 
+def _time(time: dt.datetime) -> str:
+    return time.astimezone(dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _terms(update: StatusUpdated) -> list[str]:
+    """What the partner expects of the deal; whom to ask there is a person, and stays out."""
+    chance = f"Chance: {update.close_chance:f} %" if update.close_chance is not None else ""
+    closes = f"Closes: {update.closes_on.isoformat()}" if update.closes_on else ""
+    commission = f"Commission: {_money(update.commission)}" if update.commission else ""
+    return [each for each in (chance, closes, commission) if each]
+
+
+_PLANS = {
+    "repeat": "the same request is sent once more",
+    "look-up": "the partner is asked for our reference",
+    "wait": "the partner's word is awaited",
+    "person": "a person decides",
+}
+
+
+def _unknown(update: StatusUpdated) -> str:
+    """Since when nobody knows whether the partner has it, and what is done about it."""
+    if update.unknown_since is None:
+        return ""
+    plan = f": {_PLANS[update.plan]}" if update.plan else ""
+    check = f", next check {_time(update.next_check_at)}" if update.next_check_at else ""
+    return f"Unknown since {_time(update.unknown_since)}{check}{plan}"
+
+
+def _money(money: Money) -> str:
+    return f"{money.amount:,f} {money.currency}"
+
+
 def _offer(offer: Offer) -> str:
     parts = [_line(f"{offer.id} {offer.variant or ''}")]
     if offer.amount:
-        parts.append(f"{offer.amount.amount:,f} {offer.amount.currency}")
+        parts.append(_money(offer.amount))
     if offer.term:
         parts.append(f"{offer.term.value} {offer.term.unit}")
     if offer.factor_rate is not None:

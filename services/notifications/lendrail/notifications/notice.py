@@ -1,21 +1,27 @@
 """The body of a webhook: a contract with the tenants' systems, so it changes by adding only.
 
 It goes signed to the tenant's own endpoint (https wherever the application is real), so it holds what the tenant may
-act on: the offers with their action links and what the partner says is missing.
+act on: the offers with their action links, what the partner says is missing, and whom to ask there.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from typing import Literal
 
+from lendrail.contracts.partner_ack import Plan
 from lendrail.contracts.sensitive import SensitiveText
 from lendrail.contracts.status_updated import Source, StatusUpdated
 from lendrail.contracts.terms import (
+    Contact,
+    DecimalString,
     DeclineReason,
     FieldProblem,
+    Match,
     Mode,
     Model,
+    Money,
     Offer,
     PartnerName,
     Reference,
@@ -41,6 +47,19 @@ class NoticeData(Model):
     missing_info: SensitiveText | None = None
     notes: SensitiveText | None = None
     problems: tuple[FieldProblem, ...] = ()
+    contact: Contact | None = None
+    """Who looks after it at the partner."""
+    close_chance: DecimalString | None = None
+    """Per cent, as the partner reckons."""
+    closes_on: dt.date | None = None
+    commission: Money | None = None
+    matches: tuple[Match, ...] = ()
+    """What a registry found that is the same."""
+    unknown_since: Time | None = None
+    """Since when nobody knows whether the partner has it; `plan` says how that will be settled."""
+    plan: Plan | None = None
+    next_check_at: Time | None = None
+    flags: tuple[str, ...] = ()
     references: tuple[Reference, ...] = ()
 
 
@@ -55,21 +74,8 @@ class Notice(Model):
 def webhook_body(update: StatusUpdated) -> str:
     """The JSON text that is signed and sent. It holds personal values in plain: seal it before it rests."""
     data = NoticeData(
-        application_id=update.application_id,
-        opportunity_id=update.opportunity_id,
-        partner=update.partner,
-        mode=update.mode,
-        status=update.status,
         version=update.state_version,
-        source=update.source,
-        observed_at=update.observed_at,
-        offers=update.offers,
-        decline_reasons=update.decline_reasons,
-        decline_notes=update.decline_notes,
-        missing_info=update.missing_info,
-        notes=update.notes,
-        problems=update.problems,
-        references=update.references,
+        **{name: getattr(update, name) for name in NoticeData.model_fields if name != "version"},
     )
     notice = Notice(timestamp=update.observed_at, data=data)
     return notice.model_dump_json(by_alias=True, exclude_none=True, context={"reveal": True})
