@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from lendrail.local import programs
 from lendrail.local.cli import app
+from lendrail.local.accounts import Where
 from lendrail.local.configure import write_files
 from lendrail.local.state import State
 
@@ -49,7 +50,7 @@ def test_build_arguments_name_a_member(name: str, compose: dict[str, Any], proje
 def test_the_same_variables_as_the_local_stack(name: str, compose: dict[str, Any], tmp_path: Path) -> None:
     state = State(tmp_path)
     state.prepare()
-    files = write_files(state, "http://sandbox:8080", rate_limit=True)
+    files = write_files(state, Where("http://sandbox:8080", "sandbox:2525", tmp_path / "tls-cert.pem"), rate_limit=True)
     addresses = programs.Addresses("kafka", "mongo", dict.fromkeys(programs.PORTS, 1))
     local = set(programs.environment(name, state, files, addresses)) - set(os.environ)
     expected = {each for each in local if not each.startswith("PYTHON")} - ONLY_LOCAL

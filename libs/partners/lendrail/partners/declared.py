@@ -19,7 +19,6 @@ from lendrail.partners.partner import Partner
 from lendrail.partners.reference import profile, reference_partner
 from lendrail.partners.reference.schema import known
 
-
 _BUILT_IN = frozenset(PARTNERS)
 
 
