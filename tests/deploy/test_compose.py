@@ -12,8 +12,8 @@ from pydantic_settings import BaseSettings
 from typer.testing import CliRunner
 
 from lendrail.local import programs
-from lendrail.local.cli import app
 from lendrail.local.accounts import Where
+from lendrail.local.cli import app
 from lendrail.local.configure import write_files
 from lendrail.local.state import State
 
