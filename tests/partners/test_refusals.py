@@ -1,13 +1,14 @@
 """The wait that a refusal names, in every form that partners send it."""
 
 import datetime as dt
+import json
 from email.utils import format_datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lendrail.partners.exchange import Reply, RetryLater, Unknown
+from lendrail.partners.exchange import Rejected, Reply, RetryLater, Unknown
 from lendrail.partners.refusals import Refusal, refused, retry_after
 
 NOON = "Mon, 05 Jan 2026 12:00:00 GMT"
@@ -57,6 +58,15 @@ def test_a_date_alone_tells_no_wait(date: str | None) -> None:
 
 def test_the_partners_clock_is_compared_with_itself() -> None:
     assert retry_after(reply("Sat, 01 Jan 2000 00:00:20 GMT", "Sat, 01 Jan 2000 00:00:00 GMT")) == 20
+
+
+@pytest.mark.parametrize("texts", [None, "words", 7, [None], [["nested"]], {"more": []}])
+def test_field_errors_that_cannot_be_read_name_no_field(texts: object) -> None:
+    """A refusal stays one; what it says of fields is left out rather than guessed."""
+    said = Reply(422, {}, json.dumps({"errors": {"name": texts}}).encode())
+    came = refused("create", said, (Refusal(422, "rejected"),), "acme", {"name": "/business/legalName"}, 1)
+    assert isinstance(came, Rejected)
+    assert [(each.pointer, each.code) for each in came.problems] == [("", "refused")]
 
 
 def test_trouble_is_no_refusal_whatever_wait_it_names() -> None:

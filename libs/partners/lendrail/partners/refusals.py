@@ -68,9 +68,7 @@ def has_field_errors(key: str = "errors", never: AbstractSet[str] = frozenset({"
             return False
         if "unique" in str(body.get("message")) or any(name.split(".")[-1] in never for name in errors):
             return False
-        return all(
-            isinstance(texts, list) and all(isinstance(text, str) for text in texts) for texts in errors.values()
-        )
+        return all(_texts(each) for each in errors.values())
 
     return fits
 
@@ -90,10 +88,14 @@ def has_problems() -> Shape:
     return fits
 
 
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+
+
 def _by_field(errors: Any) -> dict[str, list[str]]:
     """`{field: [text, …]}`, however it was said; empty where it cannot be read."""
     if isinstance(errors, dict):
-        return errors
+        return errors if all(_texts(each) for each in errors.values()) else {}
     found: dict[str, list[str]] = {}
     for each in errors if isinstance(errors, list) else ():
         name = each.get("field", each.get("pointer")) if isinstance(each, dict) else None
