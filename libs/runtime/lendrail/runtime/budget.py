@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
 from pymongo import ReturnDocument
@@ -31,15 +32,23 @@ class Budget:
     def __init__(self, credentials: Collection) -> None:
         self._credentials = credentials
 
-    async def start(self, credential: str, rate: Rate | None, kind: Kind) -> None:
-        """Return when a request may start now. No rate, no waiting."""
-        if rate is None:
-            return
-        while True:
+    async def start(
+        self, credential: str, rate: Rate | None, kind: Kind, admit: Callable[[], Awaitable[object]] | None = None
+    ) -> None:
+        """Return when a request may start now. No rate, no waiting.
+
+        `admit` raises what keeps the request from going at all. It is asked before each try and never after the grant:
+        partners count from the first byte they see.
+        """
+        if admit is not None:
+            await admit()
+        while rate is not None:
             wait = await self._try(credential, rate, kind)
             if not wait:
                 return
             await asyncio.sleep(wait)
+            if admit is not None:
+                await admit()
 
     async def _try(self, credential: str, rate: Rate, kind: Kind) -> float:
         """Zero when granted, else seconds until it is worth asking again."""

@@ -52,17 +52,17 @@ class Circuits:
             raise Open(until)
 
     @asynccontextmanager
-    async def turn(self, operation: Operation) -> AsyncIterator[None]:
-        """One call, or the one try of a half-open breaker. Raises `Open`. What is not told before the end did not
-        happen: the try is given back.
+    async def turn(self, operation: Operation) -> AsyncIterator[bool]:
+        """One call, or the one try of a half-open breaker; whether it had to be asked for. Raises `Open`. What is not
+        told before the end did not happen: the try is given back.
         """
         breaker = self._standing.breakers.get(operation)
         if breaker is None or breaker.state(self._standing.now()) == "closed" or self._holds(operation):
-            yield
+            yield False
             return
         token = await self._try(operation)
         try:
-            yield
+            yield True
         finally:
             if token is not None and self._tries.get(operation, ("",))[0] == token:
                 del self._tries[operation]

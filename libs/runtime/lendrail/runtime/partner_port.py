@@ -61,18 +61,19 @@ class PartnerPort:
         without one (a token) has no breaker.
         """
         credential = self.credential(credential_id)
-        await self._admit(credential_id, operation)
-        await self._budget.start(credential_id, credential.rate, kind)
-        await self._admit(credential_id, operation)
-        async with self._circuits.turn((credential_id, operation)):
+
+        async def admit() -> None:
+            if credential_id in await self.paused():
+                raise Paused(credential_id)
+            self._circuits.check((credential_id, operation))
+
+        await self._budget.start(credential_id, credential.rate, kind, admit)
+        async with self._circuits.turn((credential_id, operation)) as took_time:
+            if took_time:
+                await self._budget.start(credential_id, credential.rate, kind, admit)
             point("partner.before")
             yield credential
             point("partner.after")
-
-    async def _admit(self, credential_id: str, operation: str) -> None:
-        if credential_id in await self.paused():
-            raise Paused(credential_id)
-        self._circuits.check((credential_id, operation))
 
     async def answered(self, credential_id: str, operation: str) -> None:
         """A complete reply came that speaks of no trouble (5xx) at the partner, whatever it says."""
