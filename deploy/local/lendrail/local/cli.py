@@ -30,7 +30,7 @@ app = typer.Typer(
 )
 topics_app = typer.Typer(help="Kafka topics.", no_args_is_help=True)
 app.add_typer(topics_app, name="topics")
-for command in (traffic.demo, traffic.publish, traffic.watch):
+for command in (traffic.demo, traffic.publish, traffic.fit, traffic.watch):
     app.command()(command)
 
 

@@ -5,8 +5,10 @@ for the same row, and obviously fake: social security numbers in the range 900 t
 555-01xx that are kept for fiction, addresses in a ZIP code that does not exist.
 """
 
+import copy
 import csv
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,25 @@ FIRST = ("Testa", "Mocka", "Sampla", "Demo", "Proba", "Fictus", "Exampla", "Plac
 LAST = ("Fakely", "Samplesson", "Notreal", "Inventado", "Placeholder", "Mockingham", "Testersen")
 KINDS = ("limited-liability-company", "corporation", "sole-proprietor", "limited-liability-company")
 STARTED = {"existing": "2014-05-01", "new": "2026-03-01"}
+
+
+@dataclass(frozen=True)
+class Home:
+    """How a country writes numbers; these are nobody's."""
+
+    currency: str
+    phone: str
+    """All but the last two digits, in a range that is kept for fiction."""
+    postcode: str
+    scheme: str
+    register_number: str
+
+
+HOMES = {
+    "US": Home("USD", "212-555-01", "00000", "ein", "00-{:07d}"),
+    "GB": Home("GBP", "+44 20 7946 00", "ZZ1 1ZZ", "company-number", "ZZ{:06d}"),
+    "AU": Home("AUD", "+61 2 5550 00", "0000", "abn", "{:011d}"),
+}
 
 
 def applications(file: Path, count: int, skip: int = 0) -> Iterator[dict[str, Any]]:
@@ -38,6 +59,39 @@ def application(row: dict[str, str], number: int) -> dict[str, Any]:
         "mode": "test",
     }
     return {name: value for name, value in applied.items() if value}
+
+
+def at_home(made: dict[str, Any], country: str) -> dict[str, Any]:
+    """The same as if the business were in `country`, and with one invoice, customers and revenue to come, which the
+    data does not have and some partners need. What the loan itself says stays.
+    """
+    there, number, home = copy.deepcopy(made), int(made["metadata"]["sampleRow"]), HOMES[country]
+    business, (owner,), money = there["business"], there["owners"], there["financials"]
+    business |= {"country": country, "phone": _phone(number, home)}
+    register_number = home.register_number.format(number)
+    business["registrations"] = [{"scheme": home.scheme, "country": country, "number": register_number}]
+    owner["mobilePhone"] = _phone(number + 50, home)
+    for address in (*business["addresses"], owner["address"]):
+        address |= {"country": country, "postalCode": home.postcode}
+        if country != "US":
+            address.pop("region", None)
+    if country != "US":
+        del owner["ssn"]
+    for each in (there["requestedFinance"]["amount"], money["annualRevenue"]):
+        each["currency"] = home.currency
+    money |= {"expectedAnnualRevenue": money["annualRevenue"], "customers": 10}
+    return there | {"invoices": [_invoice(there, number)]}
+
+
+def _invoice(made: dict[str, Any], number: int) -> dict[str, Any]:
+    """Over the whole amount that is asked for."""
+    return {
+        "number": f"SAMPLE-{number:05d}",
+        "issuer": {"name": made["business"]["legalName"], "country": made["business"]["country"]},
+        "debtor": {"name": "Fictional Customer", "country": made["business"]["country"]},
+        "issuedOn": "2026-01-10",
+        "amount": made["requestedFinance"]["amount"],
+    }
 
 
 def _business(row: dict[str, str], number: int) -> dict[str, Any]:
@@ -95,8 +149,8 @@ def _address(row: dict[str, str], number: int) -> dict[str, str]:
     return address | ({"region": row["state"]} if row["state"] else {})
 
 
-def _phone(number: int) -> str:
-    return f"212-555-01{number % 100:02d}"
+def _phone(number: int, home: Home = HOMES["US"]) -> str:
+    return f"{home.phone}{number % 100:02d}"
 
 
 def _dollars(amount: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The commands that send applications and show what becomes of them."""
+"""The commands that send applications, show what becomes of them, and tell beforehand who would take them."""
 
 import asyncio
 import os
@@ -12,10 +12,13 @@ from typing import Annotated, Any
 import httpx
 import typer
 from aiokafka.errors import KafkaError
+from rich.table import Table
+from rich.text import Text
 
 from lendrail.local import publish as publishing
 from lendrail.local import supervisor, timeline
 from lendrail.local.demo import Demo, Missed
+from lendrail.local.fit import fits, why
 from lendrail.local.render import rendered
 from lendrail.local.sample import applications
 from lendrail.local.servers import ServerError
@@ -101,6 +104,23 @@ def _read(file: Path | None, sample: int, skip: int) -> list[dict[str, Any]]:
         return publishing.read_applications(file)
     except (OSError, ValueError):
         raise fail(f"{file} cannot be read as JSON of one application or a list of them.") from None
+
+
+def fit(
+    file: Annotated[Path | None, typer.Argument(help="JSON: one application or a list of them")] = None,
+    sample: Annotated[int, typer.Option(help="Instead of FILE: so many real loans with invented people")] = 0,
+    skip: Annotated[int, typer.Option(help="Loans to leave out before the sample begins")] = 0,
+) -> None:
+    """Which partners would take applications, and what keeps them from the others. Sends nothing, needs no stack."""
+    found = fits(_read(file, sample, skip))
+    table = Table("partner", "takes", "speaks against the others", box=None)
+    for name, each in found.partners.items():
+        table.add_row(name, f"{each.takes} of {found.asked}", Text(why(each.reasons)))
+    if found.unsound:
+        console.print(f"{found.unsound} of {found.asked} are no applications: {why(found.reasons)}", markup=False)
+    console.print(table)
+    if broken := {name: dict(each.broken) for name, each in found.partners.items() if each.broken}:
+        raise fail(f"Passed a check and could not be put into calls, which is a defect of Lendrail: {broken}")
 
 
 def watch(
