@@ -27,8 +27,9 @@ from lendrail.partners.exchange import (
     RetryLater,
     Unknown,
 )
-from lendrail.partners.optimum_finance import company, profile
+from lendrail.partners.optimum_finance import profile
 from lendrail.partners.partner import Order
+from lendrail.partners.united_kingdom import same_company
 
 PARTNER = PARTNERS["optimum-finance"]
 RECORDED: dict[str, Any] = json.loads((File(__file__).parent / "optimum_finance" / "recorded.json").read_text())
@@ -290,17 +291,17 @@ def test_the_trading_name_counts_too() -> None:
     ],
 )
 def test_company_names(ours: str, alike: bool) -> None:
-    assert company.same("FAKE WINES LTD", ours) is alike
+    assert same_company("FAKE WINES LTD", ours) is alike
 
 
 def test_company_name_with_an_ampersand() -> None:
-    assert company.same("SMITH & JONES PUBLIC LIMITED COMPANY", "Smith and Jones plc")
-    assert not company.same("...", "???")
+    assert same_company("SMITH & JONES PUBLIC LIMITED COMPANY", "Smith and Jones plc")
+    assert not same_company("...", "???")
 
 
 @given(st.text(max_size=20), st.text(max_size=20))
 def test_company_names_are_compared_both_ways_alike(one: str, other: str) -> None:
-    assert company.same(one, other) == company.same(other, one)
+    assert same_company(one, other) == same_company(other, one)
 
 
 def test_report_of_a_new_opportunity() -> None:

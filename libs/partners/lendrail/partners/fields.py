@@ -5,6 +5,7 @@ So a field that is sent is also checked, and a refusal of it points to where the
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any
 from pydantic.alias_generators import to_camel
 
 from lendrail.contracts.sensitive import Sensitive
-from lendrail.contracts.terms import FieldProblem
+from lendrail.contracts.terms import FieldProblem, Money, Term
 
 
 class Unfit(Exception):
@@ -143,3 +144,41 @@ us_zip = matching(r"[0-9]{5}(-[0-9]{4})?", "must be a ZIP code of five or nine d
 def number(value: Decimal) -> int | float:
     """A JSON number to the cent; exact for every sum below a trillion."""
     return int(value) if value == int(value) else float(round(value, 2))
+
+
+def then(*steps: Convert) -> Convert:
+    """One after the other, until one leaves the field out."""
+
+    def convert(value: Any) -> Any:
+        for step in steps:
+            value = None if value is None else step(value)
+        return value
+
+    return convert
+
+
+def amount_in(currency: str, called: str) -> Convert:
+    """The bare amount of a sum in `currency`, which the applicant knows as `called`."""
+
+    def convert(value: Money) -> Decimal:
+        if value.currency != currency:
+            raise Unfit("currency", f"must be in {called} for this partner")
+        return value.amount
+
+    return convert
+
+
+def cut(longest: int) -> Convert:
+    """Text, cut to `longest` characters."""
+    return lambda text: text[:longest]
+
+
+def months_since(today: dt.date) -> Convert:
+    """Full months; fewer than none for a day to come."""
+    return lambda start: (today.year - start.year) * 12 + today.month - start.month - (today.day < start.day)
+
+
+def months(term: Term) -> int:
+    if term.unit not in ("months", "years"):
+        raise Unfit("not-supported", "must be in months or years for this partner")
+    return term.value * (12 if term.unit == "years" else 1)

@@ -108,7 +108,7 @@ class Facts:
     country: str
     source: str
     """Where the facts are from."""
-    required: tuple[str, ...]
+    required: tuple[str, ...] = ()
     """JSON pointers of canonical fields without which `check` speaks against the application."""
     documents: tuple[str, ...] = ()
     """Kinds of documents that it takes or asks for."""

@@ -19,3 +19,7 @@ def applicant(application: Application) -> int | None:
 def any_phone(person: Owner) -> Any:
     """The number that reaches a person best."""
     return person.mobile_phone or person.work_phone or person.home_phone
+
+
+def full_name(person: Owner) -> str:
+    return f"{person.first_name.reveal()} {person.last_name.reveal()}"

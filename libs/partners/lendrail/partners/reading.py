@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, NoReturn
 
 from lendrail.contracts.sensitive import Email, Phone, Sensitive, SensitiveText
-from lendrail.contracts.terms import Money
+from lendrail.contracts.terms import Money, Term, TermUnit
 
 _DEEPEST = 32
 
@@ -86,6 +87,11 @@ def money(value: Any, currency: str) -> Money | None:
     return None if amount is None else Money(amount=amount, currency=currency)
 
 
+def money_in(currency: str) -> Callable[[Any], Money | None]:
+    """A reader of bare amounts, which are all in `currency`."""
+    return lambda value: money(value, currency)
+
+
 def money_object(value: Any) -> Money | None:
     """`{"amount": …, "currency": "USD"}`."""
     currency = value.get("currency") if isinstance(value, dict) else None
@@ -98,12 +104,40 @@ def count(value: Any, most: int = 10_000) -> int | None:
     return int(number) if number is not None and number == int(number) and number <= most else None
 
 
+def term_in(unit: TermUnit) -> Callable[[Any], Term | None]:
+    """A reader of bare numbers of `unit`."""
+
+    def read(value: Any) -> Term | None:
+        number = count(value)
+        return None if number is None else Term(value=number, unit=unit)
+
+    return read
+
+
 def words(value: Any, longest: int = 500) -> str | None:
     """A partner's short text on one line, cut to `longest` characters; None when there is none."""
     if not isinstance(value, str):
         return None
     tidy = " ".join(value.encode("utf-8", "replace").decode().split())
     return re.sub(r"[\x00-\x1f\x7f]", "", tidy)[:longest].strip() or None
+
+
+def short(value: Any) -> str | None:
+    """A name or a word of a list."""
+    return words(value, 80)
+
+
+def texts(value: Any) -> list[str] | None:
+    """The short texts of a list that holds nothing else; empty ones do not count."""
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        return None
+    return [found for found in map(words, value) if found]
+
+
+def plain(value: Any) -> str | None:
+    """A word, or a number as it stands."""
+    amount = decimal(value)
+    return short(value) if amount is None else format(amount, "f")
 
 
 def sensitive_words(value: Any) -> SensitiveText | None:

@@ -46,6 +46,10 @@ class Refusal:
     """Empty: all of them."""
 
 
+USUAL = (Refusal(401, "credential-refused"), Refusal(403, "credential-refused"), Refusal(429, "retry-later"))
+"""What these mean almost everywhere (RFC 9110, RFC 6585)."""
+
+
 def says(message: str) -> Shape:
     """`{"message": …}` and no field errors beside it; case and full stop do not count."""
 
@@ -84,6 +88,19 @@ def has_problems() -> Shape:
     def fits(body: Mapping[str, Any] | None) -> bool:
         errors = (body or {}).get("errors")
         return isinstance(errors, list) and bool(_by_field(errors)) and "id" not in (body or {})
+
+    return fits
+
+
+def has_code(*codes: str, names: Iterable[str] = ("code",), never: AbstractSet[str] = frozenset({"id"})) -> Shape:
+    """`{"code": text}`, one of `codes` where any are named, and no id (`never`) beside it; the first of `names` that
+    is there counts.
+    """
+
+    def fits(body: Mapping[str, Any] | None) -> bool:
+        told = body or {}
+        code = next((told[name] for name in names if name in told), None)
+        return isinstance(code, str) and (not codes or code in codes) and not never & told.keys()
 
     return fits
 

@@ -1,6 +1,9 @@
-"""Optimum Finance: profile (facts), mapping (calls, replies), request (the body), company (whose name it is)."""
+"""Optimum Finance: profile (facts), form (what it is told), mapping (calls, replies)."""
+
+from dataclasses import replace
 
 from lendrail.partners.optimum_finance import mapping, profile
+from lendrail.partners.optimum_finance.form import FORM
 from lendrail.partners.partner import Partner, Webhook
 
 OPTIMUM_FINANCE = Partner(
@@ -8,8 +11,8 @@ OPTIMUM_FINANCE = Partner(
     title="Optimum Finance",
     auth=profile.AUTH,
     operations=profile.OPERATIONS,
-    facts=profile.FACTS,
-    check=mapping.check,
+    facts=replace(profile.FACTS, required=FORM.required),
+    check=FORM.check,
     create=mapping.create,
     outcome=mapping.outcome,
     read=mapping.read,

@@ -13,9 +13,10 @@ from typing import Any
 from pydantic import Json
 
 from lendrail.contracts.terms import Model, ReasonCode, Status
+from lendrail.partners import reading
 from lendrail.partners.channels.auth import parameter
 from lendrail.partners.partner import Capability, Facts, Operation
-from lendrail.partners.refusals import Refusal
+from lendrail.partners.refusals import USUAL, Refusal
 
 NAME = "optimum-finance"
 AUTH = {"introducer-id": parameter("introducerId")}
@@ -41,9 +42,7 @@ def _speaks(of: str = "") -> Any:
 
 
 REFUSALS = (  # their status codes are not published: these are HTTP's own meanings
-    Refusal(401, "credential-refused"),
-    Refusal(403, "credential-refused"),
-    Refusal(429, "retry-later"),
+    *USUAL,
     Refusal(400, "credential-refused", _speaks("introducerId")),
     Refusal(400, "rejected", _speaks(), operations={"create"}),
     Refusal(422, "rejected", _speaks(), operations={"create"}),
@@ -63,6 +62,11 @@ PERCENT = ("serviceFee", "discountFee", "badDebtProtection")
 POUNDS = ("annualRenewalFee",)
 """Units are not published: these are assumed from the samples (1.14, 3.35, 0.85 and 0)."""
 DETAILS = ("facility", "prepayment", "trialPeriodMonths", "cashAvailableWithinHours")
+SALE = {
+    "close_chance": ("closeChance", reading.decimal),
+    "closes_on": ("closeDate", reading.day),
+    "commission": ("estimatedMonthlyCommission", reading.money_in(CURRENCY)),
+}
 UNASSIGNED = "currently assigning"
 SECTOR = "Beer / Wine Merchant"
 """The one word of their list that is published."""
@@ -72,17 +76,6 @@ PRODUCTS = ("invoice-factoring", "invoice-discounting")
 FACTS = Facts(
     country="GB",
     source="the partner's public API page; addresses, error text and one stage from published clients",
-    required=(
-        "/business/industry",
-        "/business/registrations",
-        "/business/startDate",
-        "/financials",
-        "/financials/customers",
-        "/financials/expectedAnnualRevenue",
-        "/owners",
-        "/owners/0/email",
-        "/owners/0/mobilePhone",
-    ),
     statuses=DECISIONS | STAGES,
     vocabularies={
         "decision": tuple(DECISIONS),
