@@ -84,7 +84,8 @@ def _reasons(problems: Iterable[FieldProblem]) -> Reasons:
 def why(reasons: Reasons) -> str:
     """The most frequent reasons with how many applications have them; an application may have several."""
     first = sorted(reasons.items(), key=lambda each: (-each[1], each[0]))[:MOST]
-    return ", ".join(f"`{pointer or '/'}` {code}: {grouped(number)}" for (pointer, code), number in first)
+    said = ((f"`{pointer}`" if pointer else "(whole)", code, grouped(number)) for (pointer, code), number in first)
+    return ", ".join(f"{at} {code}: {number}" for at, code, number in said)
 
 
 def grouped(number: int) -> str:

@@ -59,7 +59,8 @@ names, addresses, telephone and register numbers, the revenue and the purpose ar
 takes, all calls that bring it there were made (and not sent). No industry is invented: a code that a partner has no
 word for is a reason against the application, never another word.
 
-{unsound} loans are refused by the contract, before any partner is asked: {why}. Their terms are zero months.
+The contract refuses {unsound} loans, whose terms are zero months, before any partner is asked:
+{why}.
 
 The five most frequent reasons are shown, with the number of loans that each speaks against. One loan may have several,
 since a check tells all at once.
@@ -75,6 +76,10 @@ since a check tells all at once.
 What is in the way besides the country: the same amounts, terms, industries, sizes and gaps, with the country in
 brackets and its currency, telephone and register numbers and postcodes; and with one invoice over the amount, ten
 customers and the revenue as the expected one, which the file does not have and some partners need.
+
+What is left in the way of everybody is set by the tenant, not said by the applicant: of Optimum Finance's sectors one
+is public, and of Valiant's lists (`entityType`, `purpose`, `industry`) a few words; the demo account knows no more. A
+real account maps them by its options `sectors`, `lists` and `words`.
 
 | partner | takes | speaks against the others |
 |---|---:|---|
