@@ -10,6 +10,7 @@ from typing import Literal
 
 from lendrail.contracts.terms import DecimalString, Model, Status, TermUnit
 from lendrail.partners.channels.auth import api_key, oauth_password
+from lendrail.partners.forward_financing import vocabularies as words
 from lendrail.partners.partner import Capability, Facts, Operation, Rate
 from lendrail.partners.refusals import Refusal, has_field_errors, says
 
@@ -47,7 +48,6 @@ FACTS = Facts(
     country="US",
     source="the partner's public API pages, both revisions",
     required=(
-        "/business/addresses",
         "/business/entityType",
         "/business/industry",
         "/business/phone",
@@ -58,6 +58,14 @@ FACTS = Facts(
     ),
     documents=("application-summary", "bank-statement", "drivers-license", "voided-check"),
     statuses=STAGES,
+    vocabularies={
+        "entity_type": tuple(dict.fromkeys(words.ENTITY_TYPES.values())),
+        "industry_name": words.INDUSTRIES,
+        "loan_use": tuple(dict.fromkeys(words.LOAN_USES.values())),
+        "monthly_revenue": (*(band for _, band in words.MONTHLY_REVENUES), words.HIGHEST_MONTHLY_REVENUE),
+        "tag": tuple(dict.fromkeys(words.ATTACHMENT_TAGS.values())),
+        "decline_drivers": tuple(words.DECLINE_DRIVERS),
+    },
     lacks={
         "look-up by reference": "an application whose answer was lost has no id until a person or the partner tells it",
         "signed webhooks": "a webhook only makes us look",
