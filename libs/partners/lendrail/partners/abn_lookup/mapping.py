@@ -58,6 +58,8 @@ NAME_DIFFERS = Finding(result="failed", code="name-differs")
 REPLACED = Finding(result="failed", code="abn-replaced")
 NOT_FOUND = Finding(result="rejected", code="abn-not-found")
 NO_LONGER = Finding(result="rejected", code="abn-cancelled")
+FINDINGS = (MATCHES, NAME_DIFFERS, REPLACED, NOT_FOUND, NO_LONGER)
+"""All that the register can be said to have said; any other finding is *not checked*, with a code for why."""
 
 
 def _not_checked(code: str, *, trouble: bool = False, hold: float | None = None) -> Finding:

@@ -12,8 +12,10 @@ from pydantic import SecretStr
 from lendrail.partners.channels.auth import AuthScheme, Plain
 from lendrail.partners.channels.soap import SoapService
 from lendrail.partners.exchange import Request
+from lendrail.partners.partner import Capability, Facts, Operation
 
 NAME = "abn-lookup"
+TITLE = "ABN Lookup"
 OPERATION = "search-by-abn"
 METHOD = "SearchByABNv202001"
 """The newest of six; the older ones stay, each with an entity element of its own."""
@@ -44,3 +46,15 @@ def _guid() -> AuthScheme:
 
 
 AUTH: Mapping[str, AuthScheme] = {"guid": _guid()}
+OPERATIONS = {OPERATION: Operation(capability=Capability.HARMLESS, deadline=10, processing=0, repeats=2)}
+"""As long and as often as validation is set unless told otherwise: the deadline is of all tries together."""
+FACTS = Facts(
+    country="AU",
+    source="the register's public pages of its web service methods and of its exceptions",
+    lacks={
+        "look-up by name or ACN": "a number that the applicant gave is checked, none is found for them",
+        "history": "not asked for: only what holds now is compared",
+        "address, tax and charity facts": "not read: nothing of them decides where an application goes",
+        "business without an ABN": "not asked about: a missing number is no fault of an application",
+    },
+)
