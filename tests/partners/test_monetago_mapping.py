@@ -22,6 +22,7 @@ from lendrail.partners.channels.auth import MemoryTokens, OAuth
 from lendrail.partners.exchange import (
     Absent,
     Accepted,
+    Comparison,
     CredentialRefused,
     Found,
     Hint,
@@ -256,6 +257,24 @@ def test_only_a_search_allows_a_second_registration_and_nothing_a_second_financi
         assert (operations[name].capability, operations[name].repeats) == (Capability.SEARCHABLE, 0)
     assert MONETAGO.kind == "registry"
     assert set(MONETAGO.inquiries) < set(operations)
+    assert all(operations[name].capability == Capability.HARMLESS for name in MONETAGO.inquiries)
+
+
+def test_a_match_line_by_line_says_yes_or_no_and_no_word_of_anybody() -> None:
+    known = Comparison("00000000-0000-4000-8000-0000000000c1", "EXCT", {"number": True, "amount": False})
+    assert results.compared(reply("matches")) == (known,)
+    row = RECORDED["matches"]["body"]["document_matches"][0]
+    lines = [
+        {"field": "Testa Fakely", "matched": True},
+        {"field": "buyer", "matched": "Testa Fakely"},
+        {"field": "date", "matched": True, "ours": "2030-01-02"},
+    ]
+    for body in ([row], {"matches": {"of": [row]}}, row | {"document_match_lines": lines}):
+        (told,) = results.compared(reply("matches", {"answer": body})) or ()
+        assert set(told.fields) in ({"number", "amount"}, {"date"})
+    none: Any
+    for none in ({}, {"document_matches": []}, row | {"match_identification": None}, row | {"document_match_lines": 1}):
+        assert results.compared(reply("matches", none)) is None
 
 
 def test_header_of_the_token_is_a_setting() -> None:
@@ -628,6 +647,8 @@ def test_mutated_replies_never_raise_and_never_invent(case: tuple[str, Any], how
     if results.found(request, answer) == Absent():
         assert json.loads(answer.content)["financing_validation_requests"] == [], "it says so itself"
     results.page(answer)
+    for each in results.compared(answer) or ():
+        assert all(isinstance(value, bool) for value in each.fields.values())
 
 
 @settings(max_examples=200, deadline=None)
@@ -639,7 +660,8 @@ def test_mutated_replies_never_raise_and_never_invent(case: tuple[str, Any], how
 def test_anything_never_raises(status: int, content: bytes, operation: str) -> None:
     answer = Reply(status, {}, content)
     came = MONETAGO.outcome(call(operation), answer)
-    assert not isinstance(came, Accepted) or (operation in ("search", "document-matches", "activity"))
+    assert not isinstance(came, Accepted) or (operation in ("search", "activity"))
     assert results.report(answer).status is None
     assert not isinstance(results.found(call("search"), answer), Absent | Present)
     assert results.page(answer) is None
+    assert results.compared(answer) is None

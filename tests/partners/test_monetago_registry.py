@@ -15,7 +15,7 @@ from tests.partners.rehearsals import Channel, Sandbox, new_reference
 from lendrail.contracts.terms import Report, Status
 from lendrail.partners.exchange import Accepted, Hint, Outcome, Page, Present, Rejected, Reply, Request, Unknown
 from lendrail.partners.monetago import MONETAGO, mapping, profile
-from lendrail.partners.monetago.results import stamp
+from lendrail.partners.monetago.results import compared, stamp
 
 (REHEARSAL,) = REHEARSALS
 OPTIONS = {"lender": {"institution": "ZZZZSGS0XXX"}, "other": {"institution": "ZZZZUSS0XXX"}}
@@ -210,10 +210,12 @@ async def test_inquiries(sandbox: Sandbox) -> None:
         ours = await lender.register(paper(number))
         await other.register(paper(number, dueOn="2031-01-01"))
         (match,) = (await lender.report(ours)).matches
-        asked = MONETAGO.inquiries["document-matches"](match.id, lender.options)
+        asked = MONETAGO.inquiries["document-matches"].request(match.id, lender.options)
         assert await lender.send(asked) == Accepted()
-        assert b'"matched":true' in (await lender.reply(asked)).content
-        came = await lender.send(MONETAGO.inquiries["status-request"](ours, lender.options))
+        (line,) = compared(await lender.reply(asked)) or ()
+        assert (line.id, line.kind) == (match.id, match.kind)
+        assert (line.fields["number"], line.fields["date"]) == (True, True)
+        came = await lender.send(MONETAGO.inquiries["status-request"].request(ours, lender.options))
         assert isinstance(came, Accepted)
         assert came.partner_id is None
         assert (await lender.report(came.given["statusRequest"])).words == "REDU"

@@ -31,6 +31,8 @@ from lendrail.partners.exchange import (
     File,
     Found,
     Hint,
+    Known,
+    Listing,
     Outcome,
     Present,
     Rejected,
@@ -74,6 +76,11 @@ def outcome(name: str, content: bytes | None = None) -> Outcome:
     headers = (("idempotency-key", REFERENCE),)
     request = Request(operation=recorded["operation"], method="POST", path="/", headers=headers)
     return PARTNER.outcome(request, Reply(recorded["status"], {}, said(name) if content is None else content))
+
+
+def listed(content: bytes, status: int = 200) -> Listing | None:
+    assert PARTNER.listed
+    return PARTNER.listed(Reply(status, {}, content))
 
 
 def report(name: str, content: bytes | None = None) -> Report:
@@ -190,6 +197,24 @@ def test_calls_without_a_body() -> None:
 )
 def test_recorded_outcome(name: str, expected: Outcome) -> None:
     assert outcome(name) == expected
+
+
+def test_list_of_all_that_it_has_of_us() -> None:
+    entry = RECORDED["page"]["body"]["applications"][0]
+    at = dt.datetime(2030, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
+    ours = Known("app_0000000000000001", entry["reference"], "submitted", Status.SUBMITTED, at)
+    assert listed(said("page")) == Listing((ours,), "1")
+    odd = [entry | {"status": "pondering", "statusAt": 7}, entry | {"id": None}, "x", {"id": "app_2"}]
+    told = listed(json.dumps({"applications": odd}).encode())
+    assert told is not None
+    assert [(each.partner_id, each.words, each.status) for each in told.entries] == [
+        ("app_0000000000000001", "pondering", None),
+        ("app_2", "", None),
+    ]
+    assert (told.unreadable, told.next_token) == (2, None)
+    for none in ([], {}, {"applications": {}}):
+        assert listed(json.dumps(none).encode()) is None
+    assert listed(said("page"), 401) is None
 
 
 def test_creation_and_update_tell_the_state() -> None:

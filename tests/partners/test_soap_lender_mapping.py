@@ -34,6 +34,7 @@ from lendrail.partners.exchange import (
     Duplicate,
     File,
     Hint,
+    Listing,
     Outcome,
     Page,
     Present,
@@ -502,6 +503,20 @@ def test_search() -> None:
     assert isinstance(PARTNER.found(call("search"), reply(RECORDED["not_found"], foreign)), Unknown)
 
 
+def test_list_of_all_that_it_has_of_us() -> None:
+    assert PARTNER.listed
+    whole = PARTNER.listed(reply(RECORDED["found"]))
+    assert whole is not None
+    (entry,) = whole.entries
+    assert (entry.partner_id, entry.reference, entry.words) == ("LS-FAKE0001", "TEST-REF-0001", "Received")
+    assert entry.status == Status.SUBMITTED
+    more = PARTNER.listed(reply(RECORDED["found"], RECORDED["found"]["body"] | {"MoreAvailable": "true"}))
+    assert more == Listing((entry,), "LS-FAKE0001")
+    assert PARTNER.listed(reply(RECORDED["not_found"])) == Listing(())
+    for broken in (Reply(200, {}, b""), reply(RECORDED["server"]), reply(RECORDED["submitted"])):
+        assert PARTNER.listed(broken) is None
+
+
 def test_mailbox() -> None:
     assert PARTNER.feed
     page = PARTNER.feed.page(reply(RECORDED["mail"]))
@@ -557,6 +572,8 @@ def test_every_field_removed_retyped_and_extended(name: str, place: tuple[str, .
         assert said.status is not None or said.flags
         PARTNER.found(call("search"), told)
         PARTNER.feed.page(told)
+        if PARTNER.listed and (listing := PARTNER.listed(told)) is not None:
+            assert all(each.partner_id for each in listing.entries)
 
 
 def _maps(body: Any) -> bool:

@@ -27,7 +27,7 @@ from lendrail.partners.exchange import (
     Unknown,
 )
 from lendrail.partners.partner import Order
-from lendrail.partners.valiant import profile
+from lendrail.partners.valiant import profile, words
 from lendrail.partners.valiant.words import options_request, read_options
 
 PARTNER = PARTNERS["valiant"]
@@ -232,17 +232,15 @@ def test_industry_is_one_of_theirs_or_reported(industry: dict[str, str], word: s
         assert lead(app)["industry"] == word
 
 
-def test_without_lists_only_the_published_samples_are_known() -> None:
-    app = application(requestedFinance__purpose=None, business__entityType=None)
-    assert PARTNER.check(app, {}) == []
-    request = Order(application=app, reference="R", options={}, planned_at=dt.datetime(2030, 1, 2, tzinfo=dt.UTC))
+def test_without_lists_nothing_is_refused_and_no_word_is_invented() -> None:
+    assert PARTNER.check(application(), {}) == []
+    request = Order(
+        application=application(), reference="R", options={}, planned_at=dt.datetime(2030, 1, 2, tzinfo=dt.UTC)
+    )
     sent = json.loads(PARTNER.create(request)[0].content)
-    assert (sent["industry"], sent["accounting_software"]) == ("hospitality", "xero")
-    assert not {"state", "credit_status", "equipment_class"} & sent.keys(), "lists that nobody has seen"
-    assert {(p.pointer, p.code) for p in PARTNER.check(application(), {})} == {
-        ("/business/entityType", "not-supported"),
-        ("/requestedFinance/purpose", "not-supported"),
-    }
+    of_lists = {"state" if name == "australian_state" else name for name in profile.OPTION_NAMES}
+    assert not of_lists & sent.keys(), "lists that nobody has seen"
+    assert {"first_name", "last_name", "phone", "email", "company"} <= sent.keys()
 
 
 def test_a_word_that_a_newer_list_lacks_is_reported_even_where_it_is_mapped() -> None:
@@ -268,8 +266,8 @@ def test_lists_are_fetched_and_used_as_they_came() -> None:
     fetched = read_options(reply(RECORDED["states"]))
     assert fetched is not None
     assert [each.value for each in fetched] == ["NSW", "VIC"]
-    lists = {"australian_state": [each.model_dump(by_alias=True) for each in fetched]}
-    given = {"lists": json.dumps(LISTS | lists)}
+    assert PARTNER.lists
+    given = PARTNER.lists.into({"lists": json.dumps(LISTS)}, {"australian_state": fetched})
     assert lead(application(), given)["state"] == "NSW"
     assert lead(application(business__addresses__0__region="victoria"), given)["state"] == "VIC"
     assert problems(application(business__addresses__0__region="NT"), given) == {
@@ -282,7 +280,18 @@ def test_a_list_that_is_none_is_not_taken(junk: Any, status: int) -> None:
     fetched = read_options(Reply(status, {}, json.dumps(junk).encode()))
     assert fetched is None or all(each.label is not None for each in fetched)
     body: Any
-    for body in ([], {}, [{"label": "x"}], [{"label": "x", "value": 1}], [["x", "y"]]):
+    usual = {"label": "x", "value": "y"}
+    for body in (
+        [],
+        {},
+        [{"label": "x"}],
+        [{"label": "x", "value": 1}],
+        [["x", "y"]],
+        [usual, {"label": "x", "value": ""}],
+        [usual, {"label": "x", "value": "\ud800"}],
+        [usual, {"label": "x", "value": "y" * 256}],
+        [usual] * (words.MOST + 1),
+    ):
         assert read_options(Reply(200, {}, json.dumps(body).encode())) is None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import json
 import re
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from lendrail.contracts.sensitive import SensitiveText
-from lendrail.contracts.terms import FieldProblem, Report
+from lendrail.contracts.terms import FieldProblem, Report, Status
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +138,45 @@ class Page:
     """Where the next page begins; None: where this one began."""
     more: bool = False
     entries: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An entry of a partner's closed list."""
+
+    label: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a partner has of us, as its list tells it."""
+
+    partner_id: str
+    reference: str | None
+    """What it took as ours; of something sent elsewhere it may be anything, so it is compared and never shown."""
+    words: str
+    status: Status | None
+    """None where its word is not known to us."""
+    at: dt.datetime | None = None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One page of all that a partner has of us. `unreadable` entries have no id that we could name."""
+
+    entries: tuple[Known, ...]
+    next_token: str | None = None
+    unreadable: int = 0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What two papers of a match share, field by field, without a word of either."""
+
+    id: str
+    kind: str | None
+    fields: Mapping[str, bool]
 
 
 @dataclass(frozen=True)

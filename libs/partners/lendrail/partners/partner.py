@@ -16,7 +16,19 @@ from pydantic import SecretStr
 from lendrail.contracts.application import Application
 from lendrail.contracts.terms import FieldProblem, Report, Status
 from lendrail.partners.channels.auth import AuthScheme
-from lendrail.partners.exchange import Delivery, File, Found, Hint, Outcome, Page, Reply, Request
+from lendrail.partners.exchange import (
+    Choice,
+    Comparison,
+    Delivery,
+    File,
+    Found,
+    Hint,
+    Listing,
+    Outcome,
+    Page,
+    Reply,
+    Request,
+)
 from lendrail.partners.signatures import Proof
 
 Options = Mapping[str, Any]
@@ -101,6 +113,41 @@ class Feed:
     """Ids of entries that are stored here and may be forgotten there."""
 
 
+Fetched = Mapping[str, tuple[Choice, ...]]
+"""A partner's lists by name, as it last gave them; one that it never gave is not there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lists:
+    """Closed lists that a partner gives on request and may change at any time: fetched for each credential, kept, and
+    fetched anew when they are `lifetime` seconds old. An old list stays in use until there is a newer one.
+    """
+
+    names: tuple[str, ...]
+    lifetime: float
+    request: Callable[[str], Request]
+    read: Callable[[Reply], tuple[Choice, ...] | None]
+    """None where the reply is no list."""
+    into: Callable[[Options, Fetched], Options]
+    """The account's options with the lists, for `check` and `create`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inquiry:
+    """A question of an operator's that changes nothing at the partner.
+
+    Its answer is read by `compare`; or it gives an id as `result`, under which `Partner.read` and `Partner.report` find
+    how the application stands.
+    """
+
+    request: Callable[[str, Options], Request]
+    """(id, options)."""
+    about: Literal["application", "match"]
+    """Whose id it is asked by: the partner's of our application, or that of a match which the partner reported."""
+    compare: Callable[[Reply], tuple[Comparison, ...] | None] | None = None
+    result: str | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Facts:
     """What the published matrix, the pre-flight and the tests read beside the operations."""
@@ -158,13 +205,16 @@ class Partner:
     """(partner id, one of our statuses that says why it ended, options)."""
     finance: Callable[[str, Options], Request] | None = None
     """Registries: the money flowed."""
-    inquiries: Mapping[str, Callable[[str, Options], Request]] = field(default_factory=dict)
-    """Further questions that change nothing, by operation: (an id that the partner gave, options)."""
+    inquiries: Mapping[str, Inquiry] = field(default_factory=dict)
+    """By operation."""
+    lists: Lists | None = None
 
     read: Callable[[str], Request] | None = None
     report: Callable[[Reply], Report] | None = None
     index: Callable[[str | None], Request] | None = None
-    """(page token): all that the partner has of us."""
+    """(page token): all that the partner has of us, whoever sent it. `listed` reads a page."""
+    listed: Callable[[Reply], Listing | None] | None = None
+    """None where the reply cannot be read."""
     poll: tuple[float, ...] = ()
     """Seconds between looks while there is no news, the last one repeats; empty: as the status service is set."""
     webhook: Webhook | None = None

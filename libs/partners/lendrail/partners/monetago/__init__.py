@@ -1,7 +1,7 @@
 """MonetaGo Secure Financing: profile (facts), registration (to it), results (from it), mapping (calls, replies)."""
 
 from lendrail.partners.monetago import mapping, profile, results
-from lendrail.partners.partner import Feed, Partner
+from lendrail.partners.partner import Feed, Inquiry, Partner
 
 MONETAGO = Partner(
     name=profile.NAME,
@@ -21,5 +21,8 @@ MONETAGO = Partner(
     report=results.report,
     poll=profile.POLL_SECONDS,
     feed=Feed(every=profile.FEED_SECONDS, request=mapping.activity, page=results.page),
-    inquiries={"status-request": mapping.status_request, "document-matches": mapping.document_matches},
+    inquiries={
+        "status-request": Inquiry(request=mapping.status_request, about="application", result=mapping.STATUS_REQUEST),
+        "document-matches": Inquiry(request=mapping.document_matches, about="match", compare=results.compared),
+    },
 )

@@ -21,6 +21,8 @@ from lendrail.partners.refusals import refused
 
 ACCEPT = (("accept", "application/json"),)
 JSON = (("content-type", "application/json"), *ACCEPT)
+STATUS_REQUEST = "statusRequest"
+"""Under which the answer to a status request gives the id of its results."""
 
 
 def check(application: Application, options: partner.Options) -> list[FieldProblem]:
@@ -103,6 +105,8 @@ def outcome(request: Request, reply: Reply) -> Outcome:
         return _taken(operation, body)
     if operation == "read":
         return Accepted() if results.findings(reply) else Unknown("unreadable-reply")
+    if operation == "document-matches":
+        return Unknown("unreadable-reply") if results.compared(reply) is None else Accepted()
     return Accepted() if reply.status == 200 else Unknown("unreadable-reply")
 
 
@@ -113,7 +117,7 @@ def _taken(operation: str, body: Mapping[str, Any]) -> Outcome:
     if given is None:
         return Unknown("no-id")
     if operation == "status-request" and GIVEN.fullmatch(given):
-        return Accepted(given={"statusRequest": given})
+        return Accepted(given={STATUS_REQUEST: given})
     return Accepted(given) if operation == "create" else Accepted()
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from lendrail.contracts.terms import Match, Money, Report, Status
 from lendrail.partners import reading
-from lendrail.partners.exchange import Absent, Found, Hint, Page, Present, Reply, Request, Unknown
+from lendrail.partners.exchange import Absent, Comparison, Found, Hint, Page, Present, Reply, Request, Unknown
 from lendrail.partners.monetago import profile
 from lendrail.partners.monetago.registration import parts
 from lendrail.partners.told import Told
@@ -101,6 +101,34 @@ def _matches(word: str, told: Told) -> list[Match]:
             )
         )
     return found
+
+
+def compared(reply: Reply) -> tuple[Comparison, ...] | None:
+    """A match line by line. The form is not published: rows that say of a field whether it `matched` are read wherever
+    they stand beside the id of a match; an answer without any is none.
+    """
+    body = reading.json_object(reply.content) if reply.status == 200 else None
+    found = tuple(each for told in _rows(body or {}) if (each := _comparison(told)))
+    return found or None
+
+
+def _rows(node: Any) -> list[dict[str, Any]]:
+    if isinstance(node, dict):
+        own = [node] if "match_identification" in node else []
+        return own or [row for value in node.values() for row in _rows(value)]
+    return [row for each in node for row in _rows(each)] if isinstance(node, list) else []
+
+
+def _comparison(row: dict[str, Any]) -> Comparison | None:
+    told = Told(row)
+    name, lines = told.read("match_identification", reading.foreign_id), told.list_of("document_match_lines")
+    said = {each.read("field", _field): each.body.get("matched") for each in lines}
+    fields = {field: value for field, value in said.items() if field is not None and isinstance(value, bool)}
+    return Comparison(name, told.read("match_type", _short), fields) if name and fields else None
+
+
+def _field(value: Any) -> str | None:
+    return value if isinstance(value, str) and re.fullmatch(r"[a-z_]{1,60}", value) else None
 
 
 def _short(value: Any) -> str | None:

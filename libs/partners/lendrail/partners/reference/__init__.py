@@ -43,6 +43,7 @@ def reference_partner(
         read=mapping.read,
         report=report.report,
         index=mapping.index,
+        listed=report.listed,
         webhook=Webhook(
             proof=STANDARD_WEBHOOKS, hint=report.hint, report=report.proven, register=mapping.register_webhook
         ),

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from lendrail.contracts.terms import Contact, DeclineReason, Fee, Offer, ReasonCode, Report, Term, TermUnit
 from lendrail.partners import reading
-from lendrail.partners.exchange import Hint, Reply
+from lendrail.partners.exchange import Hint, Known, Listing, Reply
 from lendrail.partners.reference.profile import STATUSES
 from lendrail.partners.told import Told
 
@@ -19,6 +19,23 @@ _UNITS = get_args(TermUnit)
 def report(reply: Reply) -> Report:
     body = reading.json_object(reply.content) if reply.status in (200, 201) else None
     return _state(body or {})
+
+
+def listed(reply: Reply) -> Listing | None:
+    """A page of the list."""
+    body = reading.json_object(reply.content) if reply.status == 200 else None
+    entries = (body or {}).get("applications")
+    if body is None or not isinstance(entries, list):
+        return None
+    known = [_known(Told(each)) for each in entries if isinstance(each, dict)]
+    found = tuple(each for each in known if each is not None)
+    return Listing(found, reading.foreign_id(body.get("nextPageToken")), len(entries) - len(found))
+
+
+def _known(told: Told) -> Known | None:
+    foreign, words = told.read("id", reading.foreign_id), told.read("status", reading.words) or ""
+    reference, at = told.read("reference", reading.words), told.read("statusAt", reading.moment)
+    return Known(foreign, reference, words, STATUSES.get(words), at) if foreign else None
 
 
 def hint(body: bytes, path_id: str | None) -> Hint | None:

@@ -21,6 +21,7 @@ SOAP_LENDER = Partner(
     read=mapping.read,
     report=state.report,
     index=mapping.index,
+    listed=mapping.listing,
     feed=Feed(
         every=profile.FEED_SECONDS,
         request=mapping.feed,

@@ -22,6 +22,8 @@ from lendrail.partners.exchange import (
     File,
     Found,
     Hint,
+    Known,
+    Listing,
     Outcome,
     Page,
     Present,
@@ -206,6 +208,24 @@ def found(request: Request, reply: Reply) -> Found:
     if first is not None:
         return Present(first)
     return Absent() if not known and answer.get("ApplicationCount") == 0 else Unknown("no-id")
+
+
+def listing(reply: Reply) -> Listing | None:
+    """A page of the list; the next one begins after its last entry."""
+    answer = said("index", reply)
+    if answer.get("ApplicationSummaries") is None and "ApplicationCount" not in answer:
+        return None
+    entries = listed(answer, "ApplicationSummaries", "ApplicationSummary")
+    known = tuple(each for entry in entries if (each := _known(entry)))
+    more = answer.get("MoreAvailable") is True and bool(known)
+    return Listing(known, known[-1].partner_id if more else None, len(entries) - len(known))
+
+
+def _known(entry: Mapping[str, Any]) -> Known | None:
+    foreign, at = reading.foreign_id(entry.get("ApplicationId")), entry.get("StatusChangedDateTime")
+    words, reference = reading.words(entry.get("Status"), 60) or "", reading.words(entry.get(f"Original{_ID}"))
+    status = profile.STATUSES.get(words)
+    return Known(foreign, reference, words, status, at if isinstance(at, dt.datetime) else None) if foreign else None
 
 
 def page(reply: Reply) -> Page | None:

@@ -1,7 +1,7 @@
 """Valiant's Lead API: profile (facts), mapping (calls, replies), lead (the body), words (its option lists)."""
 
-from lendrail.partners.partner import Partner
-from lendrail.partners.valiant import mapping, profile
+from lendrail.partners.partner import Lists, Partner
+from lendrail.partners.valiant import mapping, profile, words
 
 VALIANT = Partner(
     name=profile.NAME,
@@ -15,4 +15,11 @@ VALIANT = Partner(
     read=mapping.read,
     report=mapping.report,
     poll=profile.POLL,
+    lists=Lists(
+        names=profile.OPTION_NAMES,
+        lifetime=profile.LISTS_SECONDS,
+        request=words.options_request,
+        read=words.read_options,
+        into=words.with_lists,
+    ),
 )

@@ -11,6 +11,7 @@ from pydantic import Json
 
 from lendrail.contracts.terms import Model, Status
 from lendrail.partners.channels.auth import signed_key
+from lendrail.partners.exchange import Choice
 from lendrail.partners.partner import Capability, Facts, Operation
 from lendrail.partners.refusals import Refusal
 
@@ -47,8 +48,8 @@ OPTION_NAMES = (
     "industry",
     "loan_purpose",
 )
-SAMPLES = {"accounting_software": "xero", "entity_type": "IND", "industry": "hospitality", "loan_purpose": "general"}
-"""The few words that its documentation shows; its lists "may change at any time" and are to be fetched."""
+LISTS_SECONDS = 3600.0
+"""They may change at any time, so they are fetched every hour."""
 HOSPITALITY = {f"anzsic:{code}": "hospitality" for code in ("H", "44", "45")}
 """ANZSIC's division H is accommodation and food services."""
 LONGEST = 255
@@ -63,25 +64,18 @@ FACTS = Facts(
         "look-up by reference": "an application whose answer was lost is never sent again without a person",
         "webhooks": "they call nobody: leads are polled",
         "decisions": "one status word is published; any other is held and shown until people say what it means",
-        "option lists": "fetched by `options` and given by the option `lists`; a list never seen is left out",
+        "option lists": "fetched every hour; as long as one was never fetched, what would be a word of it is left out",
         "business_performance": "nothing of ours says it",
         "documents, update, withdraw, accept": "the partner has no such call",
     },
 )
 
 
-class Choice(Model):
-    label: str
-    value: str
-
-
 class Options(Model):
     """A tenant's choices."""
 
-    lists: Json[dict[str, tuple[Choice, ...]]] = {  # noqa: RUF012 - pydantic copies it
-        name: (Choice(label=word, value=word),) for name, word in SAMPLES.items()
-    }
-    """JSON: their lists by name, each as `GET /options/{name}` gave it."""
+    lists: Json[dict[str, tuple[Choice, ...]]] = {}  # noqa: RUF012 - pydantic copies it
+    """JSON: their lists by name, each as `GET /options/{name}` gives it. What was fetched takes their place."""
     words: Json[dict[str, dict[str, str]]] = {"industry": HOSPITALITY}  # noqa: RUF012 - pydantic copies it
     """JSON: by name of a list, our word (of an industry: `scheme:prefix` of its code) to one of theirs."""
     reference_in: Literal["utm_campaign", "utm_content", "utm_medium", "utm_source", "utm_term", ""] = "utm_content"

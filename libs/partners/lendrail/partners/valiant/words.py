@@ -8,14 +8,18 @@ from urllib.parse import quote
 from pydantic import TypeAdapter, ValidationError
 
 from lendrail.contracts.application_parts import Industry
-from lendrail.partners.exchange import Reply, Request
+from lendrail.partners import partner
+from lendrail.partners.exchange import Choice, Reply, Request
 from lendrail.partners.fields import Convert, Unfit
 from lendrail.partners.industries import partners_word
 from lendrail.partners.reading import Unreadable, strict_json
-from lendrail.partners.valiant.profile import CONTENT_TYPE, Choice, Options
+from lendrail.partners.valiant.profile import CONTENT_TYPE, Options
 
 HEADERS = (("content-type", CONTENT_TYPE), ("accept", CONTENT_TYPE))
 _LIST = TypeAdapter(tuple[Choice, ...])
+_LISTS = TypeAdapter(dict[str, tuple[Choice, ...]])
+MOST = 5000
+"""Entries of one list; a longer one is none that people chose from."""
 
 
 def options_request(name: str) -> Request:
@@ -28,9 +32,23 @@ def read_options(reply: Reply) -> tuple[Choice, ...] | None:
     if reply.status != 200:
         return None
     try:
-        return _LIST.validate_python(strict_json(reply.content), strict=False) or None
+        found = _LIST.validate_python(strict_json(reply.content))
     except (Unreadable, ValidationError):
         return None
+    return found if 0 < len(found) <= MOST and all(_usable(each) for each in found) else None
+
+
+def _usable(choice: Choice) -> bool:
+    """Fit to be kept and sent: some characters, none of them broken."""
+    return all(re.fullmatch(r"[^\x00-\x1f\ud800-\udfff]{1,255}", text) for text in (choice.label, choice.value))
+
+
+def with_lists(options: partner.Options, lists: partner.Fetched) -> partner.Options:
+    """Those that were fetched in place of the account's own of the same name. Raises ValueError for options that are
+    none.
+    """
+    known = {**Options.model_validate(options).lists, **lists}
+    return {**options, "lists": _LISTS.dump_json(known).decode()}
 
 
 def one_of(name: str, options: Options) -> Convert:
