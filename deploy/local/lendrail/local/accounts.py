@@ -5,6 +5,8 @@ One entry says all of one partner: the tenant's account, the credential's secret
 
 from __future__ import annotations
 
+import hashlib
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +14,19 @@ from typing import Any
 
 REGISTRY = "demo-registry"
 AUDIT_MAIL = "demo-audit-mail"
+REGISTER = "abn-lookup"
+"""The business register, which validation asks under a credential of ours and not of a tenant."""
+REGISTER_CREDENTIAL = "demo-abn"
+REGISTER_PATH = "abn-lookup/AbrXmlSearch/AbrXmlSearch.asmx"
+DECLARED = (
+    {
+        "name": "acme-lending",
+        "title": "Acme Lending",
+        "countries": ["AU"],
+        "required": ["/business/registrations", "/financials/annualRevenue"],
+    },
+)
+"""Partners without a line of code: they follow the published interface, and a file alone makes them known."""
 Secret = Callable[[str], str]
 """Name of a secret of this stack → its value, the same whenever it is asked for."""
 
@@ -37,6 +52,8 @@ class Account:
     auth: Callable[[Secret, Where], dict[str, str]]
     user: Callable[[Secret], dict[str, Any]]
     options: Mapping[str, str] = field(default_factory=dict)
+    played_by: str = ""
+    """Name of the partner in the sandbox, where it is another."""
     registry: str | None = None
     supplement: str | None = None
     rate: dict[str, int] | None = None
@@ -47,6 +64,11 @@ class Account:
     def webhook_path(self) -> str:
         """Name of the secret in the address that it calls."""
         return f"{self.credential}-webhook-path"
+
+
+def register_guid(secret: Secret) -> str:
+    """Ours at the business register, in the form in which it gives them out."""
+    return str(uuid.UUID(bytes=hashlib.sha256(secret("abn-guid").encode()).digest()[:16], version=4))
 
 
 def _below(path: str) -> Callable[[Where], str]:
@@ -127,6 +149,16 @@ ACCOUNTS = (
         auth=_token("reference-partner"),
         user=_client("reference-partner"),
         registry=REGISTRY,
+        webhook_secret=True,
+    ),
+    Account(
+        partner="acme-lending",
+        played_by="reference-partner",
+        credential="demo-acme",
+        base=_below("reference-partner/v1"),
+        auth=lambda secret, _: {"scheme": "bearer", "token": secret("acme-token")},
+        user=lambda secret: {"apiKey": secret("acme-token")},
+        options={"currency": "AUD"},
         webhook_secret=True,
     ),
     _mail("demo-mail", "applications@lender.example.test", REGISTRY),

@@ -13,7 +13,18 @@ from typing import Any
 
 from joserfc.jwk import ECKey, KeyParameters
 
-from lendrail.local.accounts import ACCOUNTS, FORWARD_FINANCING, Account, Secret, Where
+from lendrail.local.accounts import (
+    ACCOUNTS,
+    DECLARED,
+    FORWARD_FINANCING,
+    REGISTER,
+    REGISTER_CREDENTIAL,
+    REGISTER_PATH,
+    Account,
+    Secret,
+    Where,
+    register_guid,
+)
 from lendrail.local.state import State, read_json, write_private
 
 TENANT = "demo"
@@ -34,7 +45,9 @@ class Files:
     issuer_key: Path
     intake_key: Path
     tenants: Path
+    partners: Path
     credentials: Path
+    register_credentials: Path
     webhook_secrets: Path
     sandbox: Path
 
@@ -61,7 +74,8 @@ def write_files(state: State, where: Where, *, rate_limit: bool, email: bool = T
     config, secret = state.config, load_secrets(state)
     files = Files(
         *(config / name for name in ("master.key", "service.key", "issuer.jwk", "intake.jwk")),
-        *(config / name for name in ("tenants.json", "credentials.json", "webhook-secrets.json", "sandbox.json")),
+        *(config / name for name in ("tenants.json", "partners.json", "credentials.json", "register-credentials.json")),
+        *(config / name for name in ("webhook-secrets.json", "sandbox.json")),
     )
     for file in (files.master_key, files.service_key):
         _once(file, lambda: base64.b64encode(secrets.token_bytes(32)).decode())
@@ -69,7 +83,9 @@ def write_files(state: State, where: Where, *, rate_limit: bool, email: bool = T
     _once(files.intake_key, lambda: _ec_key({"use": "enc", "alg": "ECDH-ES+A256KW"}))
     contents: list[tuple[Path, dict[str, Any]]] = [
         (files.tenants, tenants(secret, files.intake_key, email=email)),
+        (files.partners, {"partners": DECLARED}),
         (files.credentials, credentials(secret, where, rate_limit)),
+        (files.register_credentials, register_credentials(secret, where)),
         (files.webhook_secrets, webhook_secrets(secret)),
         (files.sandbox, sandbox(secret, rate_limit)),
     ]
@@ -129,6 +145,13 @@ def credentials(secret: Secret, where: Where, rate_limit: bool) -> dict[str, Any
     }
 
 
+def register_credentials(secret: Secret, where: Where) -> dict[str, Any]:
+    """Validation's own: it asks for every tenant, and needs none of the partners' secrets."""
+    entry = {"id": REGISTER_CREDENTIAL, "tenant": TENANT, "partner": REGISTER, "mode": "test"}
+    auth = {"scheme": "guid", "guid": register_guid(secret)}
+    return {"credentials": [entry | {"baseUrl": f"{where.url}/{REGISTER_PATH}", "auth": auth}]}
+
+
 def webhook_secrets(secret: Secret) -> dict[str, Any]:
     """In the form of Standard Webhooks, which the other partners take as any text."""
     proven = [each.credential for each in ACCOUNTS if each.webhook_secret]
@@ -137,13 +160,15 @@ def webhook_secrets(secret: Secret) -> dict[str, Any]:
 
 def sandbox(secret: Secret, rate_limit: bool) -> dict[str, Any]:
     """As whom each partner knows us."""
+    register = {"partner": REGISTER, "user": REGISTER_CREDENTIAL, "settings": {"guid": register_guid(secret)}}
     return {
         "users": [
-            {"partner": each.partner, "user": each.credential}
+            {"partner": each.played_by or each.partner, "user": each.credential}
             | each.user(secret)
             | ({"rateLimit": each.rate} if each.rate and rate_limit else {})
             for each in ACCOUNTS
         ]
+        + [register]
     }
 
 

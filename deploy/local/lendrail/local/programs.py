@@ -4,6 +4,7 @@ import os
 import sys
 from dataclasses import dataclass
 
+from lendrail.local.accounts import REGISTER_CREDENTIAL
 from lendrail.local.configure import Files
 from lendrail.local.state import State
 
@@ -64,6 +65,7 @@ def _service(files: Files, addresses: Addresses) -> dict[str, str]:
         "LENDRAIL_MASTER_KEY_FILE": str(files.master_key),
         "LENDRAIL_SERVICE_KEY_FILE": str(files.service_key),
         "LENDRAIL_TENANTS_FILE": str(files.tenants),
+        "LENDRAIL_PARTNERS_FILE": str(files.partners),
         "LENDRAIL_ISSUER": gateway,
         "LENDRAIL_PUBLIC_URL": gateway,
     }
@@ -77,6 +79,9 @@ def _own(name: str, state: State, files: Files, addresses: Addresses) -> dict[st
         told |= {"LENDRAIL_WEBHOOK_SECRETS_FILE": str(files.webhook_secrets)}
         return told | {f"LENDRAIL_{other.upper()}_URL": addresses.url(other) for other in FORWARDED}
     told |= {"LENDRAIL_JWKS_URL": addresses.url("gateway") + JWKS_PATH}
+    if name == "validation":
+        told |= {"LENDRAIL_CREDENTIALS_FILE": str(files.register_credentials)}
+        told |= {"LENDRAIL_ABN_CREDENTIAL": REGISTER_CREDENTIAL}
     if name in ("submission", "status"):
         told |= {"LENDRAIL_CREDENTIALS_FILE": str(files.credentials)}
     if name == "submission":

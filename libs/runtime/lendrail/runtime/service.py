@@ -7,8 +7,10 @@ HTTP is up at once; Kafka and MongoDB may come later, and readiness says what is
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
@@ -187,10 +189,25 @@ def _answer(response: Response, checks: dict[str, bool]) -> dict[str, Any]:
 S = TypeVar("S", bound=ServiceSettings)
 
 
-def run(name: str, settings_of: Callable[[], S], build: Callable[[S], tuple[Service, FastAPI]]) -> None:
-    """The whole life of a service's process: read its environment, set up logs, build it, serve until SIGTERM."""
+def run(
+    name: str,
+    settings_of: Callable[[], S],
+    build: Callable[[S], tuple[Service, FastAPI]],
+    declare: Callable[[Path], None] | None = None,
+) -> None:
+    """The whole life of a service's process: read its environment, set up logs, build it, serve until SIGTERM.
+
+    `declare` comes from a service that looks partners up. It makes those of a file known before anything is built, and
+    tells what is wrong with the file by a ValueError whose text quotes no secret.
+    """
     settings = settings_of()
     logs.configure(name, settings.instance, settings.log_level)
+    if declare is not None and settings.partners_file is not None:
+        try:
+            declare(settings.partners_file)
+        except ValueError as error:
+            log.critical("cannot start", reason=str(error))
+            sys.exit(2)
     _, app = build(settings)
     uvicorn.run(
         app,

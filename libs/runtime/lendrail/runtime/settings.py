@@ -28,6 +28,8 @@ class ServiceSettings(BaseSettings):
     master_key_file: Path
     service_key_file: Path
     tenants_file: Path
+    partners_file: Path | None = None
+    """Partners that are made known by this file alone; who looks partners up reads it once, at the start."""
     issuer: str
     jwks_url: HttpUrl | None = None
     public_url: str = ""

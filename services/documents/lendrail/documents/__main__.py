@@ -4,9 +4,10 @@
 def main() -> None:
     from lendrail.documents.app import build
     from lendrail.documents.settings import Settings
+    from lendrail.partners.declared import declare
     from lendrail.runtime.service import run
 
-    run("documents", Settings, build)
+    run("documents", Settings, build, declare)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """`python -m lendrail.status`"""
 
+from lendrail.partners.declared import declare
 from lendrail.runtime.service import run
 from lendrail.status.app import build
 from lendrail.status.settings import Settings
 
 if __name__ == "__main__":
-    run("status", Settings, build)
+    run("status", Settings, build, declare)

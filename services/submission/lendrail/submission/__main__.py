@@ -1,8 +1,9 @@
 """`python -m lendrail.submission`"""
 
+from lendrail.partners.declared import declare
 from lendrail.runtime.service import run
 from lendrail.submission.app import build
 from lendrail.submission.settings import Settings
 
 if __name__ == "__main__":
-    run("submission", Settings, build)
+    run("submission", Settings, build, declare)
