@@ -192,6 +192,18 @@ async def test_no_answer_means_the_request_was_received(
     assert len(server.requests) == 1, "received once and never repeated"
 
 
+async def test_a_defect_on_the_way_back_is_no_answer() -> None:
+    """Were it an error, or *not sent*, the same bytes might go twice."""
+
+    async def defect(_: httpx.Response) -> None:
+        raise ValueError("fake")
+
+    async with serving(says(OK)) as (server, url), lane_client() as client:
+        client.event_hooks = {"response": [defect]}
+        assert await RestChannel(client, url, "test", KEY).send(POST, 5) == NoAnswer("failed")
+    assert len(server.requests) == 1
+
+
 async def test_deadline_is_total_and_not_per_read() -> None:
     async def drip(writer: asyncio.StreamWriter, _: bytes) -> None:
         writer.write(b"HTTP/1.1 201 C\r\ncontent-length: 1000\r\n\r\n")

@@ -139,6 +139,12 @@ class RestChannel:
                 return await self._read(response)
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, OSError, _Withheld) as error:
             return NoAnswer(_why_no_answer(error)) if began else NotSent(_why_not_sent(error))
+        except Exception as error:
+            if not began:
+                raise
+            # a fault of a library, or ours, tells nothing of what the partner got
+            logging.getLogger(__name__).error("a reply could not be received: %s", type(error).__name__)
+            return NoAnswer("failed")
 
     async def _read(self, response: httpx.Response) -> Reply | NoAnswer:
         content = bytearray()
