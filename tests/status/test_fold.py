@@ -149,6 +149,36 @@ def test_an_id_that_the_partner_forgot_is_flagged_until_it_knows_it_again() -> N
     assert state(accepted, missing, report(2, Status.IN_REVIEW)).flags == ()
 
 
+GATE = uuid.UUID(int=2)
+
+
+def gate(second: float, outcome: Outcome, reason: str | None = None, **values: Any) -> Observation:
+    return ack(second, outcome, "gate", attempt_id=GATE, version=int(second), reason=reason, **values)
+
+
+def test_the_registry_holds_stops_and_alarms() -> None:
+    later = NOW + dt.timedelta(seconds=900)
+    pending = gate(1, "not-sent", "registry-pending", next_check_at=later)
+    waiting = state(validated(), pending)
+    assert (waiting.status, waiting.next_check_at) == (Status.SUBMITTING, later)
+    stopped = state(validated(), pending, gate(2, "duplicate", "registry-duplicate"))
+    assert (stopped.status, stopped.flags) == (Status.DUPLICATE, ("registry-duplicate",))
+
+
+@pytest.mark.parametrize("status", [Status.SUBMITTED, Status.APPROVED, Status.FUNDED])
+def test_a_registry_that_finds_a_duplicate_later_alarms_whatever_was_decided(status: Status) -> None:
+    decided = [] if status is Status.SUBMITTED else [report(3, status)]
+    found = state(gate(1, "accepted"), ack(2, "accepted"), *decided, gate(4, "duplicate", "alarm-registry-duplicate"))
+    assert (found.status, found.flags) == (status, ("alarm-registry-duplicate",))
+
+
+def test_a_revision_that_waits_for_the_registry_after_one_that_was_not_sent() -> None:
+    before = ack(1, "not-sent", reason="partner-disabled")
+    assert state(before).status == Status.FAILED
+    assert state(before, gate(2, "not-sent", "registry-pending")).status == Status.SUBMITTING
+    assert state(before, gate(2, "duplicate", "registry-duplicate")).status == Status.DUPLICATE
+
+
 def test_the_newest_revision_rules_over_validation() -> None:
     folded = state(validated(9, Status.INELIGIBLE, revision=1), validated(1, Status.SUBMITTING, revision=2))
     assert (folded.status, folded.problems) == (Status.SUBMITTING, ())

@@ -97,6 +97,7 @@ def fold(observations: Iterable[Observation]) -> State:
         or validated
         or _Layer(heard[0], {"status": Status.SUBMITTING})
     )
+    _alarms(answers, flags)
     known = validated.observation.said if validated else None
     facts: dict[str, Any] = {
         "source": layer.observation.source,
@@ -140,7 +141,7 @@ def _submitted(answers: Sequence[Observation], partner_id: str | None, flags: di
     """What came of bringing the application there: the best acceptance, else the newest attempt."""
     gates = [each for each in answers if _answer(each).operation == "gate"]
     creates = [each for each in answers if _answer(each).operation == "create"]
-    if gates and (stopped := _at_gate(gates[-1], bool(creates), flags)) is not None:
+    if gates and (stopped := _at_gate(gates[-1], _tried(creates), flags)) is not None:
         return stopped
     if not creates:
         return None
@@ -160,6 +161,18 @@ def _submitted(answers: Sequence[Observation], partner_id: str | None, flags: di
         flags[flag] = None
     wait = {name: getattr(answer, name) for name in ("next_check_at", "unknown_since", "plan")}
     return _Layer(ruling, {"status": status, "problems": answer.problems} | (wait if status in _WAITING else {}))
+
+
+def _alarms(answers: Sequence[Observation], flags: dict[str, None]) -> None:
+    """A registry that knows the same paper is shown whatever the lender decided."""
+    for answer in map(_answer, answers):
+        if answer.operation == "gate" and answer.outcome == "duplicate" and answer.reason:
+            flags[answer.reason] = None
+
+
+def _tried(creates: Sequence[Observation]) -> bool:
+    """An earlier revision may have been told as not sent."""
+    return any(_answer(each).outcome != "not-sent" for each in creates)
 
 
 def _at_gate(gate: Observation, tried: bool, flags: dict[str, None]) -> _Layer | None:
