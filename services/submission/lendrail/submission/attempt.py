@@ -173,14 +173,16 @@ def waiting(opportunity: Opportunity) -> tuple[Attempt, ...]:
 
 
 def _follows(attempt: Attempt, opportunity: Opportunity) -> bool:
-    """Whether it can be done once the application is there; all but a mail names the partner's id."""
+    """Whether it can be done once the application is there; all but a mail names the partner's id. What belonged to an
+    older creation cannot; what a person had sent again is of a later generation than the creation.
+    """
     create = opportunity.create
     assert create is not None
     if attempt.operation == "supplement":
-        return attempt.generation == create.generation
+        return attempt.generation >= create.generation
     if opportunity.partner_id is None or attempt.operation in ("create", "gate"):
         return False
-    return attempt.operation != "document" or attempt.generation == create.generation
+    return attempt.operation != "document" or attempt.generation >= create.generation
 
 
 def due_now(opportunity: Opportunity, now: dt.datetime, at_once: int) -> tuple[Attempt, ...]:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from lendrail.contracts.event import Record
 from lendrail.contracts.submit import Submit
 from lendrail.contracts.terms import utc_now
 from lendrail.partners import PARTNERS
-from lendrail.runtime.directory import Credentials, Mounted, Tenants
+from lendrail.runtime.directory import Credentials, Mounted, PartnerAccount, Tenants
 from lendrail.runtime.step import Delivery
 from lendrail.submission.attempt import Opportunity
-from lendrail.submission.plan import Desk, Plan, plan
+from lendrail.submission.plan import Beside, Desk, Plan, plan
 from lendrail.submission.registry import Registry
 from lendrail.submission.store import Store, read
 
@@ -72,7 +72,11 @@ class Handlers:
         tenant = self._tenants.current.by_id.get(submit.tenant_id)
         accounts = {each.credential: each for each in tenant.partners} if tenant else {}
         credential, account = self._credentials.current.by_id.get(submit.credential), accounts.get(submit.credential)
-        beside = accounts.get(account.supplement) if account and account.supplement else None
-        channel = PARTNERS.get(beside.partner) if beside else None
-        supplement = (channel, beside) if channel and beside else None
-        return Desk(PARTNERS.get(submit.partner), account, credential, supplement)
+        return Desk(PARTNERS.get(submit.partner), account, credential, self._beside(account, accounts))
+
+    def _beside(self, account: PartnerAccount | None, accounts: Mapping[str, PartnerAccount]) -> Beside | None:
+        if account is None or account.supplement is None:
+            return None
+        mail = accounts.get(account.supplement)
+        login = self._credentials.current.by_id.get(account.supplement)
+        return Beside(PARTNERS.get(mail.partner) if mail else None, mail, login)

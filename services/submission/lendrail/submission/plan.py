@@ -29,14 +29,23 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """What is configured for the mail that goes beside an API; None for what is not."""
+
+    partner: Partner | None
+    account: PartnerAccount | None
+    credential: Credential | None
+
+
+@dataclass(frozen=True, slots=True)
 class Desk:
     """What is configured for the opportunity; None for what is not."""
 
     partner: Partner | None
     account: PartnerAccount | None
     credential: Credential | None
-    supplement: tuple[Partner, PartnerAccount] | None = None
-    """The mail that goes beside the API, where the account wants one."""
+    supplement: Beside | None = None
+    """Where the account wants a mail beside the API."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +76,11 @@ def plan(
         return _not_yet(opportunity, intent, now)
     if first:
         made = _send(replace(opportunity, revision=submit.revision), intent, 1, cause, desk, key, now)
-        return made if submit.gate is None else _gated(made, submit.gate, now, gate_seconds)
-    if older:
+    elif older:
         return Plan(opportunity)
-    return _again(replace(opportunity, revision=submit.revision), intent, cause, desk, key, now)
+    else:
+        made = _again(replace(opportunity, revision=submit.revision), intent, cause, desk, key, now)
+    return made if submit.gate is None else _gated(made, submit.gate, now, gate_seconds)
 
 
 def _empty(submit: Submit, cause: Envelope, desk: Desk) -> Opportunity:
@@ -88,10 +98,10 @@ def _empty(submit: Submit, cause: Envelope, desk: Desk) -> Opportunity:
 
 
 def _gated(made: Plan, gate: uuid.UUID, now: dt.datetime, seconds: float) -> Plan:
-    """Everything waits for the registry."""
+    """Everything waits for the registry, whose word is asked for once."""
     create = made.opportunity.create
     assert create is not None
-    if create.state not in OPEN:
+    if create.state not in OPEN or made.opportunity.gate is not None:
         return made
     waits = new_attempt(made.opportunity.id, "gate", str(gate))
     due = now + dt.timedelta(seconds=seconds)
@@ -110,6 +120,9 @@ def _again(opportunity: Opportunity, intent: Send, cause: Envelope, desk: Desk, 
     if create.state != State.REJECTED:
         opportunity = opportunity.put(replace(create, state=State.CANCELLED, reason="replaced", due=None))
         opportunity = moves.cancel_following(opportunity, create.generation, "replaced")
+    if (gate := opportunity.gate) is not None and gate.state == State.REJECTED:
+        stopped = new_attempt(opportunity.id, "create", generation=create.generation + 1)
+        return _told(opportunity, replace(stopped, state=State.CANCELLED, reason="registry-duplicate"), now)
     return _send(opportunity, intent, create.generation + 1, cause, desk, key, now)
 
 
@@ -131,16 +144,14 @@ def _send(
     assert desk.partner is not None
     try:
         planned = {create.id: desk.partner.create(_order(desk.partner, intent, reference(create), options, now))}
-        supplement = _supplement(opportunity, intent, generation, desk, now)
     except Exception as error:  # a mapping that fails on one application must not stop the others
         log.error("a mapping failed", opportunity=opportunity.id, partner=desk.partner.name, exc_info=error)
         return _told(opportunity, replace(create, state=State.PARKED, reason="mapping-failed", plan="person"), now)
     documents = _documents(opportunity, intent.documents, generation, key) if desk.partner.document else []
     calls = tuple(each.operation for each in planned[create.id])
     opportunity = opportunity.put(replace(create, state=State.PREPARED, calls=calls), *documents)
-    if supplement is not None:
-        opportunity, planned = opportunity.put(supplement[0]), planned | {supplement[0].id: supplement[1]}
-    return Plan(opportunity, planned)
+    made = Plan(opportunity, planned)
+    return made if desk.supplement is None else _with_mail(made, desk.supplement, intent, generation, now)
 
 
 def _order(partner: Partner, intent: Send, ours: str, options: Options, now: dt.datetime) -> Order:
@@ -156,18 +167,41 @@ def _order(partner: Partner, intent: Send, ours: str, options: Options, now: dt.
     )
 
 
-def _supplement(
-    opportunity: Opportunity, intent: Send, generation: int, desk: Desk, now: dt.datetime
-) -> tuple[Attempt, tuple[Request, ...]] | None:
-    """The mail that follows the application on its way by API."""
-    if desk.supplement is None:
-        return None
-    partner, account = desk.supplement
+def _with_mail(made: Plan, beside: Beside, intent: Send, generation: int, now: dt.datetime) -> Plan:
+    """With the mail that follows the application on its way by API. One that cannot be made is told and stops nobody
+    else.
+    """
+    opportunity = made.opportunity
     attempt = new_attempt(opportunity.id, "supplement", generation=generation)
-    options = {**account.options, "purpose": "supplement", "partner": opportunity.partner}
-    requests = partner.create(_order(partner, intent, reference(attempt), options, now))
+    if (refusal := _why_no_mail(opportunity, beside)) is not None:
+        told = _told(opportunity, replace(attempt, state=State.CANCELLED, reason=refusal), now)
+        return replace(told, requests=made.requests)
+    assert beside.partner is not None
+    assert beside.account is not None
+    options = {**beside.account.options, "purpose": "supplement", "partner": opportunity.partner}
+    try:
+        requests = beside.partner.create(_order(beside.partner, intent, reference(attempt), options, now))
+    except Exception as error:
+        log.error("a mapping failed", opportunity=opportunity.id, partner=beside.partner.name, exc_info=error)
+        parked = replace(attempt, state=State.PARKED, reason="mapping-failed", plan="person")
+        return replace(_told(opportunity, parked, now), requests=made.requests)
     calls = tuple(each.operation for each in requests)
-    return replace(attempt, state=State.PREPARED, channel=partner.name, via=account.credential, calls=calls), requests
+    prepared = replace(
+        attempt, state=State.PREPARED, channel=beside.partner.name, via=beside.account.credential, calls=calls
+    )
+    return Plan(opportunity.put(prepared), made.requests | {attempt.id: requests})
+
+
+def _why_no_mail(opportunity: Opportunity, beside: Beside) -> str | None:
+    """As `why_not`; whose consent is needed is the partner whom it tells of its own application."""
+    partner, account, credential = beside.partner, beside.account, beside.credential
+    if partner is None or account is None or credential is None or credential.partner != partner.name:
+        return "not-configured"
+    if credential.tenant != opportunity.tenant:
+        return "foreign-credential"
+    if not account.enabled:
+        return "partner-disabled"
+    return "mode-crossing" if {account.mode, credential.mode} != {opportunity.mode} else None
 
 
 def _told(opportunity: Opportunity, attempt: Attempt, now: dt.datetime, problems: Sequence[FieldProblem] = ()) -> Plan:

@@ -213,7 +213,7 @@ class Submitter:
         sent = {each: job.opportunity.attempt(each).tries for each in ids}
         events = dict(zip(ids, each_event(event, len(ids)), strict=True))
         if isinstance(event, CredentialRefused | RetryLater):
-            await self._pause(job, event)
+            await self._pause(batch[0].via or job.opportunity.credential, event)
 
         def finish(opportunity: Opportunity) -> Move | None:
             ours = [each for each in ids if opportunity.attempt(each).tries == sent[each]]
@@ -233,14 +233,14 @@ class Submitter:
                 log.warning("an outcome waits for its store", error=type(error).__name__)
                 await asyncio.sleep(0.5)
 
-    async def _pause(self, job: Job, event: CredentialRefused | RetryLater) -> None:
+    async def _pause(self, credential: str, event: CredentialRefused | RetryLater) -> None:
         """Hold the credential: what was refused to one call is refused to the next."""
         refused = isinstance(event, CredentialRefused)
         seconds = self._settings.credential_pause_seconds if isinstance(event, CredentialRefused) else event.after
         reason = "credential-refused" if refused else "retry-later"
-        log.log(50 if refused else 30, "a credential is paused", credential=job.opportunity.credential, reason=reason)
+        log.log(50 if refused else 30, "a credential is paused", credential=credential, reason=reason)
         try:
-            await self._port.pause(job.opportunity.credential, reason, math.ceil(seconds))
+            await self._port.pause(credential, reason, math.ceil(seconds))
         except OUTAGES as error:
             log.warning("a pause could not be stored", error=type(error).__name__)
 
