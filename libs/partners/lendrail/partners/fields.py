@@ -65,6 +65,17 @@ class Field(_Rest):
         return part.reveal() if isinstance(part, Sensitive) else part
 
 
+def ours(*paths: str) -> tuple[Field, ...]:
+    """Fields for which the partner has the names that we have."""
+    return tuple(Field(to_camel(path), path) for path in paths)
+
+
+def either(*paths: str) -> Callable[[Any], Any]:
+    """Reads the first of several places at which something stands."""
+    fields = [Field(path, path) for path in paths]
+    return lambda part: next((value for each in fields if (value := each.value(part))), None)
+
+
 def translate(
     fields: Iterable[Field], part: Any, partner: str, at: str = ""
 ) -> tuple[dict[str, Any], list[FieldProblem]]:
@@ -86,6 +97,11 @@ def translate(
         except Unfit as unfit:
             problems.append(problem(partner, field.pointer(at), unfit.code, unfit.message))
     return built, problems
+
+
+def each_as(fields: tuple[Field, ...], partner: str) -> Convert:
+    """A list of the partner's objects, of which nothing is required."""
+    return lambda parts: [translate(fields, each, partner)[0] for each in parts]
 
 
 def problem(partner: str, pointer: str, code: str, message: str) -> FieldProblem:

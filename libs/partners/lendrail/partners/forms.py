@@ -47,6 +47,7 @@ def _address(application: Application) -> Found:
     return None if used is None else (next(places), used)
 
 
+Tables = Mapping[Part, tuple[Field, ...]]
 WHOLE = Part("", lambda application: ("", application))
 APPLICANT = Part("/owners", _applicant, "/owners/0")
 ADDRESS = Part("/business/addresses", _address, "/business/addresses/0")
@@ -68,21 +69,17 @@ def only_in(country: str, message: str) -> Rule:
     return Rule("/business/country", "country", message, lambda it: it.business.country != country)
 
 
-NO_QUOTATION = Rule(
-    "/quotationOnly",
-    "not-supported",
-    "this partner has no quotation without an application",
-    lambda it: it.quotation_only,
-)
+def no_quotation(message: str = "this partner has no quotation without an application") -> Rule:
+    return Rule("/quotationOnly", "not-supported", message, lambda it: it.quotation_only)
 
 
 @dataclass(frozen=True)
 class Form(Generic[_Options]):
-    """One flat object for `partner`; `tables` for a tenant's options and a day, `rules` before all of them."""
+    """One flat object for `partner` by its `tables`, which may depend on a tenant's options and the day."""
 
     partner: str
     options: type[_Options]
-    tables: Callable[[_Options, dt.date], Mapping[Part, tuple[Field, ...]]]
+    tables: Tables | Callable[[_Options, dt.date], Tables]
     rules: tuple[Rule, ...] = ()
 
     def check(self, application: Application, options: Mapping[str, Any]) -> list[FieldProblem]:
@@ -115,7 +112,10 @@ class Form(Generic[_Options]):
     @property
     def _plain(self) -> Iterable[tuple[Part, tuple[Field, ...]]]:
         """The tables of a tenant that chose nothing: names and pointers are the same for all."""
-        return self.tables(self.options(), dt.date.min).items()
+        return self._on(self.options(), dt.date.min).items()
+
+    def _on(self, options: _Options, today: dt.date) -> Tables:
+        return self.tables(options, today) if callable(self.tables) else self.tables
 
     def _filled(
         self, application: Application, options: Mapping[str, Any], today: dt.date
@@ -123,7 +123,7 @@ class Form(Generic[_Options]):
         broken = (each for each in self.rules if each.broken(application))
         problems = [problem(self.partner, each.pointer, each.code, each.message) for each in broken]
         body: dict[str, Any] = {}
-        for part, fields in self.tables(self.options.model_validate(options), today).items():
+        for part, fields in self._on(self.options.model_validate(options), today).items():
             if (place := part.find(application)) is not None:
                 built, found = translate(fields, place[1], self.partner, place[0])
                 body, problems = body | built, problems + found

@@ -1,6 +1,9 @@
-"""Finpace: profile (facts) and mapping (calls, replies, webhooks)."""
+"""Finpace: profile (facts), form (what it is told), mapping (calls, replies and webhooks)."""
+
+from dataclasses import replace
 
 from lendrail.partners.finpace import mapping, profile
+from lendrail.partners.finpace.form import DRAFT, PARTY
 from lendrail.partners.partner import Partner, Webhook
 
 FINPACE = Partner(
@@ -8,7 +11,7 @@ FINPACE = Partner(
     title="Finpace",
     auth=profile.AUTH,
     operations=profile.OPERATIONS,
-    facts=profile.FACTS,
+    facts=replace(profile.FACTS, required=PARTY.required + DRAFT.required),
     check=mapping.check,
     create=mapping.create,
     outcome=mapping.outcome,

@@ -7,17 +7,17 @@ not tell is an option, or an assumption that says so.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from functools import partial
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field, Json
 
 from lendrail.contracts.application_words import Product, Purpose
 from lendrail.contracts.terms import Model, ReasonCode, Status
+from lendrail.partners import reading
 from lendrail.partners.channels.auth import oauth_client
 from lendrail.partners.partner import Capability, Facts, Operation
-from lendrail.partners.refusals import Refusal, Shape, has_problems
+from lendrail.partners.refusals import USUAL, Refusal, has_code, has_problems
 from lendrail.partners.signatures import Signature
 
 NAME = "finpace"
@@ -25,31 +25,18 @@ AUTH = {"oauth-client": oauth_client()}
 RETRY_AFTER_SECONDS = 5.0  # no limit and no Retry-After are published
 KEY_LIFE_SECONDS = 86_400.0  # assumed: how long a key is kept is not published
 _KEYED = Operation(capability=Capability.KEYED, repeats=5, key_life=KEY_LIFE_SECONDS)
-OPERATIONS = {"party": _KEYED, "draft": _KEYED, "create": _KEYED, "register-webhook": _KEYED}
+IDS = {"party": "partyId", "draft": "applicationId", "create": "applicationId", "register-webhook": "subscriptionId"}
+"""What the answer to each operation must name."""
+OPERATIONS = dict.fromkeys(IDS, _KEYED)
 
-
-def _has_code(*codes: str) -> Shape:
-    """Either generation's machine-readable code, one of `codes` where any are named, and no id beside it."""
-
-    def fits(body: Mapping[str, Any] | None) -> bool:
-        code = (body or {}).get("code", (body or {}).get("errorCode"))
-        return (
-            isinstance(code, str)
-            and (not codes or code in codes)
-            and not {"partyId", "applicationId"} & set(body or ())
-        )
-
-    return fits
-
-
+_code = partial(has_code, names=("code", "errorCode"), never=frozenset({"partyId", "applicationId"}))
+"""Either generation's machine-readable code."""
 REFUSALS = (
-    Refusal(401, "credential-refused"),
-    Refusal(403, "credential-refused"),
-    Refusal(429, "retry-later"),
+    *USUAL,
     Refusal(422, "rejected", has_problems()),
-    Refusal(400, "rejected", _has_code()),
-    Refusal(422, "rejected", _has_code("VALIDATION_FAILED", "LIMIT_BREACH")),
-    Refusal(409, "rejected", _has_code("LIMIT_BREACH")),  # any other conflict may be about our own key
+    Refusal(400, "rejected", _code()),
+    Refusal(422, "rejected", _code("VALIDATION_FAILED", "LIMIT_BREACH")),
+    Refusal(409, "rejected", _code("LIMIT_BREACH")),  # any other conflict may be about our own key
 )
 STATUSES = {
     "draft": Status.SUBMITTING,
@@ -67,6 +54,12 @@ REASONS = {  # only the first is published; its codes are open, so any other one
     "cashflow.coverage.insufficient": ReasonCode.CASH_FLOW,
     "affordability.insufficient": ReasonCode.CASH_FLOW,
 }
+OFFER = {
+    "id": ("decisionId", reading.foreign_id),
+    "amount": ("approvedAmount", reading.money_object),
+    "term": ("approvedTenorMonths", reading.term_in("months")),
+}
+"""Of an approval: our fields, its names of them and what reads them."""
 DECISION_MADE = "credit.decision.completed"
 SIGNATURE = Signature(header="X-Finpace-Signature")  # that it is an HMAC is published, header and encoding are not
 WORKING_CAPITAL = "working-capital"
@@ -84,19 +77,15 @@ OPEN_PRODUCTS = (None, Product.TERM_LOAN, Product.LINE_OF_CREDIT, Product.OVERDR
 """Products that say nothing of what the money is for."""
 
 
-def _table(value: Any) -> Any:
-    return json.loads(value) if isinstance(value, str) else value
-
-
 class Options(Model):
     """A tenant's choices, and what the partner does not publish. Tables are JSON objects."""
 
     submit_path: Annotated[str, Field(pattern=r"^/[a-z/{}-]*\{applicationId\}[a-z/-]*$")] = (
         "/sme-loan-applications/{applicationId}/submit"
     )
-    facility_of_product: Annotated[dict[Product, str], BeforeValidator(_table)] = Field(default_factory=dict)
+    facility_of_product: Json[dict[Product, str]] = Field(default_factory=dict)
     """Facility types agreed with the partner, by our product. It publishes no list, only the one word above."""
-    facility_of_purpose: Annotated[dict[Purpose, str], BeforeValidator(_table)] = Field(
+    facility_of_purpose: Json[dict[Purpose, str]] = Field(
         default_factory=lambda: dict.fromkeys(RUNNING_COSTS, WORKING_CAPITAL)
     )
     """The same by our purpose, for products that say nothing of what the money is for."""
@@ -107,7 +96,6 @@ class Options(Model):
 FACTS = Facts(
     country="any",
     source="the partner's public reference (generation with base path /v1) and its integration overview",
-    required=("/requestedFinance/purpose", "/requestedFinance/term"),
     statuses=STATUSES | OUTCOMES,
     vocabularies={
         "facilityType": (WORKING_CAPITAL,),
