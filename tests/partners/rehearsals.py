@@ -89,6 +89,10 @@ class Rehearsal:
     """Takes something from the first request of a creation that the partner must miss."""
     spoilt_at: frozenset[str]
     """Where the applicant can mend that."""
+    missing: Mapping[str, Callable[[Request], Request]] = field(default_factory=dict)
+    """By required pointer: takes what comes of it out of a sound request, where none is made without it."""
+    lenient: frozenset[str] = frozenset()
+    """Required pointers that this form of the partner's interface does not insist on: we do, for its other ones."""
     options: dict[str, Any] = field(default_factory=dict)
     application: Callable[[str, str], dict[str, Any]] = us_application
     """(amount, a word that no other application has) → an application that the partner can take."""
@@ -152,13 +156,15 @@ def new_reference() -> str:
 
 
 def json_without(*path: str | int) -> Callable[[Request], Request]:
-    """Takes the value at `path` out of a JSON body."""
+    """Takes the value at `path` out of a JSON body; one without it stays as it is."""
 
     def spoil(request: Request) -> Request:
         body = json.loads(request.content)
         at = body
         for step in path[:-1]:
             at = at[step]
+        if isinstance(at, dict) and path[-1] not in at:
+            return request
         del at[path[-1]]
         return _with_content(request, json.dumps(body).encode())
 

@@ -51,5 +51,6 @@ REHEARSALS = (
         amounts={"approve": "50000", "decline": "50001", "refer": "50005"},
         spoil=json_without("displayName"),
         spoilt_at=frozenset({"/business/tradingName"}),
+        missing={"/requestedFinance/purpose": json_without("facilityType")},
     ),
 )

@@ -46,6 +46,9 @@ REHEARSALS = (
         amounts=_AMOUNTS,
         spoil=_SPOIL,
         spoilt_at=frozenset({"/owners"}),
+        lenient=frozenset(
+            {"/business/entityType", "/business/industry", "/business/phone", "/business/startDate", "/owners/0/ssn"}
+        ),
     ),
     Rehearsal(
         name="forward-financing-current",

@@ -37,6 +37,8 @@ _COMMON: dict[str, Any] = {
     "operations": {
         "create": "create",
         "read": "read",
+        "index": "index",
+        "search": "index",
         "update": "update",
         "document": "document",
         "register-webhook": "webhook",

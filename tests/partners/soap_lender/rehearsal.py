@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from lxml import etree
 from tests.partners.rehearsals import Rehearsal, Settings
 
 from lendrail.partners.exchange import Request
@@ -23,6 +25,29 @@ def auth(name: str, version: str, **more: str) -> Settings:
 
 def without_last_names(request: Request) -> Request:
     return replace(request, content=re.sub(rb"<ns0:LastName>.*?</ns0:LastName>", b"", request.content, count=1))
+
+
+def without(path: str) -> Callable[[Request], Request]:
+    """Takes out the first element that stands at the end of `path`, or all where it ends with `*`."""
+
+    def spoil(request: Request) -> Request:
+        envelope = etree.fromstring(request.content)
+        steps = "/".join(f"{{*}}{step}" for step in path.removesuffix("*").split("/"))
+        found = envelope.findall(f".//{steps}")
+        for each in found if path.endswith("*") else found[:1]:
+            each.getparent().remove(each)
+        return replace(request, content=etree.tostring(envelope))
+
+    return spoil
+
+
+MISSING = {
+    "/business/addresses": without("Business/Address"),
+    "/business/entityType": without("Business/EntityType"),
+    "/owners": without("Persons/Person*"),
+    "/owners/0/address": without("Person/Address"),
+    "/owners/0/birthDate": without("Person/BirthDate"),
+}
 
 
 def _rehearsal(number: str, version: str) -> Rehearsal:
@@ -49,6 +74,7 @@ def _rehearsal(number: str, version: str) -> Rehearsal:
         amounts={"approve": "50000", "decline": "50001", "missing": "50002", "refer": "50005"},
         spoil=without_last_names,
         spoilt_at=frozenset({"/owners/0/lastName"}),
+        missing=MISSING,
     )
 
 
