@@ -57,7 +57,7 @@ The {asked} loans of [examples](../examples/README.md) as applications, each put
 options of the demo tenant's account. Amounts, terms, industries, states, sizes and gaps are the loans' own; people,
 names, addresses, telephone and register numbers, the revenue and the purpose are invented. For each one that a partner
 takes, all calls that bring it there were made (and not sent). No industry is invented: a code that a partner has no
-word for is a reason against the application, never another word.
+word for is a reason against the application, or left out where the partner does without, never another word.
 
 The contract refuses {unsound} loans, whose terms are zero months, before any partner is asked:
 {why}.
@@ -77,9 +77,9 @@ What is in the way besides the country: the same amounts, terms, industries, siz
 brackets and its currency, telephone and register numbers and postcodes; and with one invoice over the amount, ten
 customers and the revenue as the expected one, which the file does not have and some partners need.
 
-What is left in the way of everybody is set by the tenant, not said by the applicant: of Optimum Finance's sectors one
-is public, and of Valiant's lists (`entityType`, `purpose`, `industry`) a few words; the demo account knows no more. A
-real account maps them by its options `sectors`, `lists` and `words`.
+Two partners choose by lists of their own. Of Optimum Finance's sectors one is public; an account maps more by its
+option `sectors`. Valiant's lists are fetched while the stack runs; here none is, so what would be one of their words
+(legal form, purpose, industry) is left out, while with the lists a word that is not in them speaks against the loan.
 
 | partner | takes | speaks against the others |
 |---|---:|---|
