@@ -70,6 +70,12 @@ def still_open(attempt: Attempt, event: Event) -> bool:
     return attempt.state in UNDER_WAY or (attempt.state == State.UNKNOWN and isinstance(event, late))
 
 
+def unread(event: Event, reply: Reply | None) -> Reply | None:
+    """The reply where it leaves us not knowing: a person may want to read it."""
+    told_nothing = isinstance(event, LookedUp) and not event.told
+    return reply if told_nothing or isinstance(event, Unknown | IdTaken) else None
+
+
 def each_event(event: Event, count: int) -> list[Event]:
     """The event of each attempt of a call."""
     if not isinstance(event, PartlyAccepted):

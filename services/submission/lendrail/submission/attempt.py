@@ -79,6 +79,8 @@ class Attempt:
     request_sha256: str | None = None
     words: str | None = field(default=None, repr=False)
     """The partner's own words of a refusal, sealed."""
+    unread: Mapping[str, Any] | None = None
+    """When the last reply came that left us not knowing, its status and size; the store keeps it, sealed."""
     problems: tuple[Mapping[str, str], ...] = ()
     """What the partner found wrong: pointer, code and message of each."""
     document: Mapping[str, Any] | None = field(default=None, repr=False)

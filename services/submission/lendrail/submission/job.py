@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 
 from lendrail.partners import PARTNERS
-from lendrail.partners.exchange import Delivery
+from lendrail.partners.exchange import Delivery, Reply
 from lendrail.partners.partner import Operation, Partner
 from lendrail.runtime.due import Lease
 from lendrail.runtime.mongo import Document
@@ -31,6 +31,8 @@ class Job:
     released: bool = False
     """There is nothing to let go of: we did, or the lease is somebody else's."""
     lost: bool = False
+    reply: Reply | None = None
+    """What the call under way was answered."""
 
     @property
     def now(self) -> dt.datetime:

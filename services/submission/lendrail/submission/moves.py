@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from lendrail.contracts import partner_ack
 from lendrail.contracts.partner_ack import Operation, PartnerAck
@@ -25,6 +26,7 @@ class Result:
     words: str | None = None
     report: Report | None = None
     given: Mapping[str, str] = field(default_factory=dict)
+    unread: Mapping[str, Any] | None = None
 
 
 PARTNER_ID = "partnerId"
@@ -98,7 +100,8 @@ def _decided(before: Attempt, result: Result, now: dt.datetime) -> Attempt:
         reason=verdict.reason,
         plan=verdict.plan,
         words=result.words or before.words,
-        problems=tuple(_problem(each) for each in result.problems) or before.problems,
+        unread=result.unread or before.unread,
+        problems=kept(result.problems) or before.problems,
     )
     return _next_step(after, result) if verdict.next_step else after
 
@@ -111,8 +114,9 @@ def _next_step(attempt: Attempt, result: Result) -> Attempt:
     )
 
 
-def _problem(found: FieldProblem) -> Mapping[str, str]:
-    return {"pointer": found.pointer, "code": found.code, "message": found.message}
+def kept(problems: Sequence[FieldProblem]) -> tuple[Mapping[str, str], ...]:
+    """As an attempt keeps them."""
+    return tuple({"pointer": each.pointer, "code": each.code, "message": each.message} for each in problems)
 
 
 def recover(opportunity: Opportunity, decide: Callable[[Attempt], Result], now: dt.datetime) -> Move:

@@ -6,7 +6,7 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -29,7 +29,7 @@ from lendrail.submission import moves
 from lendrail.submission.attempt import Attempt, Opportunity, State, reference
 from lendrail.submission.requests import STORED
 from lendrail.submission.settings import Settings
-from lendrail.submission.store import Store, read, stored_requests
+from lendrail.submission.store import HIDDEN, Store, read, stored_requests
 
 STATES = {
     "parked": (State.PARKED,),
@@ -72,9 +72,8 @@ class People:
         after, skip = _read_token(token)
         wanted = {"tenant": caller.tenant_id, "mode": caller.mode, "_id": {"$gte": after}}
         wanted |= {"attempts.state": {"$in": [str(each) for each in STATES[state]]}}
-        hidden = {"outbox": 0, "requests": 0}
         page: list[dict[str, Any]] = []
-        async for document in self._store.collection.find(wanted, hidden).sort("_id", ASCENDING).limit(size + 1):
+        async for document in self._store.collection.find(wanted, HIDDEN).sort("_id", ASCENDING).limit(size + 1):
             for place, (opportunity, attempt) in enumerate(_in_state(read(document), STATES[state])):
                 if opportunity.id == after and place < skip:
                     continue
@@ -155,7 +154,7 @@ class People:
 
     async def _document(self, caller: Caller, attempt: str) -> Document:
         where = {"attempts.id": attempt, "tenant": caller.tenant_id, "mode": caller.mode}
-        document: Document | None = await self._store.collection.find_one(where, {"outbox": 0})
+        document: Document | None = await self._store.collection.find_one(where, {"outbox": 0, "replies": 0})
         if document is None:
             raise Problem(404, "not-found", "There is no such attempt.")
         return document
@@ -284,8 +283,14 @@ def _shown(opportunity: Opportunity, attempt: Attempt) -> dict[str, Any]:
         "tries": attempt.tries,
         "unknownSince": attempt.unknown_since.isoformat() if attempt.unknown_since else None,
         "nextCheckAt": attempt.due.isoformat() if attempt.due else None,
+        "unreadableReply": _unread(attempt.unread) if attempt.unread else None,
     }
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _unread(kept: Mapping[str, Any]) -> dict[str, Any]:
+    """That it is there, sealed."""
+    return {"keptAt": kept["at"].isoformat(), "status": kept["status"], "bytes": kept["bytes"]}
 
 
 def _token(opportunity: str, place: int) -> str:

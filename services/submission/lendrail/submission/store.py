@@ -15,13 +15,17 @@ from typing import Any, Literal
 from lendrail.contracts.event import Envelope, encode, envelope_of
 from lendrail.contracts.partner_ack import PartnerAck
 from lendrail.contracts.terms import utc_now
-from lendrail.partners.exchange import Request
+from lendrail.partners.exchange import Reply, Request
 from lendrail.runtime.due import MARGIN_SECONDS, Lease
 from lendrail.runtime.mongo import ASCENDING, Collection, Document, DuplicateKeyError, GroupCommit
 from lendrail.runtime.vault import Key
 from lendrail.submission.attempt import Attempt, Opportunity, State, next_due
 
 SERVICE = "submission"
+LONGEST_KEPT = 64 * 1024
+"""Bytes of a reply that nobody could read; the rest of a longer one is not kept."""
+HIDDEN = {"outbox": 0, "requests": 0, "replies": 0}
+"""What is long and of no interest to most readers."""
 Due = dt.datetime | Literal["now"] | None
 """Due at once; or with the first waiting attempt, given the server's time now; or as it was."""
 
@@ -52,18 +56,18 @@ class Store:
         await create("gate", partialFilterExpression={"gate": there})
 
     async def find(self, ids: Iterable[str]) -> dict[str, Opportunity]:
-        cursor = self.collection.find({"_id": {"$in": list(ids)}}, {"outbox": 0, "requests": 0})
+        cursor = self.collection.find({"_id": {"$in": list(ids)}}, HIDDEN)
         return {document["_id"]: read(document) async for document in cursor}
 
     async def behind(self, gate: str) -> list[Opportunity]:
         """The lenders' opportunities that this registry's opportunity clears."""
-        cursor = self.collection.find({"gate": gate}, {"outbox": 0, "requests": 0})
+        cursor = self.collection.find({"gate": gate}, HIDDEN)
         return [read(document) async for document in cursor]
 
     async def gated(self, ids: Iterable[str]) -> list[Opportunity]:
         """Those of `ids` that wait, or waited, for a registry."""
         wanted = {"_id": {"$in": list(ids)}, "gate": {"$exists": True}}
-        cursor = self.collection.find(wanted, {"outbox": 0, "requests": 0})
+        cursor = self.collection.find(wanted, HIDDEN)
         return [read(document) async for document in cursor]
 
     async def lenders_open(self, gate: str) -> bool:
@@ -72,7 +76,7 @@ class Store:
 
     async def load(self, opportunity: str) -> Document:
         """The document as it is now, without its outbox."""
-        document = await self.collection.find_one({"_id": opportunity}, {"outbox": 0})
+        document = await self.collection.find_one({"_id": opportunity}, {"outbox": 0, "replies": 0})
         assert document is not None
         return document
 
@@ -98,15 +102,16 @@ class Store:
         key: Key | None = None,
         *,
         plans: Mapping[str, Sequence[Request]] | None = None,
+        replies: Mapping[str, Reply] | None = None,
         begins: Lease | None = None,
         releases: Lease | None = None,
         due: Due = None,
     ) -> bool:
         """Write `opportunity` over the version that it was made from; false when somebody was faster.
 
-        `plans`: a new plan with these requests. `begins`: only while this lease is held. `releases`: let go of it.
-        `key` seals acks and requests. Raises `DuplicateKeyError` where the partner's id, or an idempotency key, is
-        somebody else's.
+        `plans`: a new plan with these requests. `replies`: what nobody could read, by attempt, to be kept. `begins`:
+        only while this lease is held. `releases`: let go of it. `key` seals acks, requests and replies. Raises
+        `DuplicateKeyError` where the partner's id, or an idempotency key, is somebody else's.
         """
         where: Document = {"_id": opportunity.id, "version": opportunity.version}
         if begins is not None:
@@ -115,6 +120,9 @@ class Store:
         if plans is not None:
             assert key is not None
             changed |= _fixed(opportunity) | {f"requests.{a}": each for a, each in _sealed(plans, key).items()}
+        for attempt, reply in (replies or {}).items():
+            assert key is not None
+            changed[f"replies.{attempt}"] = key.seal_bytes(reply.content[:LONGEST_KEPT])
         fields: Document = {name: {"$literal": value} for name, value in changed.items()}
         fields["version"] = opportunity.version + 1
         if acks:

@@ -12,7 +12,7 @@ import hashlib
 import math
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import structlog
@@ -23,6 +23,7 @@ from lendrail.partners.exchange import (
     Accepted,
     CredentialRefused,
     Rejected,
+    Reply,
     Request,
     RetryLater,
 )
@@ -33,7 +34,7 @@ from lendrail.runtime.mongo import OUTAGES, Document, DuplicateKeyError
 from lendrail.runtime.partner_port import Open, PartnerPort, Paused
 from lendrail.runtime.vault import Vault
 from lendrail.submission import moves
-from lendrail.submission.answers import each_event, event_of, looked_up, still_open
+from lendrail.submission.answers import each_event, event_of, looked_up, still_open, unread
 from lendrail.submission.attempt import OPEN, UNDER_WAY, Attempt, Opportunity, due_now
 from lendrail.submission.channels import Channels
 from lendrail.submission.classify import (
@@ -105,7 +106,7 @@ class Submitter:
 
     async def _call(self, job: Job, batch: Sequence[Attempt]) -> bool:
         """One call with all that belongs to it; whether to go on with this opportunity."""
-        first, looks = batch[0], self._looks_first(job, batch[0])
+        first, looks, job.reply = batch[0], self._looks_first(job, batch[0]), None
         if first.unknowns and not looks and expired(job.operation(first), job.age(first)):
             return await self._write(job, lambda it: moves.park(it, batch, "key-expired", job.now))
         if first.operation == "withdraw" and await self._store.lenders_open(job.opportunity.id):
@@ -176,6 +177,7 @@ class Submitter:
             return None
         answer = await self._channels.open(job.lane, credential).send(request, deadline, lambda: job.lease.held)
         await tell(self._port, credential.id, request, answer)
+        job.reply = answer if isinstance(answer, Reply) else None
         return looked_up(job.partner_of(batch[0]), request, answer)
 
     async def _send(self, job: Job, batch: Sequence[Attempt], request: Request, credential: Credential) -> Event | None:
@@ -205,6 +207,7 @@ class Submitter:
             log.error("a call could not begin", credential=credential.id, error=type(error).__name__)
             return NotSent("not-begun")
         await tell(self._port, credential.id, request, answer)
+        job.reply = answer if isinstance(answer, Reply) else None
         return event_of(job.partner_of(batch[0]), request, answer)
 
     async def _finish(self, job: Job, batch: Sequence[Attempt], event: Event) -> bool:
@@ -224,8 +227,9 @@ class Submitter:
             return moves.finish(opportunity, decided, job.now) if decided else None
 
         while True:
+            kept = unread(events[ids[0]], job.reply)
             try:
-                return await self._write(job, finish)
+                return await self._write(job, finish, replies=dict.fromkeys(ids, kept) if kept else None)
             except DuplicateKeyError:
                 log.critical("a partner gave one id to two opportunities", opportunity=job.opportunity.id)
                 events = dict.fromkeys(ids, IdTaken())
@@ -252,6 +256,7 @@ class Submitter:
             log.critical("a person must look", attempt=attempt.id, reason=verdict.reason)
         rejected = event if isinstance(event, Rejected) else None
         accepted = event if isinstance(event, Accepted) else None
+        kept = unread(event, job.reply)
         return Result(
             attempt.id,
             verdict,
@@ -261,9 +266,17 @@ class Submitter:
             words=rejected.words.seal(job.key) if rejected and rejected.words else None,
             report=accepted.report if accepted else None,
             given=accepted.given if accepted else {},
+            unread={"at": job.now, "status": kept.status, "bytes": len(kept.content)} if kept else None,
         )
 
-    async def _write(self, job: Job, move: Callable[[Opportunity], Move | None], *, begins: bool = False) -> bool:
+    async def _write(
+        self,
+        job: Job,
+        move: Callable[[Opportunity], Move | None],
+        *,
+        begins: bool = False,
+        replies: Mapping[str, Reply] | None = None,
+    ) -> bool:
         """Move the opportunity and store it, again on top of whatever somebody else stored; false: no longer possible.
 
         The lease goes with the write after which nothing is due.
@@ -275,6 +288,7 @@ class Submitter:
                 opportunity,
                 acks,
                 job.key,
+                replies=replies,
                 begins=job.lease if begins else None,
                 releases=job.lease if ends else None,
                 due=job.now if ends else None,
