@@ -327,7 +327,7 @@ def test_report_of_a_closed_sale() -> None:
 def test_unknown_words_are_held_and_odd_parts_left_out() -> None:
     told = report("update_won", recorded_body("update_won", status="closed won", owner="Sally", closeDate="2030-02-30"))
     assert (told.status, told.words) == (None, "closed won")
-    assert told.flags == ("unreadable-owner", "unreadable-closeDate", "unknown-stage")
+    assert told.flags == ("unknown-stage", "unreadable-owner", "unreadable-closeDate")
     body = recorded_body("approved", decision__decision="Contemplating")
     assert decided("approved", body).status is None
     assert decided("approved", body).flags == ("unknown-decision",)

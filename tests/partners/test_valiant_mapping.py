@@ -15,7 +15,7 @@ from tests.partners.valiant.rehearsal import LISTS, OPTIONS, WORDS, au_applicati
 
 from lendrail.contracts.application import Application
 from lendrail.contracts.terms import Report, Status
-from lendrail.partners import PARTNERS
+from lendrail.partners import PARTNERS, choices
 from lendrail.partners.exchange import (
     Accepted,
     CredentialRefused,
@@ -27,8 +27,7 @@ from lendrail.partners.exchange import (
     Unknown,
 )
 from lendrail.partners.partner import Order
-from lendrail.partners.valiant import profile, words
-from lendrail.partners.valiant.words import options_request, read_options
+from lendrail.partners.valiant import mapping, profile
 
 PARTNER = PARTNERS["valiant"]
 RECORDED: dict[str, Any] = json.loads((File(__file__).parent / "valiant" / "recorded.json").read_text())
@@ -259,11 +258,11 @@ def test_lists_that_are_none_are_an_error_of_the_account(wrong: str) -> None:
 
 
 def test_lists_are_fetched_and_used_as_they_came() -> None:
-    request = options_request("australian_state")
+    request = mapping.options("australian_state")
     assert (request.operation, request.method, request.path) == ("options", "GET", "/options/australian_state")
     assert dict(request.headers)["content-type"] == "application/vnd.api+json"
     assert request.operation in PARTNER.operations
-    fetched = read_options(reply(RECORDED["states"]))
+    fetched = choices.read_list(reply(RECORDED["states"]))
     assert fetched is not None
     assert [each.value for each in fetched] == ["NSW", "VIC"]
     assert PARTNER.lists
@@ -277,7 +276,7 @@ def test_lists_are_fetched_and_used_as_they_came() -> None:
 
 @given(JUNK, st.sampled_from([200, 204, 401, 500]))
 def test_a_list_that_is_none_is_not_taken(junk: Any, status: int) -> None:
-    fetched = read_options(Reply(status, {}, json.dumps(junk).encode()))
+    fetched = choices.read_list(Reply(status, {}, json.dumps(junk).encode()))
     assert fetched is None or all(each.label is not None for each in fetched)
     body: Any
     usual = {"label": "x", "value": "y"}
@@ -290,9 +289,9 @@ def test_a_list_that_is_none_is_not_taken(junk: Any, status: int) -> None:
         [usual, {"label": "x", "value": ""}],
         [usual, {"label": "x", "value": "\ud800"}],
         [usual, {"label": "x", "value": "y" * 256}],
-        [usual] * (words.MOST + 1),
+        [usual] * (choices.MOST + 1),
     ):
-        assert read_options(Reply(200, {}, json.dumps(body).encode())) is None
+        assert choices.read_list(Reply(200, {}, json.dumps(body).encode())) is None
 
 
 # ---- from the partner
@@ -415,7 +414,7 @@ def test_hostile_documents_are_no_answer(name: str) -> None:
             assert not isinstance(PARTNER.outcome(call(recorded["operation"]), answer), Accepted)
             assert PARTNER.report
             assert PARTNER.report(answer).status is None
-            assert read_options(answer) is None
+            assert choices.read_list(answer) is None
 
 
 @settings(max_examples=300, deadline=None)

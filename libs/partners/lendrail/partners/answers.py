@@ -42,9 +42,8 @@ def reported(
     word = told.read(name, reading.words)
     if word is None:
         return Report(status=None, words="", flags=("unreadable-reply",))
-    said = {"status": statuses.get(word), "words": word} | more(told)
     told.flags.extend([unknown] if word not in statuses else [])
-    return Report(**said, flags=told.seen)
+    return Report(status=statuses.get(word), words=word, **more(told), flags=told.seen)
 
 
 def decline_reasons(
@@ -92,3 +91,14 @@ def hint_of(
         return Hint(foreign, word) if foreign and word else None
 
     return read
+
+
+def json_api_errors(body: Mapping[str, Any]) -> dict[str, list[str]] | None:
+    """`errors` of JSON:API by the last step of their pointers; None where there are none."""
+    found: dict[str, list[str]] = {}
+    for each in Told(body).list_of("errors"):
+        source = each.inner("source")
+        pointer = source.read("pointer", reading.words) or source.read("parameter", reading.words) or ""
+        text = each.read("detail", reading.words) or each.read("title", reading.words) or ""
+        found.setdefault(pointer.rsplit("/", 1)[-1], []).append(text)
+    return found or None

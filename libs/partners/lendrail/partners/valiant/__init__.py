@@ -1,15 +1,19 @@
-"""Valiant's Lead API: profile (facts), mapping (calls, replies), lead (the body), words (its option lists)."""
+"""Valiant's Lead API: profile (facts), form (the lead), mapping (calls, replies)."""
 
+from dataclasses import replace
+
+from lendrail.partners.choices import read_list
 from lendrail.partners.partner import Lists, Partner
-from lendrail.partners.valiant import mapping, profile, words
+from lendrail.partners.valiant import mapping, profile
+from lendrail.partners.valiant.form import FORM
 
 VALIANT = Partner(
     name=profile.NAME,
     title="Valiant",
     auth=profile.AUTH,
     operations=profile.OPERATIONS,
-    facts=profile.FACTS,
-    check=mapping.check,
+    facts=replace(profile.FACTS, required=FORM.required),
+    check=FORM.check,
     create=mapping.create,
     outcome=mapping.outcome,
     read=mapping.read,
@@ -18,8 +22,8 @@ VALIANT = Partner(
     lists=Lists(
         names=profile.OPTION_NAMES,
         lifetime=profile.LISTS_SECONDS,
-        request=words.options_request,
-        read=words.read_options,
-        into=words.with_lists,
+        request=mapping.options,
+        read=read_list,
+        into=mapping.with_lists,
     ),
 )

@@ -13,7 +13,7 @@ from lendrail.contracts.terms import Model, Status
 from lendrail.partners.channels.auth import signed_key
 from lendrail.partners.exchange import Choice
 from lendrail.partners.partner import Capability, Facts, Operation
-from lendrail.partners.refusals import Refusal
+from lendrail.partners.refusals import USUAL, Refusal
 
 NAME = "valiant"
 AUTH = {"signed-key": signed_key("X-AUTH-ID", "X-AUTH-SIGNED-KEY")}
@@ -31,9 +31,7 @@ OPERATIONS = {
 REFUSALS = (  # error bodies are not published: where they are JSON:API's, their pointers are used
     Refusal(400, "rejected", operations={"create"}),  # often a missing parameter
     Refusal(402, "rejected", operations={"create"}),  # "parameters valid but the request failed"
-    Refusal(401, "credential-refused"),
-    Refusal(403, "credential-refused"),
-    Refusal(429, "retry-later"),
+    *USUAL,
 )
 STATUSES = {"Received": Status.SUBMITTED}
 """The one published word: it is there. Not `in-review`: nothing says that anybody looks at it yet."""
@@ -58,7 +56,6 @@ LONGEST = 255
 FACTS = Facts(
     country="AU",
     source="the partner's public developer pages",
-    required=("/owners", "/owners/0/email", "/owners/0/mobilePhone"),
     statuses=STATUSES,
     lacks={
         "look-up by reference": "an application whose answer was lost is never sent again without a person",

@@ -1,33 +1,29 @@
-"""Their option lists: how they are fetched, and how a word of ours finds one of theirs. Nothing is guessed."""
+"""Closed lists that a partner gives on request: reading one, and finding a word of ours in it. Nothing is guessed."""
 
 from __future__ import annotations
 
 import re
-from urllib.parse import quote
+from collections.abc import Mapping
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from lendrail.contracts.application_parts import Industry
-from lendrail.partners import partner
-from lendrail.partners.exchange import Choice, Reply, Request
+from lendrail.partners.exchange import Choice, Reply
 from lendrail.partners.fields import Convert, Unfit
 from lendrail.partners.industries import partners_word
 from lendrail.partners.reading import Unreadable, strict_json
-from lendrail.partners.valiant.profile import CONTENT_TYPE, Options
 
-HEADERS = (("content-type", CONTENT_TYPE), ("accept", CONTENT_TYPE))
+Lists = Mapping[str, tuple[Choice, ...]]
+Words = Mapping[str, Mapping[str, str]]
+"""By name of a list: our word to one of the partner's."""
 _LIST = TypeAdapter(tuple[Choice, ...])
 _LISTS = TypeAdapter(dict[str, tuple[Choice, ...]])
 MOST = 5000
 """Entries of one list; a longer one is none that people chose from."""
 
 
-def options_request(name: str) -> Request:
-    """One of `profile.OPTION_NAMES`."""
-    return Request(operation="options", method="GET", path=f"/options/{quote(name, safe='')}", headers=HEADERS)
-
-
-def read_options(reply: Reply) -> tuple[Choice, ...] | None:
+def read_list(reply: Reply) -> tuple[Choice, ...] | None:
     """The list, in its order; None where the reply is none, so that the list before it stays in use."""
     if reply.status != 200:
         return None
@@ -43,22 +39,19 @@ def _usable(choice: Choice) -> bool:
     return all(re.fullmatch(r"[^\x00-\x1f\ud800-\udfff]{1,255}", text) for text in (choice.label, choice.value))
 
 
-def with_lists(options: partner.Options, lists: partner.Fetched) -> partner.Options:
-    """Those that were fetched in place of the account's own of the same name. Raises ValueError for options that are
-    none.
-    """
-    known = {**Options.model_validate(options).lists, **lists}
-    return {**options, "lists": _LISTS.dump_json(known).decode()}
+def with_lists(options: Mapping[str, Any], own: Lists, fetched: Lists) -> Mapping[str, Any]:
+    """The options with what was fetched in place of the account's `own` lists of the same name."""
+    return {**options, "lists": _LISTS.dump_json({**own, **fetched}).decode()}
 
 
-def one_of(name: str, options: Options) -> Convert:
+def one_of(name: str, lists: Lists, words: Words) -> Convert:
     """Their value for our word. A list that was never seen is left out, since nothing there needs it."""
 
     def convert(word: str) -> str | None:
-        known = options.lists.get(name)
+        known = lists.get(name)
         if known is None:
             return None
-        wanted = _folded(options.words.get(name, {}).get(word, word))
+        wanted = _folded(words.get(name, {}).get(word, word))
         for each in known:
             if wanted in (_folded(each.value), _folded(each.label)):
                 return each.value
@@ -67,14 +60,12 @@ def one_of(name: str, options: Options) -> Convert:
     return convert
 
 
-def industry(options: Options) -> Convert:
-    """By the row of its code, or by its own words where they are in their list."""
-    table = options.words.get("industry", {})
+def industry_of(name: str, lists: Lists, words: Words) -> Convert:
+    """By the row of its code, or by its own words where they are in the list."""
 
-    def convert(value: Industry) -> str | None:
-        own = value.description.reveal() if value.description else ""
-        theirs: str | None = one_of("industry", options)(partners_word(value, table) or own)
-        return theirs
+    def convert(industry: Industry) -> Any:
+        own = industry.description.reveal() if industry.description else ""
+        return one_of(name, lists, words)(partners_word(industry, words.get(name, {})) or own)
 
     return convert
 
