@@ -19,7 +19,7 @@ import httpx
 from tests import make
 
 PARTNER = "forward-financing"
-PARTNERS = (PARTNER, "finpace", "soap-lender", "reference-partner", "email-lender", "monetago")
+PARTNERS = (PARTNER, "finpace", "soap-lender", "reference-partner", "email-lender", "monetago", "abn-lookup")
 SERVICES = ("gateway", "validation", "documents", "submission", "status", "notifications")
 FAST = {
     "LENDRAIL_PARTNER_PROCESSING_SECONDS": "2",

@@ -1,6 +1,7 @@
 """The start of every service that looks partners up: those of a file are known before anything is built."""
 
 import json
+import re
 import subprocess
 import tomllib
 from pathlib import Path
@@ -8,11 +9,14 @@ from pathlib import Path
 import pytest
 
 from lendrail.local import programs
-from lendrail.local.accounts import Where
+from lendrail.local.accounts import ACCOUNTS, DECLARED, Where
 from lendrail.local.configure import write_files
 from lendrail.local.state import State
 from lendrail.partners import PARTNERS
+from lendrail.partners.channels.auth import MemoryTokens
 from lendrail.partners.declared import read
+from lendrail.partners.reference.profile import AUTH
+from lendrail.runtime.directory import Credential, PartnerAccount, WebhookSecrets
 
 
 def looks_partners_up(project: Path, service: str) -> bool:
@@ -42,6 +46,19 @@ def test_the_stack_has_an_account_at_a_partner_that_only_the_file_knows(
     tenants = json.loads(Path(environment["gateway"]["LENDRAIL_TENANTS_FILE"]).read_text())["tenants"]
     accounts = {each["partner"] for tenant in tenants for each in tenant["partners"]}
     assert accounts - set(PARTNERS) == set(read(Path(file)))
+
+
+def test_the_manual_says_what_the_stack_does_and_what_is_read(project: Path) -> None:
+    text = (project / "docs/reference-partner/README.md").read_text()
+    blocks = [json.loads(each) for each in re.findall(r"^ {4}(\{.*?\})\n\n", text, re.DOTALL | re.MULTILINE)]
+    _, declared, account, credential, secrets = blocks
+    assert declared == json.loads(json.dumps({"partners": DECLARED}))
+    account, credential = PartnerAccount.model_validate(account), Credential.model_validate(credential)
+    (acme,) = (each for each in ACCOUNTS if each.partner == account.partner)
+    assert (account.credential, credential.id, secrets["credential"]) == (acme.credential,) * 3
+    assert account.options == acme.options
+    AUTH[credential.auth["scheme"].get_secret_value()](credential.auth, MemoryTokens())
+    WebhookSecrets.model_validate({"secrets": [secrets]})
 
 
 @pytest.mark.parametrize("service", [each for each in programs.SERVICES if each != "notifications"])
