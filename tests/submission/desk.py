@@ -26,12 +26,16 @@ from lendrail.contracts.submit import Send, Submit
 from lendrail.contracts.terms import DocumentRef, opportunity_id, utc_now
 from lendrail.runtime import mongo
 from lendrail.runtime.directory import Credentials, Mounted, Tenants
+from lendrail.runtime.partner_port import PartnerPort
 from lendrail.runtime.settings import read_key
 from lendrail.runtime.step import Delivery
 from lendrail.runtime.vault import Key, LocalWrapper, Vault
 from lendrail.submission.app import build
+from lendrail.submission.asking import Asker
 from lendrail.submission.attempt import Attempt, Opportunity, reference
+from lendrail.submission.channels import Channels
 from lendrail.submission.handlers import Handlers
+from lendrail.submission.lists import PartnerLists
 from lendrail.submission.registry import Registry
 from lendrail.submission.settings import Settings
 from lendrail.submission.store import Store, read
@@ -162,11 +166,19 @@ class Desk:
         self.store = Store(mongo.database(self.client, self.settings, "submission")["opportunities"], "test")
         clearances = mongo.database(self.client, self.settings, "submission")["clearances"]
         self.registry = Registry(self.store, clearances, self.vault, 0.0, lambda: None)
+        tenants = Mounted(self.settings.tenants_file, Tenants)
+        credentials = Mounted(self.settings.credentials_file, Credentials)
+        standing = mongo.database(self.client, self.settings, "partners")["credentials"]
+        port = PartnerPort(standing, credentials, self.vault)
+        asker = Asker(self.settings, port, Channels(port, 1))
+        lists = mongo.database(self.client, self.settings, "submission")["lists"]
+        self.lists = PartnerLists(self.settings, lists, tenants, port, asker)
         self.handlers = Handlers(
             self.store,
             self.registry,
-            Mounted(self.settings.tenants_file, Tenants),
-            Mounted(self.settings.credentials_file, Credentials),
+            self.lists,
+            tenants,
+            credentials,
             self.settings.gate_seconds,
             lambda: None,
         )

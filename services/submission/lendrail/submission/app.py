@@ -17,14 +17,20 @@ from lendrail.runtime.outbox import Relay
 from lendrail.runtime.partner_port import PartnerPort
 from lendrail.runtime.service import Service
 from lendrail.runtime.tokens import Verifier
+from lendrail.submission.asking import Asker
 from lendrail.submission.channels import Channels
 from lendrail.submission.documents import Documents
 from lendrail.submission.handlers import Handlers
 from lendrail.submission.lanes import Lanes
+from lendrail.submission.lists import LANES as LISTS_LANES
+from lendrail.submission.lists import PartnerLists
 from lendrail.submission.partners import Overview
 from lendrail.submission.partners import routes as partner_routes
 from lendrail.submission.pauses import Pauses
 from lendrail.submission.people import People, refusal_routes, routes
+from lendrail.submission.questions import LANES as QUESTION_LANES
+from lendrail.submission.questions import Questions
+from lendrail.submission.questions import routes as question_routes
 from lendrail.submission.registrations import LANES, Registrations
 from lendrail.submission.registry import Registry
 from lendrail.submission.requests import Requests
@@ -71,23 +77,30 @@ def build(settings: Settings, verifier: Verifier | None = None, **doubles: Any) 
     registrations = Registrations(settings, service.database["registrations"], tenants, port, Channels(port, LANES))
     holds = Holds(standing)
     pauses = Pauses(service.database["operator_actions"], holds, tenants, service.vault)
+    asker = Asker(settings, port, Channels(port, LISTS_LANES))
+    lists = PartnerLists(settings, service.database["lists"], tenants, port, asker)
     service.prepare(store.prepare)
+    service.prepare(lists.prepare)
     service.prepare(pauses.prepare)
     service.prepare(relay.prepare)
     service.prepare(registrations.prepare)
     registry = Registry(store, service.database["clearances"], service.vault, settings.registry_cancel_seconds, stored)
-    handlers = Handlers(store, registry, tenants, credentials, settings.gate_seconds, stored)
+    handlers = Handlers(store, registry, lists, tenants, credentials, settings.gate_seconds, stored)
     service.on(SUBMIT, handlers.on_submit)
     service.on(STATUS_UPDATED, registry.on_status_updated)
     service.loop(lanes.run, lanes.drain)
     service.loop(registrations.run)
     service.loop(registrations.worker.run, registrations.worker.drain)
+    service.loop(lists.run)
+    service.loop(lists.worker.run, lists.worker.drain)
     service.loop(relay.run)
     app = service.api("Lendrail submission", verifier)
     people = People(store, service.vault, settings, stored)
     app.include_router(routes(people))
     app.include_router(refusal_routes(people))
-    app.include_router(partner_routes(pauses, Overview(pauses, holds, store.collection)))
+    app.include_router(partner_routes(pauses, Overview(pauses, holds, store.collection, lists)))
+    asker = Asker(settings, port, Channels(port, QUESTION_LANES))
+    app.include_router(question_routes(Questions(store, service.database["operator_actions"], pauses, asker)))
     return service, app
 
 

@@ -10,9 +10,11 @@ from lendrail.contracts.event import Record
 from lendrail.contracts.submit import Submit
 from lendrail.contracts.terms import utc_now
 from lendrail.partners import PARTNERS
+from lendrail.partners.partner import Fetched
 from lendrail.runtime.directory import Credentials, Mounted, PartnerAccount, Tenants
 from lendrail.runtime.step import Delivery
 from lendrail.submission.attempt import Opportunity
+from lendrail.submission.lists import PartnerLists
 from lendrail.submission.plan import Beside, Desk, Plan, plan
 from lendrail.submission.registry import Registry
 from lendrail.submission.store import Store, read
@@ -25,13 +27,14 @@ class Handlers:
         self,
         store: Store,
         registry: Registry,
+        lists: PartnerLists,
         tenants: Mounted[Tenants],
         credentials: Mounted[Credentials],
         gate_seconds: float,
         stored: Callable[[], None],
     ) -> None:
         """`stored` is called when work and facts were stored."""
-        self._store, self._registry = store, registry
+        self._store, self._registry, self._lists = store, registry, lists
         self._tenants, self._credentials, self._stored = tenants, credentials, stored
         self._gate_seconds = gate_seconds
 
@@ -40,11 +43,16 @@ class Handlers:
         by_opportunity: dict[str, list[Delivery[Submit]]] = {}
         for delivery in deliveries:
             by_opportunity.setdefault(str(delivery.event.opportunity_id), []).append(delivery)
-        known = await self._store.find(by_opportunity)
-        await asyncio.gather(*(self._plan(known.get(name), group) for name, group in by_opportunity.items()))
+        known, lists = await asyncio.gather(self._store.find(by_opportunity), self._fetched(deliveries))
+        await asyncio.gather(*(self._plan(known.get(name), group, lists) for name, group in by_opportunity.items()))
         await self._look_behind(deliveries)
         self._stored()
         return []
+
+    async def _fetched(self, deliveries: Deliveries) -> Mapping[str, Fetched]:
+        """By credential, the lists of those partners that give any."""
+        giving = {each.event.credential for each in deliveries if _gives_lists(each.event.partner)}
+        return await self._lists.fetched(giving) if giving else {}
 
     async def _look_behind(self, deliveries: Deliveries) -> None:
         """A registry may have spoken while its lenders' opportunities were being planned."""
@@ -52,11 +60,11 @@ class Handlers:
         for gate, clearance in (await self._registry.clearances(gates)).items():
             await self._registry.open(gate, clearance, gates[gate].key)
 
-    async def _plan(self, known: Opportunity | None, deliveries: Deliveries) -> None:
+    async def _plan(self, known: Opportunity | None, deliveries: Deliveries, lists: Mapping[str, Fetched]) -> None:
         """The events of one opportunity, in their order; each has its effect once."""
         for delivery in deliveries:
             while known is None or delivery.id not in known.inbox:
-                desk, now = self._desk(delivery.event), utc_now()
+                desk, now = self._desk(delivery.event, lists), utc_now()
                 made = plan(known, delivery.event, delivery.envelope, desk, delivery.key, now, self._gate_seconds)
                 if await self._stored_plan(made, delivery, new=known is None):
                     known = replace(made.opportunity, version=made.opportunity.version + 1)
@@ -68,11 +76,12 @@ class Handlers:
             return await self._store.add(made.opportunity, made.requests, made.acks, delivery.key)
         return await self._store.save(made.opportunity, made.acks, delivery.key, plans=made.requests, due="now")
 
-    def _desk(self, submit: Submit) -> Desk:
+    def _desk(self, submit: Submit, lists: Mapping[str, Fetched]) -> Desk:
         tenant = self._tenants.current.by_id.get(submit.tenant_id)
         accounts = {each.credential: each for each in tenant.partners} if tenant else {}
         credential, account = self._credentials.current.by_id.get(submit.credential), accounts.get(submit.credential)
-        return Desk(PARTNERS.get(submit.partner), account, credential, self._beside(account, accounts))
+        beside = self._beside(account, accounts)
+        return Desk(PARTNERS.get(submit.partner), account, credential, beside, lists.get(submit.credential, {}))
 
     def _beside(self, account: PartnerAccount | None, accounts: Mapping[str, PartnerAccount]) -> Beside | None:
         if account is None or account.supplement is None:
@@ -80,3 +89,8 @@ class Handlers:
         mail = accounts.get(account.supplement)
         login = self._credentials.current.by_id.get(account.supplement)
         return Beside(PARTNERS.get(mail.partner) if mail else None, mail, login)
+
+
+def _gives_lists(partner: str) -> bool:
+    found = PARTNERS.get(partner)
+    return found is not None and found.lists is not None

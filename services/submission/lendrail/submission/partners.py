@@ -4,43 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
-from pydantic import ValidationError
 
-from lendrail.contracts.problems import problems_of, unknown_fields
 from lendrail.contracts.sensitive import SealBroken
-from lendrail.contracts.terms import FieldProblem
 from lendrail.partners import PARTNERS
 from lendrail.runtime.directory import PartnerAccount
 from lendrail.runtime.holds import Hold, Holds, Stand
-from lendrail.runtime.http import Problem, authorised, reply, strict_body
+from lendrail.runtime.http import authorised, reply, strict_body
 from lendrail.runtime.mongo import Collection
 from lendrail.runtime.tokens import Caller
 from lendrail.runtime.vault import Key
+from lendrail.submission.bodies import checked, idempotency_key
+from lendrail.submission.lists import PartnerLists
 from lendrail.submission.pauses import Pauses, Pausing, Resuming, What
 
 Shown = dict[str, Any]
 
 
 class Overview:
-    """Every account of a tenant: what holds it, how each operation fares, how much waits."""
+    """Every account of a tenant: what holds it, how each operation fares, how much waits, how old its lists are."""
 
-    def __init__(self, pauses: Pauses, holds: Holds, opportunities: Collection) -> None:
-        self._pauses, self._holds, self._opportunities = pauses, holds, opportunities
+    def __init__(self, pauses: Pauses, holds: Holds, opportunities: Collection, lists: PartnerLists) -> None:
+        self._pauses, self._holds, self._opportunities, self._lists = pauses, holds, opportunities, lists
 
     async def of(self, caller: Caller) -> Shown:
         accounts = self._pauses.accounts(caller)
         names = sorted({each.partner for each in accounts})
         whole = await asyncio.gather(*(self._holds.partner_stand(name, caller.mode) for name in names))
         for_all = {name: stand.hold for name, stand in zip(names, whole, strict=True) if stand}
-        stands, waiting = await asyncio.gather(
-            self._holds.stands([each.credential for each in accounts]),
-            self._waiting([each.credential for each in accounts]),
+        credentials = [each.credential for each in accounts]
+        stands, waiting, lists = await asyncio.gather(
+            self._holds.stands(credentials), self._waiting(credentials), self._lists.shown(credentials)
         )
         key, inside = await self._pauses.key(), "platform" in caller.scopes
         items = []
@@ -48,7 +46,8 @@ class Overview:
             stand, hold = stands.get(account.credential), for_all.get(account.partner)
             pauses = [*_pauses(stand, key), *([_whole(hold, key, inside)] if hold else [])]
             items.append(_account(account) | {"pauses": pauses} | _traffic(account, stand)
-                         | waiting.get(account.credential, {"due": 0, "scheduled": 0}))  # fmt: skip
+                         | waiting.get(account.credential, {"due": 0, "scheduled": 0})
+                         | ({"lists": own} if (own := lists.get(account.credential)) else {}))  # fmt: skip
         return {"items": items}
 
     async def _waiting(self, credentials: list[str]) -> dict[str, Shown]:
@@ -72,36 +71,18 @@ def routes(pauses: Pauses, overview: Overview) -> APIRouter:
     @router.post("/{partner}/pause")
     async def pause(partner: str, request: Request, caller: Caller = anybody) -> Response:
         """Hold all calls; work waits, nothing fails and nothing is lost."""
-        return await carry_out(caller, "pause", partner, _body(Pausing, await strict_body(request)), request)
+        return await carry_out(caller, "pause", partner, checked(Pausing, await strict_body(request)), request)
 
     @router.post("/{partner}/resume")
     async def resume(partner: str, request: Request, caller: Caller = anybody) -> Response:
         """Lift an operator's pause; our own, after a refusal, ends by itself."""
-        return await carry_out(caller, "resume", partner, _body(Resuming, await strict_body(request)), request)
+        return await carry_out(caller, "resume", partner, checked(Resuming, await strict_body(request)), request)
 
     async def carry_out(caller: Caller, what: What, partner: str, told: Resuming, request: Request) -> Response:
-        name = request.headers.get("idempotency-key", "")
-        if not re.fullmatch(r"[!-~]{1,255}", name):
-            detail = "Send an Idempotency-Key of 1 to 255 visible ASCII characters."
-            raise Problem(400, "idempotency-key-missing", detail)
-        done = await pauses.carry_out(caller, what, partner, told, name)
+        done = await pauses.carry_out(caller, what, partner, told, idempotency_key(request))
         return reply(done.answer, headers={"Idempotency-Replayed": "true"} if done.replayed else None)
 
     return router
-
-
-def _body(model: type[Resuming], body: Any) -> Resuming:
-    """Raises `Problem` 422 that names every field at fault."""
-    faults = [
-        FieldProblem(pointer=p, code="unknown-field", message="is not known") for p in unknown_fields(model, body)
-    ]
-    try:
-        told = model.model_validate(body)
-    except ValidationError as error:
-        raise Problem(422, "invalid-request", "The body is not valid.", errors=[*problems_of(error), *faults]) from None
-    if faults:
-        raise Problem(422, "invalid-request", "The body is not valid.", errors=faults)
-    return told
 
 
 def _account(account: PartnerAccount) -> Shown:

@@ -20,7 +20,7 @@ from lendrail.contracts.sensitive import DataKey
 from lendrail.contracts.submit import AcceptOffer, AddDocument, Send, Submit, Withdraw
 from lendrail.contracts.terms import DocumentRef, FieldProblem, Mode
 from lendrail.partners.exchange import File, Request
-from lendrail.partners.partner import Options, Order, Partner
+from lendrail.partners.partner import Fetched, Options, Order, Partner
 from lendrail.runtime.directory import Credential, PartnerAccount
 from lendrail.submission import moves
 from lendrail.submission.attempt import OPEN, Attempt, Opportunity, State, new_attempt, reference
@@ -46,6 +46,8 @@ class Desk:
     credential: Credential | None
     supplement: Beside | None = None
     """Where the account wants a mail beside the API."""
+    lists: Fetched = field(default_factory=dict)
+    """The partner's own lists, as far as they were fetched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,10 @@ def _send(
         return _told(opportunity, replace(create, state=State.CANCELLED, reason=refusal), now, intent.unmade)
     assert desk.partner is not None
     try:
+        options, problems = _with_lists(desk.partner, desk.lists, intent, options)
+        if problems:
+            refused = replace(create, state=State.REJECTED, reason="not-in-lists", problems=moves.kept(problems))
+            return _told(opportunity, refused, now, problems)
         planned = {create.id: desk.partner.create(_order(desk.partner, intent, reference(create), options, now))}
     except Exception as error:  # a mapping that fails on one application must not stop the others
         log.error("a mapping failed", opportunity=opportunity.id, partner=desk.partner.name, exc_info=error)
@@ -152,6 +158,18 @@ def _send(
     opportunity = opportunity.put(replace(create, state=State.PREPARED, calls=calls), *documents)
     made = Plan(opportunity, planned)
     return made if desk.supplement is None else _with_mail(made, desk.supplement, intent, generation, now)
+
+
+def _with_lists(
+    partner: Partner, lists: Fetched, intent: Send, options: Options
+) -> tuple[Options, tuple[FieldProblem, ...]]:
+    """The account's options with the partner's lists, and what speaks against the application by them. Validation has
+    checked all that needs no lists.
+    """
+    if partner.lists is None or not lists:
+        return options, ()
+    options = partner.lists.into(options, lists)
+    return options, tuple(partner.check(intent.application, options))
 
 
 def _order(partner: Partner, intent: Send, ours: str, options: Options, now: dt.datetime) -> Order:
@@ -204,10 +222,13 @@ def _why_no_mail(opportunity: Opportunity, beside: Beside) -> str | None:
     return "mode-crossing" if {account.mode, credential.mode} != {opportunity.mode} else None
 
 
+_OUTCOMES: dict[State, Outcome] = {State.PARKED: "parked", State.REJECTED: "rejected"}
+
+
 def _told(opportunity: Opportunity, attempt: Attempt, now: dt.datetime, problems: Sequence[FieldProblem] = ()) -> Plan:
     attempt = replace(attempt, version=attempt.version + 1)
     opportunity = opportunity.put(attempt)
-    outcome: Outcome = "parked" if attempt.state == State.PARKED else "not-sent"
+    outcome: Outcome = _OUTCOMES.get(attempt.state, "not-sent")
     return Plan(opportunity, acks=(moves.ack(opportunity, attempt, outcome, now, tuple(problems)),))
 
 

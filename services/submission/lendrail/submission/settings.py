@@ -50,6 +50,10 @@ class Settings(ServiceSettings):
     registry_cancel_seconds: Annotated[float, Field(ge=0)] = 60.0
     """How long after its last lender ended unfunded a registration is cancelled: another may still be on its way."""
     register_webhooks_every: float = _HOUR
+    lists_look_seconds: Annotated[float, Field(gt=0)] = 60.0
+    """How often accounts are looked through for partners' lists that nobody fetched yet."""
+    lists_seconds: Annotated[float, Field(gt=0)] | None = None
+    """Instead of the time after which the profile has a partner's lists fetched anew."""
 
     def processing(self, operation: Operation) -> float:
         own = self.partner_processing_seconds

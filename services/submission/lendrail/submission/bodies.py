@@ -1,0 +1,37 @@
+"""Bodies of people's requests, and the key under which a request that changes something is carried out once."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, TypeVar
+
+from fastapi import Request
+from pydantic import ValidationError
+
+from lendrail.contracts.problems import problems_of, unknown_fields
+from lendrail.contracts.terms import FieldProblem, Model
+from lendrail.runtime.http import Problem
+
+_M = TypeVar("_M", bound=Model)
+
+
+def checked(model: type[_M], body: Any) -> _M:
+    """Raises `Problem` 422 that names every field at fault."""
+    faults = [
+        FieldProblem(pointer=p, code="unknown-field", message="is not known") for p in unknown_fields(model, body)
+    ]
+    try:
+        told = model.model_validate(body)
+    except ValidationError as error:
+        raise Problem(422, "invalid-request", "The body is not valid.", errors=[*problems_of(error), *faults]) from None
+    if faults:
+        raise Problem(422, "invalid-request", "The body is not valid.", errors=faults)
+    return told
+
+
+def idempotency_key(request: Request) -> str:
+    """Raises `Problem` 400."""
+    name = request.headers.get("idempotency-key", "")
+    if not re.fullmatch(r"[!-~]{1,255}", name):
+        raise Problem(400, "idempotency-key-missing", "Send an Idempotency-Key of 1 to 255 visible ASCII characters.")
+    return name
