@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from tests import make
 from tests.submission.desk import submit
 from tests.submission.test_plan import planned, send
 
 from lendrail.contracts.terms import Report, Status
-from lendrail.partners.exchange import Accepted, Request, Unknown
+from lendrail.partners.exchange import Accepted, Rejected, Request, Unknown
 from lendrail.partners.partner import Capability, Operation
 from lendrail.submission import moves
+from lendrail.submission.answers import still_open
 from lendrail.submission.attempt import Attempt, Opportunity, State, due_now
-from lendrail.submission.classify import Event, classify
+from lendrail.submission.classify import Event, LookedUp, Lost, classify
 from lendrail.submission.moves import Move, Result
 
 NOW = make.NOW
@@ -91,3 +93,32 @@ def test_blanks_are_filled_in_path_query_and_content_and_nowhere_else() -> None:
     assert filled.content == b'{"partyId":"pty_1","other":"{{unknown}}"}'
     assert Request.load(request.dump()) == request
     assert request.knows("company") == "Fake Ltd"
+
+
+BLIND = Operation(capability=Capability.BLIND)
+
+
+def given_up() -> tuple[Opportunity, Attempt]:
+    """Sent by somebody whose lease ended before he could store the answer; the call cannot be repeated."""
+    opportunity = planned(submit(intent=send())).opportunity
+    begun = moves.begin(opportunity, due_now(opportunity, NOW, 1), "digest", NOW)
+    lost, acks = moves.recover(begun, lambda each: Result(each.id, classify(BLIND, each, Lost(), 5)), NOW)
+    assert [each.outcome for each in acks] == ["parked"]
+    return lost, create_of(lost)
+
+
+@pytest.mark.parametrize("answer", [Accepted("lead-1"), Rejected(())])
+def test_a_clear_answer_that_comes_late_is_better_than_a_question_to_people(answer: Event) -> None:
+    opportunity, create = given_up()
+    assert still_open(create, answer)
+    came, (told,) = moves.finish(opportunity, [Result(create.id, classify(BLIND, create, answer, 5), 0, "lead-1")], NOW)
+    assert told.outcome == ("accepted" if isinstance(answer, Accepted) else "rejected")
+    assert create_of(came).state in (State.ACKED, State.REJECTED)
+
+
+def test_an_unclear_one_changes_nothing_and_nothing_undoes_what_a_person_said() -> None:
+    opportunity, create = given_up()
+    assert not still_open(create, Unknown("no-answer"))
+    assert not still_open(create, LookedUp())
+    for told in (moves.bind(opportunity, create, "lead-9", NOW), moves.send_again(opportunity, create, NOW, NOW)):
+        assert not still_open(told[0].attempt(create.id), Accepted("lead-1"))

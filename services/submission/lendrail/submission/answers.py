@@ -67,6 +67,8 @@ def still_open(attempt: Attempt, event: Event) -> bool:
     the answer to a look for our reference.
     """
     late = Accepted | Rejected | LookedUp | IdTaken
+    if attempt.in_doubt and attempt.state == State.PARKED:
+        return isinstance(event, Accepted | Rejected | IdTaken)
     return attempt.state in UNDER_WAY or (attempt.state == State.UNKNOWN and isinstance(event, late))
 
 

@@ -34,6 +34,8 @@ class State(StrEnum):
 OPEN = frozenset({State.PLANNED, State.PREPARED})
 UNDER_WAY = frozenset({State.SENDING, State.RECONCILING})
 WORKABLE = frozenset({State.PLANNED, State.PREPARED, State.UNKNOWN})
+OUTCOME_UNKNOWN = "outcome-unknown"
+"""Reason of an attempt that is parked since nobody knows what became of it."""
 FINAL = frozenset({State.ACKED, State.REJECTED, State.CANCELLED})
 
 
@@ -100,6 +102,11 @@ class Attempt:
         """Whether it is certain that the partner holds nothing of it."""
         clean = {State.PLANNED, State.PREPARED, State.CANCELLED, State.REJECTED}
         return self.unknowns == 0 and (self.state in clean or (self.state == State.PARKED and self.tries == 0))
+
+    @property
+    def in_doubt(self) -> bool:
+        """Nobody knows what became of it, and nobody has said what he found out."""
+        return self.state == State.UNKNOWN or (self.state == State.PARKED and self.reason == OUTCOME_UNKNOWN)
 
     @property
     def document_name(self) -> str | None:

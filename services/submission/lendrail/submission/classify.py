@@ -21,7 +21,7 @@ from lendrail.partners.exchange import (
     Unknown,
 )
 from lendrail.partners.partner import Capability, Operation
-from lendrail.submission.attempt import Attempt, State
+from lendrail.submission.attempt import OUTCOME_UNKNOWN, Attempt, State
 
 SEARCHED = frozenset({Capability.SEARCHABLE, Capability.ASYNCHRONOUS})
 """Classes where the partner is asked for our reference before anything is sent again."""
@@ -152,7 +152,7 @@ def _unknown(operation: Operation, attempt: Attempt, reason: str, age: float, se
         return Verdict(State.UNKNOWN, "unknown", reason, wait="settle", unknowns=1, absences=0, plan="look-up")
     repeats = 0 if operation.capability in SEARCHED or expired(operation, age) else operation.repeats
     if attempt.unknowns + 1 > repeats:
-        return Verdict(State.PARKED, "parked", "outcome-unknown", unknowns=1, plan="person")
+        return Verdict(State.PARKED, "parked", OUTCOME_UNKNOWN, unknowns=1, plan="person")
     return Verdict(State.UNKNOWN, "unknown", reason, wait="settle", unknowns=1, plan="repeat")
 
 
@@ -166,7 +166,7 @@ def _looked_up(operation: Operation, attempt: Attempt, found: LookedUp, most: in
     if absences < ABSENCES:
         return Verdict(State.UNKNOWN, "unknown", "absent", wait="settle", absences=absences, plan="look-up")
     if attempt.unknowns > operation.repeats:
-        return Verdict(State.PARKED, "parked", "outcome-unknown", absences=absences, plan="person")
+        return Verdict(State.PARKED, "parked", OUTCOME_UNKNOWN, absences=absences, plan="person")
     return Verdict(State.UNKNOWN, "unknown", "absent-twice", absences=absences, plan="repeat")
 
 
@@ -189,6 +189,6 @@ def _put_off(
 def _delayed(operation: Operation, attempt: Attempt, reason: str, wait: Wait, seconds: float, most: int) -> Verdict:
     doubtful = attempt.unknowns > 0
     if attempt.delays + 1 > most:
-        told = "outcome-unknown" if doubtful else reason
+        told = OUTCOME_UNKNOWN if doubtful else reason
         return Verdict(State.PARKED, "parked", told, delays=1, plan="person")
     return _put_off(operation, doubtful, reason, wait, seconds, delays=1)

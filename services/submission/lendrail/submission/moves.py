@@ -60,7 +60,7 @@ def finish(opportunity: Opportunity, results: Sequence[Result], now: dt.datetime
     acks = []
     for result in results:
         before = opportunity.attempt(result.attempt)
-        if before.state not in UNDER_WAY and before.state != State.UNKNOWN:
+        if before.state not in UNDER_WAY and not before.in_doubt:
             raise ValueError(f"attempt {before.id} is {before.state}")
         after = _decided(before, result, now)
         opportunity = opportunity.put(after)
