@@ -7,7 +7,7 @@ back, and the fields that the partner is known to need.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar
@@ -67,6 +67,21 @@ class Rule:
 
 def only_in(country: str, message: str) -> Rule:
     return Rule("/business/country", "country", message, lambda it: it.business.country != country)
+
+
+def only_for(products: Collection[str], message: str) -> Rule:
+    """A wish that names no product may be for any of them."""
+    return Rule(
+        "/requestedFinance/product",
+        "not-supported",
+        message,
+        lambda it: it.requested_finance.product not in (None, *products),
+    )
+
+
+def somebody(message: str, quotations: bool = True) -> Rule:
+    """There must be an owner; of `quotations` too, which else do without."""
+    return Rule("/owners", "missing", message, lambda it: not it.owners and (quotations or not it.quotation_only))
 
 
 def no_quotation(message: str = "this partner has no quotation without an application") -> Rule:

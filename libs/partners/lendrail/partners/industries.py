@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from lendrail.contracts.application_parts import Industry
+from lendrail.partners.fields import Convert, Unfit
 
 _SCHEMES = ("sic", "naics", "anzsic")
 
@@ -18,6 +19,17 @@ def partners_word(industry: Industry, table: Mapping[str, str], known: Iterable[
     own = industry.description.reveal().casefold() if industry.description else ""
     words = {word.casefold(): word for word in (*known, *table.values())}
     return words.get(own) or next((table[key] for key in _keys(industry) if key in table), None)
+
+
+def by_industry(table: Mapping[str, str], known: Iterable[str] = ()) -> Convert:
+    """The partner's word for an industry, for those who take nothing without one."""
+
+    def convert(industry: Industry) -> str:
+        if word := partners_word(industry, table, known):
+            return word
+        raise Unfit("not-supported", "no sector of this partner is known for this industry; an operator can map one")
+
+    return convert
 
 
 def _keys(industry: Industry) -> Iterator[str]:

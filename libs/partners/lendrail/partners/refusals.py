@@ -60,6 +60,16 @@ def says(message: str) -> Shape:
     return fits
 
 
+def has_message(naming: str = "", never: AbstractSet[str] = frozenset({"id"})) -> Shape:
+    """`{"message": text}` that names `naming` in any case, and nothing of `never` beside it."""
+
+    def fits(body: Mapping[str, Any] | None) -> bool:
+        told = (body or {}).get("message")
+        return isinstance(told, str) and naming.casefold() in told.casefold() and not never & (body or {}).keys()
+
+    return fits
+
+
 def has_field_errors(key: str = "errors", never: AbstractSet[str] = frozenset({"reference_id"})) -> Shape:
     """`{key: {field: [text, …]}}` and no id.
 

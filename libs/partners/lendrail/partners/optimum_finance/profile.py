@@ -6,9 +6,8 @@ are given by hand. The caller is known by `introducerId` alone, so it is a secre
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
-from typing import Any
 
 from pydantic import Json
 
@@ -16,7 +15,7 @@ from lendrail.contracts.terms import Model, ReasonCode, Status
 from lendrail.partners import reading
 from lendrail.partners.channels.auth import parameter
 from lendrail.partners.partner import Capability, Facts, Operation
-from lendrail.partners.refusals import USUAL, Refusal
+from lendrail.partners.refusals import USUAL, Refusal, has_message
 
 NAME = "optimum-finance"
 AUTH = {"introducer-id": parameter("introducerId")}
@@ -30,17 +29,8 @@ OPERATIONS = {
     "read": Operation(capability=Capability.HARMLESS, processing=0),
 }
 
-
-def _speaks(of: str = "") -> Any:
-    """`{"message": <text>}`, as their published client reads errors; one that names `of`."""
-
-    def shape(body: Mapping[str, Any] | None) -> bool:
-        message = (body or {}).get("message")
-        return isinstance(message, str) and of.casefold() in message.casefold() and "decision" not in (body or {})
-
-    return shape
-
-
+_speaks = partial(has_message, never=frozenset({"decision"}))
+"""As their published client reads errors."""
 REFUSALS = (  # their status codes are not published: these are HTTP's own meanings
     *USUAL,
     Refusal(400, "credential-refused", _speaks("introducerId")),

@@ -12,13 +12,13 @@ from lendrail.partners import australia
 from lendrail.partners.business import monthly_revenue, registered
 from lendrail.partners.choices import industry_of, one_of
 from lendrail.partners.fields import Field, Unfit, amount_in, cut, months_since, then
-from lendrail.partners.forms import ADDRESS, APPLICANT, EQUIPMENT, WHOLE, Form, Rule, Tables, no_quotation, only_in
+from lendrail.partners.forms import ADDRESS, APPLICANT, EQUIPMENT, WHOLE, Form, Tables, no_quotation, only_in, somebody
 from lendrail.partners.people import any_phone
 from lendrail.partners.valiant.profile import CURRENCY, LONGEST, NAME, Options
 
 RULES = (
     only_in("AU", "this partner takes Australian businesses only"),
-    Rule("/owners", "missing", "this partner needs a person to call", lambda it: not it.owners),
+    somebody("this partner needs a person to call"),
     no_quotation(),
 )
 SHORT = cut(LONGEST)
