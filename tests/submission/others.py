@@ -27,7 +27,9 @@ REHEARSALS: dict[str, Rehearsal] = {
     for module in (monetago_cases, reference_cases, soap_cases, valiant_cases)
     for each in module.REHEARSALS
 }
-VALIANT, REFERENCE, MONETAGO = (REHEARSALS[name] for name in ("valiant", "reference-partner", "monetago"))
+VALIANT, REFERENCE, MONETAGO, SOAP = (
+    REHEARSALS[name] for name in ("valiant", "reference-partner", "monetago", "soap-lender-12")
+)
 
 
 @contextmanager
