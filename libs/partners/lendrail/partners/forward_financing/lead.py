@@ -10,20 +10,25 @@ from lendrail.contracts.application import Application
 from lendrail.contracts.application_parts import ExistingLoan, Industry, Owner
 from lendrail.contracts.application_words import OwnerRole, RegistrationScheme
 from lendrail.contracts.terms import FieldProblem, Money
+from lendrail.partners.business import known_as, monthly_revenue, registered
 from lendrail.partners.fields import (
     Convert,
     Field,
     Unfit,
+    amount_in,
+    cut,
     matching,
     number,
     pointers,
     problem,
+    then,
     translate,
     us_phone,
     us_state,
     us_zip,
     word,
 )
+from lendrail.partners.forms import ADDRESS as MAIN_ADDRESS
 from lendrail.partners.forward_financing import vocabularies as words
 from lendrail.partners.forward_financing.profile import BUSINESS_DAYS, LONGEST_NOTES, NAME, Options
 
@@ -49,10 +54,9 @@ def build(application: Application, options: Options) -> tuple[dict[str, Any], l
 
 
 def _business_address(application: Application) -> tuple[dict[str, Any], list[FieldProblem]]:
-    if (used := application.business.address()) is None:
+    if (place := MAIN_ADDRESS.find(application)) is None:
         return {}, []
-    at = next(index for index, each in enumerate(application.business.addresses) if each is used)
-    address, problems = translate(ADDRESS, used, NAME, f"/business/addresses/{at}")
+    address, problems = translate(ADDRESS, place[1], NAME, place[0])
     return {"current_address_attributes": address}, problems
 
 
@@ -76,14 +80,8 @@ def _contacts(application: Application) -> list[tuple[int, Owner]]:
     return [(index, each) for index, each in enumerate(application.owners) if OwnerRole.OWNER in each.roles]
 
 
-def _dollars(value: Money) -> Decimal:
-    if value.currency != "USD":
-        raise Unfit("currency", "must be in US dollars for this partner")
-    return value.amount
-
-
-def _dollar_number(value: Money) -> int | float:
-    return number(_dollars(value))
+_dollars = amount_in("USD", "US dollars")
+_dollar_number = then(_dollars, number)
 
 
 def _capital(value: Money) -> str:
@@ -96,14 +94,6 @@ def _daily_payment(loan: ExistingLoan) -> int | float | None:
     """The payment spread over its business days; unknown where the frequency does not tell."""
     days = BUSINESS_DAYS.get(loan.payment_frequency or "")
     return None if loan.payment is None or days is None else number(_dollars(loan.payment) / days)
-
-
-def _monthly_revenue(application: Application) -> Money | None:
-    """As stated, else a twelfth of the annual one."""
-    stated = application.financials
-    if stated is None or stated.annual_revenue is None or stated.monthly_revenue:
-        return stated.monthly_revenue if stated else None
-    return Money(amount=stated.annual_revenue.amount / 12, currency=stated.annual_revenue.currency)
 
 
 def _revenue_band(value: Money) -> str:
@@ -126,11 +116,6 @@ def _industry(options: Options) -> Convert:
         raise Unfit("not-supported", "no industry of this partner has this NAICS code; add digits or name one")
 
     return convert
-
-
-def _ein(application: Application) -> Any:
-    registration = application.business.registration(RegistrationScheme.EIN)
-    return registration and registration.number
 
 
 def _applicant_is_owner(application: Application) -> bool | None:
@@ -177,7 +162,7 @@ APPLICATION = (
     Field("capital_needed", "requested_finance.amount", _capital),
     Field("owner_1_percent_ownership", "owners", number, get=_share(0)),
     Field("owner_2_percent_ownership", "owners", number, get=_share(1)),
-    Field("notes", "notes", lambda text: text[:LONGEST_NOTES]),
+    Field("notes", "notes", cut(LONGEST_NOTES)),
 )
 
 
@@ -186,14 +171,14 @@ def _account(options: Options) -> tuple[Field, ...]:
     nine_digits = matching("[0-9]{9}", "must be an EIN of nine digits")
     return (
         Field("entity_type", "business.entity_type", word(types, "entity type"), required=True),
-        Field("name", "business.trading_name", get=lambda it: it.business.trading_name or it.business.legal_name),
+        Field("name", "business.trading_name", get=known_as),
         Field("legal_name", "business.legal_name"),
         Field("started_on", "business.start_date", str, required=True),
         Field("phone", "business.phone", us_phone, required=True),
         Field("email", "business.email"),
         Field("website", "business.website"),
-        Field("fein", "business.registrations", nine_digits, get=_ein),
-        Field("monthly_revenue", "financials.monthly_revenue", _revenue_band, get=_monthly_revenue),
+        Field("fein", "business.registrations", nine_digits, get=registered(RegistrationScheme.EIN)),
+        Field("monthly_revenue", "financials.monthly_revenue", _revenue_band, get=monthly_revenue),
         Field(
             "industry_name",
             "business.industry.naics",

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import base64
-import json
-from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 
 from pydantic import SecretStr
 
 from lendrail.contracts.application import Application
 from lendrail.contracts.terms import FieldProblem
-from lendrail.partners import partner, reading
+from lendrail.partners import calls, partner, reading
 from lendrail.partners.exchange import (
     Accepted,
     Delivery,
@@ -30,8 +27,7 @@ from lendrail.partners.forward_financing.profile import NAME, Options
 from lendrail.partners.forward_financing.vocabularies import ATTACHMENT_TAGS
 from lendrail.partners.refusals import refused
 
-JSON = (("content-type", "application/json"), ("accept", "application/json"))
-BYTES = (("content-type", "application/octet-stream"), ("accept", "application/json"))
+BYTES = (("content-type", "application/octet-stream"), *calls.ACCEPT)
 
 
 def check(application: Application, options: partner.Options) -> list[FieldProblem]:
@@ -41,12 +37,7 @@ def check(application: Application, options: partner.Options) -> list[FieldProbl
 def create(order: partner.Order) -> tuple[Request, ...]:
     lead = build(order.application, Options.model_validate(order.options))[0]
     lead["application_attributes"]["reference_id"] = order.reference
-    return (_post("create", "/lead", {"lead": lead}),)
-
-
-def _post(operation: str, path: str, body: Mapping[str, Any]) -> Request:
-    content = json.dumps(body, separators=(",", ":")).encode()
-    return Request(operation=operation, method="POST", path=path, headers=JSON, content=content)
+    return (calls.send("create", "/lead", {"lead": lead}),)
 
 
 def delivery(options: partner.Options) -> Delivery:
@@ -59,10 +50,10 @@ def document(partner_id: str, files: tuple[File, ...], options: partner.Options)
     way, file = Options.model_validate(options).attachments, files[0]
     if way == "bulk":
         entries = [{"filename": each.name, "attachment_url": each.link, "tags": _tags(each)} for each in files]
-        return _post("document", "/attachments", {"lead_id": partner_id, "attachments": entries})
+        return calls.send("document", "/attachments", {"lead_id": partner_id, "attachments": entries})
     if way == "url":
         body = {"attachment_url": file.link, "filename": file.name, "lead_id": partner_id}
-        return _post("document", "/attachment", body)
+        return calls.send("document", "/attachment", body)
     query: tuple[tuple[str, str], ...] = (("filename", file.name), ("lead_id", partner_id))
     content = file.content
     if way == "base64":
@@ -75,12 +66,11 @@ def _tags(file: File) -> list[str]:
 
 
 def read(partner_id: str) -> Request:
-    path = f"/deal_status/{quote(partner_id, safe='')}"
-    return Request(operation="read", method="GET", path=path, headers=(("accept", "application/json"),))
+    return calls.get("read", "deal_status", partner_id)
 
 
 def register_webhook(url: str, secret: SecretStr | None) -> Request:
-    return _post("register-webhook", "/webhook", {"webhook_url": url})
+    return calls.send("register-webhook", "/webhook", {"webhook_url": url})
 
 
 def outcome(request: Request, reply: Reply) -> Outcome:

@@ -12,7 +12,7 @@ from lendrail.contracts.terms import DecimalString, Model, Status, TermUnit
 from lendrail.partners.channels.auth import api_key, oauth_password
 from lendrail.partners.forward_financing import vocabularies as words
 from lendrail.partners.partner import Capability, Facts, Operation, Rate
-from lendrail.partners.refusals import Refusal, has_field_errors, says
+from lendrail.partners.refusals import USUAL, Refusal, has_field_errors, says
 
 NAME = "forward-financing"
 AUTH = {
@@ -30,9 +30,7 @@ OPERATIONS = {
     "register-webhook": Operation(capability=Capability.BLIND, repeats=1),
 }
 REFUSALS = (
-    Refusal(401, "credential-refused"),
-    Refusal(403, "credential-refused"),
-    Refusal(429, "retry-later"),
+    *USUAL,
     Refusal(422, "duplicate", says("reference id is not unique"), operations={"create"}),
     Refusal(422, "rejected", has_field_errors(), operations={"create", "document", "register-webhook"}),
     Refusal(400, "rejected", operations={"document"}),  # missing or invalid query parameters
