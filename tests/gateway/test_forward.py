@@ -64,7 +64,9 @@ async def test_the_callers_own_token_ids_and_body_go_through(caller: httpx.Async
         ("GET", "/v1/opportunities/7"),
         ("GET", "/v1/attempts"),
         ("POST", "/v1/attempts/7/resolve"),
+        ("POST", "/v1/attempts/7/inquiries/status-request"),
         ("GET", "/v1/partners"),
+        ("GET", "/v1/partners/demo-ff/known?pageToken=7"),
         ("POST", "/v1/partners/forward-financing/pause"),
         ("POST", "/v1/partners/forward-financing/resume"),
         ("DELETE", "/v1/endpoints/7"),
@@ -152,6 +154,9 @@ async def test_openapi_describes_every_public_route(gateway: Gateway) -> None:
         ("put", "/webhooks/{partner}/{path}/{id}"),
     }
     assert described == forwarded | own
+    inquiry = told["paths"]["/v1/attempts/{id}/inquiries/{operation}"]["post"]
+    assert [each["name"] for each in inquiry["parameters"]] == ["id", "operation"]
+    assert not inquiry["requestBody"]["required"]
     schemas = told["components"]["schemas"]
     assert "requestedFinance" in schemas["Application"]["properties"]
     assert _unresolved(told, set(schemas)) == set()

@@ -68,6 +68,56 @@ RESOLUTION: Json = {
         "reason": {"type": "string", "description": "How you know."},
     },
 }
+INQUIRY: Json = {
+    "type": "object",
+    "description": "For an inquiry about a match; without a body it is about the attempt's own application.",
+    "required": ["id"],
+    "properties": {"id": {"type": "string", "description": "As the partner reported it."}},
+}
+_MATCH: Json = {
+    "type": "object",
+    "required": ["id", "fields"],
+    "properties": {
+        "id": {"type": "string"},
+        "kind": {"type": "string", "description": "The partner's word."},
+        "fields": {
+            "type": "object",
+            "description": "By field, whether both papers say the same.",
+            "additionalProperties": {"type": "boolean"},
+        },
+    },
+}
+INQUIRED: Json = {
+    "type": "object",
+    "required": ["attempt", "partner", "credential", "operation"],
+    "properties": {name: {"type": "string"} for name in ("attempt", "partner", "credential", "operation")}
+    | {
+        "report": {"type": "object", "description": "Status, the partner's words, and matches."},
+        "comparisons": {"type": "array", "items": _MATCH},
+    },
+}
+_KNOWN: Json = {
+    "type": "object",
+    "required": ["partnerId", "match"],
+    "properties": {
+        "partnerId": {"type": "string"},
+        "match": {"enum": ["known", "id-unknown", "other-id", "unknown"]},
+        "status": {"type": "string", "description": "In our words; absent where the partner's is not known."},
+        "words": {"type": "string", "description": "The partner's word."},
+        "at": {"type": "string", "format": "date-time"},
+        "reference": {"type": "string", "description": "Only where it is ours."},
+    }
+    | {name: {"type": "string"} for name in ("applicationId", "opportunityId", "attempt", "attemptState")},
+}
+KNOWN: Json = {
+    "type": "object",
+    "required": ["items"],
+    "properties": {
+        "items": {"type": "array", "items": _KNOWN},
+        "unreadable": {"type": "integer", "description": "Entries without an id that can be read."},
+        "nextPageToken": {"type": "string"},
+    },
+}
 RESUMING: Json = {
     "type": "object",
     "required": ["reason"],

@@ -59,7 +59,10 @@ def _operation(method: str, path: str, operation: Operation) -> Json:
     }
     if operation.body is not None:
         media = "application/x-www-form-urlencoded" if operation.form else "application/json"
-        said["requestBody"] = {"required": True, "content": {media: {"schema": _schema(operation.body)}}}
+        said["requestBody"] = {
+            "required": operation.body_required,
+            "content": {media: {"schema": _schema(operation.body)}},
+        }
     return said
 
 

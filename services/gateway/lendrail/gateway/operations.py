@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from lendrail.gateway.bodies import (
     ACCEPTED,
     ANY,
+    INQUIRED,
+    INQUIRY,
+    KNOWN,
     NEW_ENDPOINT,
     PAUSED,
     PAUSING,
@@ -52,6 +55,7 @@ class Operation:
     scopes: tuple[str, ...] | None = ()
     """None: without a bearer token."""
     body: Json | str | None = None
+    body_required: bool = True
     answer: Json | str = field(default_factory=lambda: ANY)
     success: str = "200"
     problems: tuple[str, ...] = ()
@@ -173,6 +177,18 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         problems=("400", "401", "403", "404", "409", "422", "502", "503"),
         parameters=(KEY,),
     ),
+    ("post", "/v1/attempts/{id}/inquiries/{operation}"): Operation(
+        "Ask a partner about an attempt",
+        "Nothing changes by it. The partner's inquiries by `operation`: at a registry `status-request` (its findings, put "
+        "together anew) and `document-matches` (one match, field by field; send its id). A partner without the inquiry "
+        "is a 409 that names those it has. Of an attempt that waits for a registry the registry is asked. Who asked is "
+        "recorded.",
+        OPERATOR,
+        body=INQUIRY,
+        body_required=False,
+        answer=INQUIRED,
+        problems=("400", "401", "403", "404", "409", "415", "422", "502", "503"),
+    ),
     ("get", "/v1/refusals"): Operation(
         "Field problems that partners named",
         "With the number of applications; what repeats is proposed as a rule of the pre-flight.",
@@ -184,9 +200,20 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "For each of your accounts: what holds its calls and until when (an operator, the platform, or we ourselves "
         "after a refusal), the breaker of each operation (`closed`: calls go; `open`: none before `until`; "
         "`half-open`: one at a time tries), how many opportunities have work that is `due` or `scheduled` for later, "
-        "and when its rate allows the next call.",
+        "when its rate allows the next call, and for a partner that gives lists of words how old each of ours is.",
         OPERATOR,
         problems=("401", "403", "502", "503"),
+    ),
+    ("get", "/v1/partners/{credential}/known"): Operation(
+        "All that a partner has of you",
+        "Asked of the partner now, under this credential, in the partner's order. `match` says what we know of an entry: "
+        "`known` (we follow this id), `id-unknown` (our reference, whose id we did not know: bind it with `resolve`), "
+        "`other-id` (our reference, but we follow another id) or `unknown` (not sent from here). A partner without such "
+        "a list is a 409. Who asked is recorded.",
+        OPERATOR,
+        answer=KNOWN,
+        problems=("401", "403", "404", "409", "422", "502", "503"),
+        parameters=(PAGING[1],),
     ),
     ("post", "/v1/partners/{partner}/pause"): Operation(
         "Pause a partner",
