@@ -1,166 +1,78 @@
-"""`lendrail demo`: four applications, live, on the real stack; whatever does not happen is named."""
+"""`lendrail demo`: five applications, live, on the real stack; whatever does not happen is named."""
 
-import asyncio
 import time
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
-import httpx
-from rich.console import Console
-
-from lendrail.local import timeline
 from lendrail.local.configure import PARTNER
-from lendrail.local.hooks import Receiver
-from lendrail.local.publish import Api, Sent, public_key, to_kafka
-from lendrail.local.render import rendered
-from lendrail.local.scenes import FAULTS, SECONDS, Scene, scenes
-from lendrail.local.state import State, read_json
-from lendrail.local.timeline import Line
+from lendrail.local.fan import play_fan
+from lendrail.local.publish import Sent
+from lendrail.local.scenes import FAULTS, SECONDS, Ending, Scene, fan_out, scenes
+from lendrail.local.stage import Check, Missed, Stage
 
 SUBMITTED = ("application-received", "application-validated", "submit", "partner-ack", "partner-webhook", "notify")
 REFUSED = ("application-rejected", "notify")
 
 
-class Missed(Exception):
-    """A step that did not happen; the message names it."""
+async def play(stage: Stage, loans: Path) -> list[Ending]:
+    """All scenes, one after the other. Raises Missed: the step that did not happen."""
+    async with stage.open():
+        endings = [await _scene(stage, scene) for scene in scenes(loans)]
+        return [*endings, await play_fan(stage, fan_out(loans))]
 
 
-@dataclass
-class Ending:
-    """What the summary says of one application."""
-
-    scene: Scene
-    application: str
-    seconds: float
-    view: dict[str, Any] = field(default_factory=dict)
-    notified: list[str] = field(default_factory=list)
-
-
-Check = tuple[str, Callable[[], bool]]
+async def _scene(stage: Stage, scene: Scene) -> Ending:
+    stage.console.rule(f"[bold]{scene.title}", align="left")
+    if scene.outcome:
+        await stage.dial(PARTNER, {"kind": "outcome", "operation": "lead", "times": 1, **scene.outcome})
+    begin = time.monotonic()
+    if scene.ends == "invalid":
+        await _refused_at_the_door(stage, scene)
+    application = await stage.send(scene.title, scene.door, scene.application)
+    await stage.until(scene.title, _checks(stage, scene, application), SECONDS)
+    return await _ending(stage, scene, application, time.monotonic() - begin)
 
 
-class Demo:
-    """Plays the scenes one after the other against a stack that is up."""
+async def _refused_at_the_door(stage: Stage, scene: Scene) -> None:
+    """At the API what can be told at once is a 422 with every fault, and nothing is stored."""
+    sent: Sent = await stage.api.apply(scene.application)
+    for problem in sent.problems:
+        said = f"{problem.get('pointer')}: {problem.get('message')}"
+        stage.console.print(f"   422 at the API   {shorten(said, 80)}", markup=False, style="yellow")
+    if sent.status != 422 or len(sent.problems) < FAULTS:
+        raise Missed(f"{scene.title}: the API answered {sent.status} with {len(sent.problems)} of {FAULTS} errors")
+    stage.console.print("   nothing was stored; the same through the Kafka intake, where nobody waits:")
 
-    def __init__(self, state: State, console: Console) -> None:
-        self._endpoints = read_json(state.endpoints)
-        self._key = public_key(state.config / "intake.jwk")
-        self._mail = Path(self._endpoints["mail"])
-        self._console = console
-        self._lines: list[Line] = []
-        self._api = Api(self._endpoints)
-        self._sandbox = httpx.AsyncClient(
-            base_url=self._endpoints["sandbox"]["url"], trust_env=False, timeout=20, follow_redirects=False
-        )
 
-    async def play(self, loans: Path) -> list[Ending]:
-        """All scenes. Raises Missed: the step that did not happen."""
-        with Receiver() as receiver:
-            async with self._api.client, self._sandbox:
-                await self._register(receiver)
-                started = asyncio.Event()
-                watching = asyncio.create_task(self._watch(started))
-                try:
-                    await asyncio.wait_for(started.wait(), 20)
-                    return [await self._scene(scene, receiver) for scene in scenes(loans)]
-                finally:
-                    watching.cancel()
-                    with suppress(asyncio.CancelledError):
-                        await watching
+def _checks(stage: Stage, scene: Scene, application: str) -> list[Check]:
+    def said(event: str, word: str = "") -> Check:
+        def happened() -> bool:
+            found = (line for line in stage.lines if line.application == application and line.event == event)
+            return any(word in (line.word or "") for line in found)
 
-    async def _register(self, receiver: Receiver) -> None:
-        answer = await self._api.post("/v1/endpoints", {"url": receiver.url, "description": "demo"})
-        if answer.status_code != 201:
-            raise Missed(f"registering the webhook endpoint: POST /v1/endpoints answered {answer.status_code}")
-        receiver.secret = answer.json()["secret"]
+        return (f"{event} {word}".strip(), happened)
 
-    async def _watch(self, started: asyncio.Event) -> None:
-        async for line in timeline.lines(self._endpoints["kafka"], started=started):
-            self._lines.append(line)
-            self._console.print(rendered(line))
+    checks = [said(event) for event in (SUBMITTED if scene.outcome else REFUSED)]
+    if scene.outcome:
+        checks += [said("partner-ack", "create: accepted"), said("partner-ack", "document: accepted")]
+    checks.append(said("status-updated", scene.ends))
+    checks.append((f"the signed webhook notice of {scene.ends}", lambda: stage.receiver.told(application, scene.ends)))
+    checks.append((f"the email about {scene.ends}", lambda: stage.mailed(application, scene.ends) > 0))
+    return checks
 
-    async def _scene(self, scene: Scene, receiver: Receiver) -> Ending:
-        self._console.rule(f"[bold]{scene.title}", align="left")
-        if scene.outcome:
-            dial = {"kind": "outcome", "operation": "lead", "times": 1, **scene.outcome}
-            (await self._sandbox.post(f"/_dials/{PARTNER}", json=dial)).raise_for_status()
-        begin = time.monotonic()
-        if scene.ends == "invalid":
-            await self._refused_at_the_door(scene)
-        application = await self._send(scene)
-        await self._until(scene, self._checks(scene, application, receiver))
-        seconds = time.monotonic() - begin
-        return await self._ending(scene, application, seconds, receiver)
 
-    async def _send(self, scene: Scene) -> str:
-        if scene.door == "Kafka":
-            (sent,) = await to_kafka(self._endpoints["kafka"], self._key, [scene.application])
-        else:
-            sent = await self._api.apply(scene.application)
-        if sent.application_id is None:
-            raise Missed(f"{scene.title}: the application was not accepted, the gateway answered {sent.status}")
-        return sent.application_id
+async def _ending(stage: Stage, scene: Scene, application: str, seconds: float) -> Ending:
+    """What the API says in the end. Raises Missed when it or the partner's own ledger disagrees."""
+    view = await stage.view(scene.title, application)
+    if view["status"] != scene.ends:
+        raise Missed(f"{scene.title}: the API says {view['status']} and not {scene.ends}")
+    await _once_at_the_partner(stage, scene, view)
+    return Ending(application, scene.application, seconds, view, stage.notified(application))
 
-    async def _refused_at_the_door(self, scene: Scene) -> None:
-        """At the API what can be told at once is a 422 with every fault, and nothing is stored."""
-        sent: Sent = await self._api.apply(scene.application)
-        for problem in sent.problems:
-            said = f"{problem.get('pointer')}: {problem.get('message')}"
-            self._console.print(f"   422 at the API   {shorten(said, 100)}", markup=False, style="yellow")
-        if sent.status != 422 or len(sent.problems) < FAULTS:
-            raise Missed(f"{scene.title}: the API answered {sent.status} with {len(sent.problems)} of {FAULTS} errors")
-        self._console.print("   nothing was stored; the same through the Kafka intake, where nobody waits:")
 
-    def _checks(self, scene: Scene, application: str, receiver: Receiver) -> list[Check]:
-        def said(event: str, word: str = "") -> Check:
-            def happened() -> bool:
-                found = (line for line in self._lines if line.application == application and line.event == event)
-                return any(word in (line.word or "") for line in found)
-
-            return (f"{event} {word}".strip(), happened)
-
-        checks = [said(event) for event in (SUBMITTED if scene.outcome else REFUSED)]
-        if scene.outcome:
-            checks += [said("partner-ack", "create: accepted"), said("partner-ack", "document: accepted")]
-        checks.append(said("status-updated", scene.ends))
-        checks.append((f"the signed webhook notice of {scene.ends}", lambda: receiver.told(application, scene.ends)))
-        checks.append((f"the email about {scene.ends}", lambda: self._mailed(application, scene.ends)))
-        return checks
-
-    def _mailed(self, application: str, status: str) -> bool:
-        return any(
-            application in text and status in text
-            for text in (file.read_text(errors="replace") for file in self._mail.glob("*.eml"))
-        )
-
-    async def _until(self, scene: Scene, checks: list[Check]) -> None:
-        """Raises Missed with everything that has not happened after SECONDS."""
-        end = time.monotonic() + SECONDS
-        while missing := [step for step, happened in checks if not happened()]:
-            if time.monotonic() > end:
-                raise Missed(f"{scene.title}: within {SECONDS:.0f} s these did not happen: {'; '.join(missing)}")
-            await asyncio.sleep(0.05)
-
-    async def _ending(self, scene: Scene, application: str, seconds: float, receiver: Receiver) -> Ending:
-        """What the API says in the end. Raises Missed when it or the partner's own ledger disagrees."""
-        answer = await self._api.get(f"/v1/applications/{application}")
-        if answer.status_code != 200:
-            raise Missed(f"{scene.title}: GET /v1/applications answered {answer.status_code}")
-        view = answer.json()
-        if view["status"] != scene.ends:
-            raise Missed(f"{scene.title}: the API says {view['status']} and not {scene.ends}")
-        await self._once_at_the_partner(scene, view)
-        webhooks = len({notice.id for notice in receiver.notices if notice.application == application})
-        mails = sum(application in file.read_text(errors="replace") for file in self._mail.glob("*.eml"))
-        return Ending(scene, application, seconds, view, [f"{webhooks} signed webhooks", f"{mails} emails"])
-
-    async def _once_at_the_partner(self, scene: Scene, view: dict[str, Any]) -> None:
-        known = {each["partnerId"] for each in view["opportunities"] if each.get("partnerId")}
-        ledger = (await self._sandbox.get(f"/_ledger/{PARTNER}", params={"bodies": "false"})).json()
-        leads = sum(each["leadId"] in known for each in ledger["leads"])
-        if leads != (1 if scene.outcome else 0):
-            raise Missed(f"{scene.title}: the partner's own ledger has the application {leads} times")
+async def _once_at_the_partner(stage: Stage, scene: Scene, view: dict[str, Any]) -> None:
+    known = {each["partnerId"] for each in view["opportunities"] if each.get("partnerId")}
+    leads = sum(each["leadId"] in known for each in (await stage.ledger(PARTNER))["leads"])
+    if leads != (1 if scene.outcome else 0):
+        raise Missed(f"{scene.title}: the partner's own ledger has the application {leads} times")

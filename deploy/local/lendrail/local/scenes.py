@@ -1,7 +1,9 @@
-"""The four applications of the demo: real loans, invented people, one ending each."""
+"""The five applications of the demo: real loans, invented people; four end one way each, the fifth five ways."""
 
 import copy
-from dataclasses import dataclass
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,10 @@ from lendrail.local.sample import applications
 
 SECONDS = 20.0
 """Longest wait for one application; the partner's limit of one request a second takes 3 to 4 of them."""
+FAULTS = 6
+FAN_SECONDS = 60.0
+"""Longest wait for five partners; the SOAP lender's mailbox is looked into every 30 s where nobody hurries."""
+REGISTRY = "monetago"
 
 
 @dataclass(frozen=True)
@@ -23,16 +29,105 @@ class Scene:
     """The status with which it ends."""
 
 
+@dataclass(frozen=True)
+class Part:
+    """One lender of five: what its simulator shall do, and how the application ends there."""
+
+    partner: str
+    operation: str
+    """The sandbox's name of the call by which it gets the application."""
+    ends: str
+    outcome: str | None = None
+    """What it decides; None: it answers nobody."""
+    loses_reply: bool = False
+    """It takes the application, and the line breaks before it can say so."""
+    only_hurried: bool = False
+    """The reply is lost only where somebody hurries: settling it takes minutes elsewhere."""
+
+    def lost(self, hurried: bool) -> bool:
+        return self.loses_reply and (hurried or not self.only_hurried)
+
+    def dials(self, reference: str, hurried: bool) -> Iterator[dict[str, Any]]:
+        """For this application only, so that they meet nobody else's."""
+        scope = {"operation": self.operation, "reference": reference, "times": 1}
+        if self.outcome:
+            yield scope | {"kind": "outcome", "outcome": self.outcome}
+        if self.lost(hurried):
+            yield scope | {"kind": "drop_reply"}
+
+
+@dataclass(frozen=True)
+class FanOut:
+    """One application to several lenders at once, behind a registry."""
+
+    title: str
+    application: dict[str, Any]
+    parts: tuple[Part, ...]
+
+    @property
+    def paper(self) -> str:
+        return str(self.application["invoices"][0]["number"])
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What the summary says of one application."""
+
+    application: str
+    applied: dict[str, Any]
+    seconds: float
+    view: dict[str, Any] = field(default_factory=dict)
+    notified: list[str] = field(default_factory=list)
+
+
+PARTS = (
+    Part("soap-lender", "submit", "approved", "approve"),
+    Part("finpace", "submit", "referred", "refer", loses_reply=True, only_hurried=True),
+    Part("reference-partner", "create", "info-required", "missing"),
+    Part("forward-financing", "lead", "declined", "decline"),
+    Part("email-lender", "message", "outcome-unknown", loses_reply=True),
+)
+
+
 def scenes(loans: Path) -> list[Scene]:
-    """Taken from loans of the sample that have no gaps, far enough apart to differ."""
-    whole = (made for made in applications(loans, 1000) if _whole(made))
-    first, second, third, fourth = islice(whole, 30, 30 + 4 * 60, 60)
+    first, second, third, fourth, _ = _chosen(loans)
     return [
         Scene("by REST, approved", "REST", first, {"outcome": "approve"}, "approved"),
         Scene("through the Kafka intake, declined", "Kafka", second, {"outcome": "decline"}, "declined"),
         Scene("by REST, something is missing", "REST", third, {"outcome": "missing"}, "info-required"),
         Scene("invalid, every error at once", "Kafka", broken(fourth), None, "invalid"),
     ]
+
+
+def fan_out(loans: Path) -> FanOut:
+    """The fifth, with an invoice of a number that no registry has seen."""
+    application = _chosen(loans)[-1]
+    application["targetPartners"] = [part.partner for part in PARTS]
+    application["invoices"] = [
+        {
+            "number": f"INV-{secrets.token_hex(4)}",
+            "issuer": {"name": application["business"]["legalName"], "country": "US"},
+            "debtor": {"name": "Fake Imports Inc", "country": "US"},
+            "issuedOn": "2026-01-02",
+            "dueOn": "2026-03-02",
+            "amount": application["requestedFinance"]["amount"],
+        }
+    ]
+    return FanOut("one application to five partners at once, after a registry's word", application, PARTS)
+
+
+def _chosen(loans: Path) -> list[dict[str, Any]]:
+    """Loans of the sample that have no gaps, far enough apart to differ."""
+    whole = (made for made in applications(loans, 1000) if _whole(made))
+    return [_of_this_run(made) for made in islice(whole, 30, 30 + 5 * 60, 60)]
+
+
+def _of_this_run(application: dict[str, Any]) -> dict[str, Any]:
+    """With numbers of nobody that were not used before: the same wish of the same people twice is a duplicate."""
+    application["business"]["registrations"][0]["number"] = f"00-{secrets.randbelow(10**7):07d}"
+    for owner in application["owners"]:
+        owner["ssn"] = f"900-{secrets.randbelow(100):02d}-{secrets.randbelow(10_000):04d}"
+    return application
 
 
 def broken(application: dict[str, Any]) -> dict[str, Any]:
@@ -45,9 +140,6 @@ def broken(application: dict[str, Any]) -> dict[str, Any]:
     wrong["business"]["email"] = "no address"
     wrong["business"]["favouriteColour"] = "blue"
     return wrong
-
-
-FAULTS = 6
 
 
 def _whole(made: dict[str, Any]) -> bool:

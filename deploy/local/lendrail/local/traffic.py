@@ -17,32 +17,37 @@ from rich.text import Text
 
 from lendrail.local import publish as publishing
 from lendrail.local import supervisor, timeline
-from lendrail.local.demo import Demo, Missed
+from lendrail.local.demo import play
 from lendrail.local.fit import fits, why
 from lendrail.local.render import rendered
 from lendrail.local.sample import applications
 from lendrail.local.servers import ServerError
 from lendrail.local.servers.process import Process
+from lendrail.local.stage import Missed, Stage
 from lendrail.local.state import State, is_up, project, read_json
 from lendrail.local.summary import summary, where_next
 from lendrail.local.terminal import UP_SECONDS, StateFolder, console, fail, show_more, state_of
 
 MANY = 20  # more results than this are only counted
+HURRIED = {"LENDRAIL_LONGEST_WAIT_SECONDS": "4", "LENDRAIL_PARTNER_PROCESSING_SECONDS": "2"}
+"""For the demo's own stack: its partners are simulated and done with a call at once, nobody wants to watch minutes."""
 
 
 def demo(state: StateFolder = None) -> None:
-    """Four applications from end to end, live; starts a stack of its own when none is up, and takes it down again."""
+    """Five applications from end to end, live, the last one at five partners at once.
+
+    Starts a stack of its own when none is up, and takes it down again. Exit code 1: something ended otherwise.
+    """
     where, own = state_of(state), False
     if not is_up(where):
         where, own = State(where.folder / "demo"), True
-    stack = Process(
-        "stack", [sys.executable, "-m", "lendrail.local", "up", "--state", str(where.folder)], where.log("up")
-    )
+    command = [sys.executable, "-m", "lendrail.local", "up", "--state", str(where.folder)]
+    stack = Process("stack", command, where.log("up"), os.environ | HURRIED)
     try:
         if own:
             shutil.rmtree(where.folder, ignore_errors=True)
             begin_own(stack, where)
-        endings = asyncio.run(Demo(where, console).play(project() / "examples" / "sba-7a-sample.csv"))
+        endings = asyncio.run(play(Stage(where, console, hurried=own), project() / "examples" / "sba-7a-sample.csv"))
     except (Missed, ServerError, httpx.HTTPError, KafkaError) as error:
         raise fail(f"The demo stopped. {error or type(error).__name__}") from None
     except KeyboardInterrupt:
