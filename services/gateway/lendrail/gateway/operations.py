@@ -36,7 +36,8 @@ PROBLEMS = {
     "401": "No valid bearer token, or a webhook without a right proof of its sender.",
     "403": "The token lacks a scope.",
     "404": "There is nothing here, or it is not yours.",
-    "409": "The same Idempotency-Key is under way; repeat after `Retry-After` seconds.",
+    "409": "Things do not stand so that it could be done (`code` says why); or the same Idempotency-Key is under way: "
+    "repeat after `Retry-After` seconds.",
     "410": "It was here and is no longer available.",
     "413": "The body is too large.",
     "415": "The body is not JSON.",
@@ -179,10 +180,10 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ),
     ("post", "/v1/attempts/{id}/inquiries/{operation}"): Operation(
         "Ask a partner about an attempt",
-        "Nothing changes by it. The partner's inquiries by `operation`: at a registry `status-request` (its findings, put "
-        "together anew) and `document-matches` (one match, field by field; send its id). A partner without the inquiry "
-        "is a 409 that names those it has. Of an attempt that waits for a registry the registry is asked. Who asked is "
-        "recorded.",
+        "Nothing changes by it. The partner's inquiries by `operation`: at a registry `status-request` (its findings, "
+        "put together anew) and `document-matches` (one match, field by field; send its id). A partner without the "
+        "inquiry is a 409 that names those it has. Of an attempt that waits for a registry the registry is asked. Who "
+        "asked is recorded.",
         OPERATOR,
         body=INQUIRY,
         body_required=False,
@@ -206,10 +207,10 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ),
     ("get", "/v1/partners/{credential}/known"): Operation(
         "All that a partner has of you",
-        "Asked of the partner now, under this credential, in the partner's order. `match` says what we know of an entry: "
-        "`known` (we follow this id), `id-unknown` (our reference, whose id we did not know: bind it with `resolve`), "
-        "`other-id` (our reference, but we follow another id) or `unknown` (not sent from here). A partner without such "
-        "a list is a 409. Who asked is recorded.",
+        "Asked of the partner now, under this credential, in the partner's order. `match` says what we know of an "
+        "entry: `known` (we follow this id), `id-unknown` (our reference, whose id we did not know: bind it with "
+        "`resolve`), `other-id` (our reference, but we follow another id) or `unknown` (not sent from here). A partner "
+        "without such a list is a 409. Who asked is recorded.",
         OPERATOR,
         answer=KNOWN,
         problems=("401", "403", "404", "409", "422", "502", "503"),
