@@ -142,8 +142,8 @@ def main() -> None:
         help="for each call (default 30); several: one after the other",
     )
     hanging.add_argument("--partner", default="forward-financing", choices=list(LENDERS), help="the one that hangs")
-    hanging.add_argument("--phase", type=int, default=400, help="applications in each phase")
-    hanging.add_argument("--rate", type=float, default=4.0, help="applications a second, at random times")
+    hanging.add_argument("--phase", type=int, default=300, help="applications in each phase")
+    hanging.add_argument("--rate", type=float, default=2.0, help="applications a second, at random times")
     arguments = parser.parse_args()
     if arguments.hanging is not None:
         hang_one(arguments.hanging or [30.0], arguments.partner, arguments.phase, arguments.rate)

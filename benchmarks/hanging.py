@@ -29,7 +29,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.sides import Lendrail, get, listener, loans, seconds
-from benchmarks.watch import Seen, header_time, percentile, until, watch
+from benchmarks.watch import Seen, header_time, percentile, until, usage, watch
 from lendrail.contracts.intake import imported_application_id
 from lendrail.contracts.terms import attempt_id, opportunity_id
 from lendrail.local import publish
@@ -43,7 +43,7 @@ LENDERS = {
     "email-lender": "demo-mail",
 }
 """Each with the account that the demo tenant has there."""
-WARM = 60
+WARM = 120
 SEED = 20
 """Of the random times, the same in each phase."""
 CALM_SECONDS = 5.0
@@ -69,8 +69,10 @@ class Phase:
     sent: dict[uuid.UUID, float] = field(default_factory=dict)
     """When each application was published, in seconds since the epoch."""
     waits: dict[str, Waits] = field(default_factory=dict)
+    ours: float = 0.0
+    """Which part of the machine's processors the stack used: services, sandbox, Kafka and MongoDB."""
     busy: float = 0.0
-    """Which part of the machine's processors was in use, by anybody."""
+    """Which part was in use by anybody; much more than `ours` means that others disturbed the phase."""
     waiting: int = 0
     """How many of the hanging partner's were not with it when the phase's last was with all others."""
 
@@ -102,8 +104,10 @@ class Bench:
         """Publish, wait until all but one who hangs have everything, then let that one answer and catch up."""
         records, phase = self._records(count), Phase(name, hang)
         dials = self._hang(hang) if hang else []
-        psutil.cpu_percent()
+        used, _ = self._used(), psutil.cpu_percent()
+        begin = time.monotonic()
         await self._publish(phase, records)
+        phase.ours = (self._used() - used) / (time.monotonic() - begin) / (psutil.cpu_count() or 1)
         phase.busy = psutil.cpu_percent() / 100
         await asyncio.sleep(CALM_SECONDS)
         await until(lambda: not any(self._missing(phase, each) for each in self._others), 120)
@@ -114,6 +118,11 @@ class Bench:
         submits = await self._submits()
         phase.waits = {each: self._waits(phase, each, submits) for each in LENDERS}
         return phase
+
+    def _used(self) -> float:
+        """CPU seconds of the stack so far."""
+        pids = {name: each["pid"] for name, each in self._side.endpoints["services"].items()}
+        return sum(each.cpu for each in usage(pids).values())
 
     def _records(self, count: int) -> list[tuple[bytes, Any, str]]:
         key = publish.public_key(self._side.folder / "config" / "intake.jwk")
@@ -204,12 +213,12 @@ def show(bench: Bench, phases: Sequence[Phase], partner: str) -> None:
 
 def _table(phases: Sequence[Phase], others: Sequence[str], title: str, pick: Any) -> None:
     table = Table(title=f"{title} to arrival, p50 / p99 ms", box=None, title_justify="left")
-    for name in ("phase", "applications", "machine", *others, "the four together"):
+    for name in ("phase", "applications", "CPU stack / all", *others, "the four together"):
         table.add_column(name, justify="right")
     for phase in phases:
         each = [pick(phase.waits[name]) for name in others]
         told = [_told(values) for values in (*each, [wait for values in each for wait in values])]
-        table.add_row(phase.name, str(len(phase.sent)), f"{phase.busy:.0%}", *told)
+        table.add_row(phase.name, str(len(phase.sent)), f"{phase.ours:.0%} / {phase.busy:.0%}", *told)
     console.print(table)
     healthy = [phase for phase in phases if not phase.hang]
     for phase in phases:
