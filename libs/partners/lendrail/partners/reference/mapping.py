@@ -6,17 +6,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 from pydantic import SecretStr
 
 from lendrail.contracts.application import Application
 from lendrail.contracts.terms import FieldProblem
-from lendrail.partners import partner, reading
+from lendrail.partners import calls, partner, reading
+from lendrail.partners.answers import readable
 from lendrail.partners.exchange import (
     Absent,
     Accepted,
@@ -35,8 +35,7 @@ from lendrail.partners.reference.profile import Options
 from lendrail.partners.reference.report import report
 from lendrail.partners.reference.schema import known, told
 from lendrail.partners.refusals import refused
-
-_JSON = (("accept", "application/json"),)
+from lendrail.partners.told import Told
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ class Translations:
             case "update":
                 return Accepted(report=report(reply))
             case "read":
-                return Accepted() if reading.words(body.get("status")) else Unknown("unreadable-reply")
+                return readable(Told(body), "status")
         return Accepted()
 
 
@@ -124,10 +123,9 @@ def _application(partner_id: str) -> str:
     return f"/applications/{quote(partner_id, safe='')}"
 
 
-def _send(operation: str, method: Any, path: str, body: Any, key: str | None = None) -> Request:
-    headers = (*_JSON, ("content-type", "application/json"), *((("idempotency-key", key),) if key else ()))
-    content = json.dumps(body, separators=(",", ":")).encode()
-    return Request(operation=operation, method=method, path=path, headers=headers, content=content)
+def _send(operation: str, method: Literal["POST", "PUT"], path: str, body: Any, key: str | None = None) -> Request:
+    headers = (*calls.ACCEPT, ("content-type", "application/json"), *((("idempotency-key", key),) if key else ()))
+    return calls.send(operation, path, body, method=method, headers=headers)
 
 
 def delivery(options: partner.Options) -> Delivery:
@@ -149,17 +147,16 @@ def document(partner_id: str, files: tuple[File, ...], options: partner.Options)
 
 
 def read(partner_id: str) -> Request:
-    return Request(operation="read", method="GET", path=_application(partner_id), headers=_JSON)
+    return calls.get("read", "applications", partner_id)
 
 
 def index(token: str | None) -> Request:
     query = (("pageSize", str(profile.PAGE_SIZE)), *((("pageToken", token),) if token else ()))
-    return Request(operation="index", method="GET", path="/applications", query=query, headers=_JSON)
+    return calls.get("index", "applications", query=query)
 
 
 def search(reference: str, options: partner.Options) -> Request:
-    query = (("reference", reference),)
-    return Request(operation="search", method="GET", path="/applications", query=query, headers=_JSON)
+    return calls.get("search", "applications", query=(("reference", reference),))
 
 
 def found(request: Request, reply: Reply) -> Found:

@@ -5,14 +5,13 @@ Its words are ours: the canonical application goes in, canonical statuses, offer
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from lendrail.contracts.application_words import UploadKind
 from lendrail.contracts.terms import DecimalString, Model, Status
 from lendrail.partners.channels.auth import bearer, oauth_client
 from lendrail.partners.partner import Capability, Operation
-from lendrail.partners.refusals import Refusal, Shape, has_problems
+from lendrail.partners.refusals import USUAL, Refusal, has_code, has_problems
 
 AUTH = {"bearer": bearer(), "oauth-client": oauth_client()}
 RETRY_AFTER_SECONDS = 5.0
@@ -28,24 +27,13 @@ OPERATIONS = {
     "index": _READ,
     "search": _READ,
 }
-
-
-def _code(*codes: str) -> Shape:
-    def fits(body: Mapping[str, Any] | None) -> bool:
-        return (body or {}).get("code") in codes and "id" not in (body or {})
-
-    return fits
-
-
 _CHANGES = frozenset({"update", "document"})
 REFUSALS = (
-    Refusal(401, "credential-refused"),
-    Refusal(403, "credential-refused"),
-    Refusal(429, "retry-later"),
+    *USUAL,
     Refusal(422, "rejected", has_problems()),
-    Refusal(404, "rejected", _code("not-found"), operations=_CHANGES),
-    Refusal(409, "rejected", _code("closed"), operations=_CHANGES),
-    Refusal(413, "rejected", _code("too-large")),
+    Refusal(404, "rejected", has_code("not-found"), operations=_CHANGES),
+    Refusal(409, "rejected", has_code("closed"), operations=_CHANGES),
+    Refusal(413, "rejected", has_code("too-large")),
 )
 STATUSES = {
     each.value: each

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any, get_args
+
+from pydantic.alias_generators import to_camel
 
 from lendrail.contracts.terms import Contact, DeclineReason, Fee, Offer, ReasonCode, Report, Term, TermUnit
 from lendrail.partners import reading
+from lendrail.partners.answers import answered, contact, reported
 from lendrail.partners.exchange import Hint, Known, Listing, Reply
 from lendrail.partners.reference.profile import STATUSES
-from lendrail.partners.told import Told
+from lendrail.partners.told import Reader, Told
 
-Readers = Mapping[str, Callable[[Any], Any]]
 STATUS_CHANGED = "status"
 _UNITS = get_args(TermUnit)
 
 
 def report(reply: Reply) -> Report:
-    body = reading.json_object(reply.content) if reply.status in (200, 201) else None
-    return _state(body or {})
+    return _state(answered(reply, 200, 201))
 
 
 def listed(reply: Reply) -> Listing | None:
@@ -53,39 +53,32 @@ def proven(body: bytes) -> Report | None:
         return None
     if (state.get("id"), state.get("status")) != (told.get("id"), told.get("value")):
         return None
-    found = _state(state)
+    found = _state(Told(state))
     return found if found.words else None
 
 
-def _state(body: Mapping[str, Any]) -> Report:
-    told = Told(body)
-    status = told.read("status", reading.words)
-    if status is None:
-        return Report(status=None, words="", flags=("unreadable-reply",))
-    if status not in STATUSES:
-        told.flags.append("unknown-stage")
+def _state(told: Told) -> Report:
+    return reported(told, "status", STATUSES, _more)
+
+
+def _more(told: Told) -> dict[str, Any]:
     offers = tuple(_offer(each, place) for place, each in enumerate(told.list_of("offers"), start=1))
     reasons = tuple(_reason(each) for each in told.list_of("declineReasons"))
-    if not all(each.mapped for each in reasons):
-        told.flags.append("unmapped-reason")
-    said = {"missingInfo": _missing(told), "partnerTime": told.read("statusAt", reading.moment)} | _read(told, _REST)
-    return Report.model_validate(
-        said
-        | {"status": STATUSES.get(status), "words": status, "offers": offers, "declineReasons": reasons}
-        | {"flags": tuple(dict.fromkeys(told.flags))}
-    )
+    told.flags.extend([] if all(each.mapped for each in reasons) else ["unmapped-reason"])
+    said = {"missing_info": _missing(told), "partner_time": told.read("statusAt", reading.moment)}
+    return said | {"offers": offers, "decline_reasons": reasons} | told.take(_REST)
 
 
 def _missing(told: Told) -> Any:
     """Its words, and below them each document that it wants."""
     words = told.read("missingInfo", lambda raw: reading.words(raw, 5_000))
-    wanted = [_read(each, _WANTED) for each in told.list_of("documentsWanted")]
+    wanted = [each.take(_WANTED) for each in told.list_of("documentsWanted")]
     lines = [": ".join(each[name] for name in _WANTED if name in each) for each in wanted]
     return reading.sensitive_words("; ".join(each for each in (words, *lines) if each))
 
 
 def _offer(told: Told, place: int) -> Offer:
-    return Offer.model_validate({"id": f"offer-{place}"} | _read(told, _OFFER))
+    return Offer(**{"id": f"offer-{place}"} | told.take(_OFFER))
 
 
 def _reason(told: Told) -> DeclineReason:
@@ -93,11 +86,6 @@ def _reason(told: Told) -> DeclineReason:
     mapped = code in list(ReasonCode)
     words = told.read("words", reading.words) or code
     return DeclineReason(code=ReasonCode(code) if mapped else ReasonCode.OTHER, words=words, mapped=mapped)
-
-
-def _read(told: Told, readers: Readers) -> dict[str, Any]:
-    found = {name: told.read(name, reader) for name, reader in readers.items()}
-    return {name: value for name, value in found.items() if value is not None}
 
 
 def _term(raw: Any) -> Term | None:
@@ -122,14 +110,14 @@ def _fees(raw: Any) -> tuple[Fee, ...] | None:
     entries = Told({"fees": raw}).list_of("fees") if isinstance(raw, list) else None
     if entries is None or len(entries) != len(raw):
         return None
-    read = [_read(each, _FEE) for each in entries]
-    return tuple(Fee.model_validate(each) for each in read) if all("name" in each for each in read) else None
+    read = [each.take(_FEE) for each in entries]
+    return tuple(Fee(**each) for each in read) if all("name" in each for each in read) else None
 
 
 def _contact(raw: Any) -> Contact | None:
     told = Told(raw if isinstance(raw, dict) else {})
-    read = _read(told, _CONTACT)
-    return Contact.model_validate(read) if read and not told.flags else None
+    found = contact(told)
+    return None if told.flags else found
 
 
 def _percent(raw: Any) -> Any:
@@ -137,32 +125,32 @@ def _percent(raw: Any) -> Any:
     return value if value is not None and value <= 100 else None
 
 
-_FEE: Readers = {
-    "name": lambda raw: reading.words(raw, 80),
-    "percent": reading.decimal,
-    "amount": reading.money_object,
-}
-_OFFER: Readers = {
-    "id": reading.words,
-    "variant": lambda raw: reading.words(raw, 80),
-    "amount": reading.money_object,
-    "term": _term,
-    "factorRate": reading.decimal,
-    "costPerThousand": reading.money_object,
-    "netFunded": reading.money_object,
-    "fees": _fees,
-    "details": _details,
-    "conditions": _texts,
-    "actionLink": reading.link,
-    "expiresAt": reading.moment,
-}
-_CONTACT: Readers = {"name": reading.sensitive_words, "email": reading.email, "phone": reading.phone}
-_WANTED: Readers = {"kind": lambda raw: reading.words(raw, 80), "description": reading.words}
-_REST: Readers = {
-    "declineNotes": reading.sensitive_words,
-    "notes": reading.sensitive_words,
-    "contact": _contact,
-    "closeChance": _percent,
-    "closesOn": reading.day,
-    "commission": reading.money_object,
-}
+def _rows(**readers: Reader) -> dict[str, tuple[str, Reader]]:
+    """Its names are ours."""
+    return {name: (to_camel(name), reader) for name, reader in readers.items()}
+
+
+_FEE = _rows(name=reading.short, percent=reading.decimal, amount=reading.money_object)
+_OFFER = _rows(
+    id=reading.words,
+    variant=reading.short,
+    amount=reading.money_object,
+    term=_term,
+    factor_rate=reading.decimal,
+    cost_per_thousand=reading.money_object,
+    net_funded=reading.money_object,
+    fees=_fees,
+    details=_details,
+    conditions=_texts,
+    action_link=reading.link,
+    expires_at=reading.moment,
+)
+_WANTED = _rows(kind=reading.short, description=reading.words)
+_REST = _rows(
+    decline_notes=reading.sensitive_words,
+    notes=reading.sensitive_words,
+    contact=_contact,
+    close_chance=_percent,
+    closes_on=reading.day,
+    commission=reading.money_object,
+)
