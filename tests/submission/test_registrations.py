@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 from tests import support
-from tests.submission.desk import Desk
+from tests.submission.desk import Desk, credential
 
 from lendrail.partners import PARTNERS
 from lendrail.partners.exchange import Request
@@ -49,6 +49,28 @@ async def test_refused_for_now_is_tried_again_and_unknown_ones_end_with_a_person
     async with desk.lanes(**PUBLIC):
         await support.eventually(lambda: _is(desk, "parked"))
     assert desk.sandbox.summary()["counts"]["registrations"] == before + 2
+
+
+async def test_a_credential_that_fits_nothing_costs_no_try_and_is_mended_without_a_restart(desk: Desk) -> None:
+    desk.credentials(credential(desk.sandbox.api, auth={"scheme": "fake"}))
+    before = desk.sandbox.summary()["counts"]["registrations"]
+    async with desk.lanes(**PUBLIC):
+        await asyncio.sleep(1)
+        found = await desk.store.collection.database["registrations"].find_one({})
+        assert found is not None
+        assert (found["state"], found["tries"]) == ("wanted", 0)
+        desk.credentials(credential(desk.sandbox.api))
+        await support.eventually(lambda: _is(desk, "registered"), 4)
+    assert desk.sandbox.summary()["counts"]["registrations"] == before + 1
+
+
+async def test_no_address_is_told_across_modes(desk: Desk) -> None:
+    desk.tenants(mode="live")
+    before = desk.sandbox.summary()["counts"]["registrations"]
+    async with desk.lanes(**PUBLIC):
+        await asyncio.sleep(1)
+    assert desk.sandbox.summary()["counts"]["registrations"] == before
+    assert await state(desk) == "wanted"
 
 
 SIGNED = Signature(header="X-Signature")

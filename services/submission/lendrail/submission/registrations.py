@@ -23,6 +23,7 @@ from lendrail.partners.exchange import (
     Reply,
     Request,
     RetryLater,
+    Unknown,
 )
 from lendrail.partners.partner import Webhook
 from lendrail.runtime import due
@@ -32,6 +33,7 @@ from lendrail.runtime.mongo import OUTAGES, Collection, Document
 from lendrail.runtime.partner_port import Open, PartnerPort, Paused
 from lendrail.submission.channels import Channels
 from lendrail.submission.hearing import tell
+from lendrail.submission.plan import crossing
 from lendrail.submission.settings import Settings
 
 log = structlog.get_logger()
@@ -132,7 +134,11 @@ class Registrations:
                 document, lease, lane, account, partner.webhook.register(self._address(account), self._secret(account))
             )
         except (Paused, Open):
-            await self._later(document, lease, 1.0)
+            await self._later(document, lease, 1.0, taken_back=True)
+            return
+        except (ValueError, KeyError) as error:  # no credential, another mode's, or one that no channel fits
+            log.error("a call could not begin", credential=account.credential, error=type(error).__name__)
+            await self._later(document, lease, self._wait(document), taken_back=True)
             return
         await self._decide(document, lease, outcome)
 
@@ -142,13 +148,21 @@ class Registrations:
         """A try is counted before its first byte, and taken back when it is known that nothing came of it."""
         partner = PARTNERS[account.partner]
         deadline = self._settings.deadline(partner.operations[OPERATION])
+        if crossing(self._port.credential(account.credential), account.mode):
+            raise ValueError("mode-crossing")
         async with self._port.call(account.credential, "submission", OPERATION) as credential:
             await self._collection.update_one(_mine(document, lease), {"$inc": {"tries": 1}})
             answer = await self._channels.open(lane, credential).send(
                 request, deadline, lambda: lease.seconds_left() >= deadline
             )
             await tell(self._port, credential.id, request, answer)
-        return partner.outcome(request, answer) if isinstance(answer, Reply) else answer
+        if not isinstance(answer, Reply):
+            return answer
+        try:
+            return partner.outcome(request, answer)
+        except Exception as error:  # the call is over; what we cannot read we do not know
+            log.error("a reply could not be read", partner=partner.name, exc_info=error)
+            return Unknown("unreadable-reply")
 
     async def _decide(self, document: Document, lease: Lease, outcome: Outcome | NotSent | NoAnswer) -> None:
         if isinstance(outcome, Accepted):
