@@ -34,6 +34,8 @@ from lendrail.submission.questions import routes as question_routes
 from lendrail.submission.registrations import LANES, Registrations
 from lendrail.submission.registry import Registry
 from lendrail.submission.requests import Requests
+from lendrail.submission.resolving import Resolver
+from lendrail.submission.resolving import routes as resolve_routes
 from lendrail.submission.settings import Settings
 from lendrail.submission.store import SERVICE, Store
 from lendrail.submission.workers import Submitter
@@ -95,8 +97,9 @@ def build(settings: Settings, verifier: Verifier | None = None, **doubles: Any) 
     service.loop(lists.worker.run, lists.worker.drain)
     service.loop(relay.run)
     app = service.api("Lendrail submission", verifier)
-    people = People(store, service.vault, settings, stored)
+    people = People(store)
     app.include_router(routes(people))
+    app.include_router(resolve_routes(Resolver(store, service.vault, settings, stored)))
     app.include_router(refusal_routes(people))
     app.include_router(partner_routes(pauses, Overview(pauses, holds, store.collection, lists)))
     asker = Asker(settings, port, Channels(port, QUESTION_LANES))

@@ -30,7 +30,7 @@ from lendrail.submission.asking import Answer, Asker, Unanswered
 from lendrail.submission.attempt import Attempt, Opportunity, reference
 from lendrail.submission.bodies import checked
 from lendrail.submission.pauses import Pauses
-from lendrail.submission.store import Store, read
+from lendrail.submission.store import HIDDEN, Store, read
 
 LANES = 4
 """How many questions of operators are asked at the same time."""
@@ -133,10 +133,9 @@ class Questions:
         Raises `Problem`.
         """
         mine = {"tenant": caller.tenant_id, "mode": caller.mode}
-        hidden = {"outbox": 0, "requests": 0}
-        document = await self._store.collection.find_one({"attempts.id": attempt, **mine}, hidden)
+        document = await self._store.collection.find_one({"attempts.id": attempt, **mine}, HIDDEN)
         if document is not None and (gate := read(document).attempt(attempt)).operation == "gate":
-            document = await self._store.collection.find_one({"_id": gate.subject, **mine}, hidden)
+            document = await self._store.collection.find_one({"_id": gate.subject, **mine}, HIDDEN)
         if document is None:
             raise Problem(404, "not-found", "There is no such attempt.")
         return read(document)
@@ -146,7 +145,7 @@ class Questions:
         references = [each.reference for each in listing.entries if each.reference]
         either = [{"partner_id": {"$in": ids}}, {"attempts.id": {"$in": references}}]
         wanted = {"credential": account.credential, "tenant": caller.tenant_id, "mode": caller.mode, "$or": either}
-        cursor = self._store.collection.find(wanted, {"outbox": 0, "requests": 0})
+        cursor = self._store.collection.find(wanted, HIDDEN)
         return Ours([read(document) async for document in cursor])
 
     async def _record(self, caller: Caller, what: str, account: PartnerAccount, **more: str) -> None:
