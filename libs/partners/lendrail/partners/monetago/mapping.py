@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
-from urllib.parse import quote
 
 from lendrail.contracts.application import Application
 from lendrail.contracts.terms import FieldProblem
-from lendrail.partners import partner, reading
+from lendrail.partners import calls, partner, reading
 from lendrail.partners.exchange import GIVEN, Accepted, Outcome, Rejected, Reply, Request, Unknown
 from lendrail.partners.fields import problem
 from lendrail.partners.monetago import profile, registration, results
 from lendrail.partners.monetago.profile import NAME, Options
 from lendrail.partners.refusals import refused
 
-ACCEPT = (("accept", "application/json"),)
-JSON = (("content-type", "application/json"), *ACCEPT)
 STATUS_REQUEST = "statusRequest"
 """Under which the answer to a status request gives the id of its results."""
 
@@ -31,50 +27,40 @@ def check(application: Application, options: partner.Options) -> list[FieldProbl
 
 def create(order: partner.Order) -> tuple[Request, ...]:
     body = registration.body(order.application, Options.model_validate(order.options), order.reference)
-    return (_post("create", "/registrations", body),)
-
-
-def _post(operation: str, path: str, body: Mapping[str, Any]) -> Request:
-    content = json.dumps(body, separators=(",", ":")).encode()
-    return Request(operation=operation, method="POST", path=path, headers=JSON, content=content)
-
-
-def _get(operation: str, *steps: str, query: tuple[tuple[str, str], ...] = ()) -> Request:
-    path = "".join(f"/{quote(step, safe='')}" for step in steps)
-    return Request(operation=operation, method="GET", path=path, query=query, headers=ACCEPT)
+    return (calls.send("create", "/registrations", body),)
 
 
 def search(reference: str, options: partner.Options) -> Request:
     """For the first FVR of a registration, which carries our reference."""
     query = ((Options.model_validate(options).search_filter, reference),)
-    return replace(_get("search", "financing-validation-requests", query=query), context=(("reference", reference),))
+    return calls.get("search", "financing-validation-requests", query=query, context=(("reference", reference),))
 
 
 def read(partner_id: str) -> Request:
-    return _get("read", "status", partner_id)
+    return calls.get("read", "status", partner_id)
 
 
 def finance(partner_id: str, options: partner.Options) -> Request:
     """Say that the money flowed, for all FVRs of the registration. What it became is read from their status."""
-    return _post("finance", "/financings", _naming(partner_id, options, "financing_batch", {}))
+    return calls.send("finance", "/financings", _naming(partner_id, options, "financing_batch", {}))
 
 
 def withdraw(partner_id: str, ended: str, options: partner.Options) -> Request:
     """Give up the claim on the documents; `ended`: one of our statuses, which chooses the reason."""
     own, reason = Options.model_validate(options), profile.CANCELLATION_REASONS.get(ended, profile.OTHER_REASON)
     body = _naming(partner_id, options, own.cancellation_wrapper, {own.cancellation_reason: reason})
-    return _post("withdraw", "/cancellations", body)
+    return calls.send("withdraw", "/cancellations", body)
 
 
 def status_request(partner_id: str, options: partner.Options) -> Request:
     """Ask for the results to be put together anew; the answer has the id under which `read` finds them."""
     wrapper = Options.model_validate(options).status_request_wrapper
-    return _post("status-request", "/status-requests", _naming(partner_id, options, wrapper, {}))
+    return calls.send("status-request", "/status-requests", _naming(partner_id, options, wrapper, {}))
 
 
 def document_matches(match_id: str, options: partner.Options) -> Request:
     """One match of a report, line by line."""
-    return _get("document-matches", "document-matches", match_id)
+    return calls.get("document-matches", "document-matches", match_id)
 
 
 def _naming(partner_id: str, options: partner.Options, wrapper: str, more: Mapping[str, str]) -> dict[str, Any]:
@@ -90,7 +76,7 @@ def activity(cursor: str | None, now: dt.datetime) -> Request:
     after, _, limit = (cursor or "").partition(" ")
     since = results.moment(after)
     query = (("after", results.stamp(min(since, now))),) if since else ()
-    return _get("activity", "activity", query=(*query, ("limit", limit or str(profile.PAGE)), ("offset", "0")))
+    return calls.get("activity", "activity", query=(*query, ("limit", limit or str(profile.PAGE)), ("offset", "0")))
 
 
 def outcome(request: Request, reply: Reply) -> Outcome:

@@ -16,7 +16,7 @@ from pydantic import Field
 from lendrail.contracts.terms import Model, Status
 from lendrail.partners.channels.auth import oauth_client
 from lendrail.partners.partner import Capability, Facts, Operation
-from lendrail.partners.refusals import Refusal, Shape
+from lendrail.partners.refusals import USUAL, Refusal, Shape
 
 NAME = "monetago"
 AUTH = {
@@ -58,9 +58,7 @@ def listed_errors() -> Shape:
 
 CHANGING = frozenset({"finance", "withdraw"})
 REFUSALS = (
-    Refusal(401, "credential-refused"),
-    Refusal(403, "credential-refused"),
-    Refusal(429, "retry-later"),
+    *USUAL,
     Refusal(400, "rejected", listed_errors()),
     Refusal(404, "rejected", listed_errors(), operations=CHANGING),
     Refusal(409, "rejected", listed_errors(), operations=CHANGING),  # not a step from its present status

@@ -84,22 +84,14 @@ def _matches(word: str, told: Told) -> list[Match]:
     """With flags where something matches although the registry calls the FVR unique."""
     found = []
     for each in told.list_of("financing_request_duplicate_report"):
-        match_id, kind = each.read("match_identification", reading.foreign_id), each.read("match_type", _short)
+        match_id, kind = each.read("match_identification", reading.foreign_id), each.read("match_type", reading.short)
         if word == "REGU":
             told.flags.append("exact-match-of-another-applicant" if kind == profile.EXACT else "partial-match")
         if match_id is None or kind is None:
             told.flags.append("unreadable-match")
             continue
-        found.append(
-            Match(
-                id=match_id,
-                kind=kind,
-                status=each.read("matched_financing_request_status", _short),
-                amount=each.read("matched_financing_request_amount", money),
-                at=each.read("matched_date_time", moment),
-                risk=each.inner("proprietary_matching_details").read("proprietary_description", _short),
-            )
-        )
+        risk = each.inner("proprietary_matching_details").take({"risk": ("proprietary_description", reading.short)})
+        found.append(Match(id=match_id, kind=kind, **each.take(_MATCH), **risk))
     return found
 
 
@@ -124,15 +116,11 @@ def _comparison(row: dict[str, Any]) -> Comparison | None:
     name, lines = told.read("match_identification", reading.foreign_id), told.list_of("document_match_lines")
     said = {each.read("field", _field): each.body.get("matched") for each in lines}
     fields = {field: value for field, value in said.items() if field is not None and isinstance(value, bool)}
-    return Comparison(name, told.read("match_type", _short), fields) if name and fields else None
+    return Comparison(name, told.read("match_type", reading.short), fields) if name and fields else None
 
 
 def _field(value: Any) -> str | None:
     return value if isinstance(value, str) and re.fullmatch(r"[a-z_]{1,60}", value) else None
-
-
-def _short(value: Any) -> str | None:
-    return reading.words(value, 80)
 
 
 def money(value: Any) -> Money | None:
@@ -154,6 +142,13 @@ def moment(value: Any) -> dt.datetime | None:
         return dt.datetime.fromisoformat(value).astimezone(dt.UTC)
     except ValueError:
         return None
+
+
+_MATCH = {
+    "status": ("matched_financing_request_status", reading.short),
+    "amount": ("matched_financing_request_amount", money),
+    "at": ("matched_date_time", moment),
+}
 
 
 def found(request: Request, reply: Reply) -> Found:
