@@ -17,6 +17,8 @@ from lendrail.local.words import short_id
 from lendrail.partners import PARTNERS
 
 View = dict[str, Any]
+REFUSED = ("duplicate", "declined", "failed")
+"""A registry's last words that stop every lender."""
 
 
 class Changes:
@@ -117,6 +119,8 @@ async def _clear(stage: Stage, fan: FanOut, application: str) -> None:
 
     def missing(view: View) -> list[str]:
         status = _statuses(view)[REGISTRY]
+        if status in REFUSED:
+            raise Missed(f"{fan.title}: the registry's word is {status}, so no lender is asked")
         return [] if status == "approved" else [f"the registry's word is {status} and not approved"]
 
     view = await _reached(stage, fan, application, missing)
@@ -162,13 +166,13 @@ def judge(fan: FanOut, proofs: dict[str, Proof], *, hurried: bool) -> float:
     Raises Missed: a partner has it more or less than once, a reply that should be lost was not, or a lender was called
     before the registry had decided.
     """
+    for each in proofs.values():
+        if each.taken != 1:
+            raise Missed(f"{fan.title}: {each.partner}'s own ledger has the application {each.taken} times")
     for part in fan.parts:
         found = proofs[part.partner]
         if found.lost != part.lost(hurried):
             raise Missed(f"{fan.title}: {part.partner}'s own ledger has {found.lost} lost replies")
-    for each in proofs.values():
-        if each.taken != 1:
-            raise Missed(f"{fan.title}: {each.partner}'s own ledger has the application {each.taken} times")
     decided = proofs[REGISTRY].decided
     first = min((proofs[part.partner] for part in fan.parts), key=lambda each: each.first)
     if not decided or first.first <= decided:
