@@ -116,3 +116,14 @@ def test_a_mail_that_may_not_go_is_told_and_the_application_goes(desk: Desk, rea
     assert (create.state, list(found.requests)) == (State.PREPARED, [create.id])
     assert [(each.operation, each.reason) for each in found.acks] == [("supplement", reason)]
     assert due_now_all(found.opportunity) == [create]
+
+
+def test_a_mail_that_may_not_go_stays_here_when_the_application_is_sent_again() -> None:
+    opportunity = planned(submit(intent=send()), desk=beside(login=None)).opportunity
+    assert opportunity.create is not None
+    opportunity = parked(opportunity, opportunity.create)
+    assert opportunity.create is not None
+    again, _ = moves.send_again(opportunity, opportunity.create, NOW, NOW)
+    assert again.create is not None
+    taken_now = replace(again.put(replace(again.create, state=State.ACKED, tries=1)), partner_id="lead-1")
+    assert [each.operation for each in due_now_all(taken_now)] == ["document"]

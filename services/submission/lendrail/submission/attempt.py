@@ -104,6 +104,11 @@ class Attempt:
         return self.unknowns == 0 and (self.state in clean or (self.state == State.PARKED and self.tries == 0))
 
     @property
+    def planned(self) -> bool:
+        """Whether there ever was something to send."""
+        return bool(self.calls) or self.document is not None
+
+    @property
     def in_doubt(self) -> bool:
         """Nobody knows what became of it, and nobody has said what he found out."""
         return self.state == State.UNKNOWN or (self.state == State.PARKED and self.reason == OUTCOME_UNKNOWN)

@@ -292,7 +292,7 @@ def send_again(opportunity: Opportunity, attempt: Attempt, not_before: dt.dateti
             for each in opportunity.attempts
             if each.operation in ("document", "supplement")
             and each.generation == attempt.generation
-            and (each.state in OPEN or each.state == State.CANCELLED)
+            and (each.state in OPEN or (each.state == State.CANCELLED and each.planned))
         ]
         opportunity = opportunity.put(*moved)
     return opportunity, (ack(opportunity, fresh, "not-sent", now),)

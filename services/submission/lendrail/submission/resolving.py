@@ -156,8 +156,7 @@ def _resolvable(opportunity: Opportunity, attempt: Attempt, told: Resolution) ->
     if attempt.operation == "gate" or attempt.state not in (State.PARKED, State.UNKNOWN, State.SUBMITTED_ID_UNKNOWN):
         return False
     if told.outcome == "not-sent":
-        planned = bool(attempt.calls) or attempt.document is not None
-        return planned and attempt.state != State.SUBMITTED_ID_UNKNOWN
+        return attempt.planned and attempt.state != State.SUBMITTED_ID_UNKNOWN
     if attempt.tries == 0:
         return False
     return told.outcome == "sent-elsewhere" or attempt.operation == "create"

@@ -19,14 +19,7 @@ import structlog
 
 from lendrail.contracts.sensitive import Erased
 from lendrail.partners.channels import rest
-from lendrail.partners.exchange import (
-    Accepted,
-    CredentialRefused,
-    Rejected,
-    Reply,
-    Request,
-    RetryLater,
-)
+from lendrail.partners.exchange import Accepted, CredentialRefused, Rejected, Reply, Request, RetryLater
 from lendrail.runtime.directory import Credential
 from lendrail.runtime.due import Lease
 from lendrail.runtime.faults import point
@@ -37,17 +30,7 @@ from lendrail.submission import moves
 from lendrail.submission.answers import each_event, event_of, looked_up, still_open, unread
 from lendrail.submission.attempt import OPEN, UNDER_WAY, Attempt, Opportunity, due_now
 from lendrail.submission.channels import Channels
-from lendrail.submission.classify import (
-    ABSENCES,
-    SEARCHED,
-    Event,
-    IdTaken,
-    LookedUp,
-    Lost,
-    NotSent,
-    classify,
-    expired,
-)
+from lendrail.submission.classify import ABSENCES, SEARCHED, Event, IdTaken, LookedUp, Lost, NotSent, classify, expired
 from lendrail.submission.documents import DocumentsAway
 from lendrail.submission.hearing import tell
 from lendrail.submission.job import Job
