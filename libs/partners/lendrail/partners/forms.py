@@ -7,8 +7,9 @@ back, and the fields that the partner is known to need.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
@@ -63,6 +64,17 @@ class Rule:
     code: str
     message: str
     broken: Callable[[Application], bool]
+
+
+def amount_limits(
+    partner: str, application: Application, least: Decimal | None, most: Decimal | None
+) -> Iterator[FieldProblem]:
+    """What a tenant agreed with a partner that publishes no limits, in the partner's currency."""
+    amount, at = application.requested_finance.amount.amount, "/requestedFinance/amount/amount"
+    if least is not None and amount < least:
+        yield problem(partner, at, "amount-too-low", f"must be at least {least} for this partner")
+    if most is not None and amount > most:
+        yield problem(partner, at, "amount-too-high", f"must be at most {most} for this partner")
 
 
 def only_in(country: str, message: str) -> Rule:

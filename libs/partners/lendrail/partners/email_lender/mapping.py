@@ -43,6 +43,7 @@ from lendrail.partners.exchange import (
     Unknown,
 )
 from lendrail.partners.fields import problem
+from lendrail.partners.forms import amount_limits
 from lendrail.partners.reading import sensitive_words
 
 _SEVEN_BIT = policy.SMTP.clone(cte_type="7bit")
@@ -58,7 +59,6 @@ def check(application: Application, options: partner.Options) -> list[FieldProbl
 
 
 def _problems(application: Application, options: Options) -> Iterator[FieldProblem]:
-    amount, at = application.requested_finance.amount.amount, "/requestedFinance/amount/amount"
     if options.to is None or options.sender is None:
         yield problem(
             NAME, "/targetPartners", "account-misconfigured", "the account lacks the addresses `from` and `to`"
@@ -67,10 +67,7 @@ def _problems(application: Application, options: Options) -> Iterator[FieldProbl
         yield problem(
             NAME, "/business/country", "country", f"this partner finances businesses of {options.country} only"
         )
-    if options.minimum_amount is not None and amount < options.minimum_amount:
-        yield problem(NAME, at, "amount-too-low", f"must be at least {options.minimum_amount} for this partner")
-    if options.maximum_amount is not None and amount > options.maximum_amount:
-        yield problem(NAME, at, "amount-too-high", f"must be at most {options.maximum_amount} for this partner")
+    yield from amount_limits(NAME, application, options.minimum_amount, options.maximum_amount)
 
 
 def delivery(options: partner.Options) -> Delivery:

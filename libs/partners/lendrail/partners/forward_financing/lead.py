@@ -29,6 +29,7 @@ from lendrail.partners.fields import (
     word,
 )
 from lendrail.partners.forms import ADDRESS as MAIN_ADDRESS
+from lendrail.partners.forms import amount_limits
 from lendrail.partners.forward_financing import vocabularies as words
 from lendrail.partners.forward_financing.profile import BUSINESS_DAYS, LONGEST_NOTES, NAME, Options
 
@@ -62,17 +63,13 @@ def _business_address(application: Application) -> tuple[dict[str, Any], list[Fi
 
 def _limits(application: Application, options: Options) -> Iterator[FieldProblem]:
     """What the partner takes at all."""
-    amount, at = application.requested_finance.amount, "/requestedFinance/amount/amount"
     if application.business.country != "US":
         yield problem(NAME, "/business/country", "country", "this partner finances United States businesses only")
     if not _contacts(application):
         yield problem(NAME, "/owners", "missing", "at least one owner is required by this partner")
     if application.quotation_only:
         yield problem(NAME, "/quotationOnly", "not-supported", "this partner has no quotation without an application")
-    if options.minimum_amount is not None and amount.amount < options.minimum_amount:
-        yield problem(NAME, at, "amount-too-low", f"must be at least {options.minimum_amount} for this partner")
-    if options.maximum_amount is not None and amount.amount > options.maximum_amount:
-        yield problem(NAME, at, "amount-too-high", f"must be at most {options.maximum_amount} for this partner")
+    yield from amount_limits(NAME, application, options.minimum_amount, options.maximum_amount)
 
 
 def _contacts(application: Application) -> list[tuple[int, Owner]]:

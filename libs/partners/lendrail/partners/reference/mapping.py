@@ -30,6 +30,7 @@ from lendrail.partners.exchange import (
     Unknown,
 )
 from lendrail.partners.fields import problem
+from lendrail.partners.forms import amount_limits
 from lendrail.partners.reference import profile
 from lendrail.partners.reference.profile import Options
 from lendrail.partners.reference.report import report
@@ -56,19 +57,14 @@ class Translations:
         return [*missing, *self._limits(application, Options.model_validate(options))]
 
     def _limits(self, application: Application, options: Options) -> Iterator[FieldProblem]:
-        amount, at = application.requested_finance.amount, "/requestedFinance/amount"
+        currency, at = application.requested_finance.amount.currency, "/requestedFinance/amount/currency"
         if self.countries and application.business.country not in self.countries:
             yield problem(self.name, "/business/country", "country", "this partner takes no business of this country")
         if application.quotation_only:
             yield problem(self.name, "/quotationOnly", "not-supported", "this partner has no quotation alone")
-        if options.currency is not None and amount.currency != options.currency:
-            yield problem(self.name, f"{at}/currency", "currency", f"must be in {options.currency} for this partner")
-        if options.minimum_amount is not None and amount.amount < options.minimum_amount:
-            message = f"must be at least {options.minimum_amount} for this partner"
-            yield problem(self.name, f"{at}/amount", "amount-too-low", message)
-        if options.maximum_amount is not None and amount.amount > options.maximum_amount:
-            message = f"must be at most {options.maximum_amount} for this partner"
-            yield problem(self.name, f"{at}/amount", "amount-too-high", message)
+        if options.currency is not None and currency != options.currency:
+            yield problem(self.name, at, "currency", f"must be in {options.currency} for this partner")
+        yield from amount_limits(self.name, application, options.minimum_amount, options.maximum_amount)
 
     def create(self, order: partner.Order) -> tuple[Request, ...]:
         body = told(order.application, self.name)

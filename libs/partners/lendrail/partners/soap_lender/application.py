@@ -11,6 +11,7 @@ from lendrail.contracts.application import Application
 from lendrail.contracts.application_parts import Business, Owner
 from lendrail.contracts.terms import FieldProblem, Money, Term
 from lendrail.partners.fields import Convert, Field, Unfit, problem, translate, word
+from lendrail.partners.forms import amount_limits
 from lendrail.partners.soap_lender import profile
 from lendrail.partners.soap_lender.profile import NAME, Options
 
@@ -37,17 +38,13 @@ def build(application: Application, options: Options) -> tuple[dict[str, Any], l
 
 def _limits(application: Application, options: Options) -> Iterator[FieldProblem]:
     """What the partner takes at all."""
-    amount, at = application.requested_finance.amount.amount, "/requestedFinance/amount/amount"
     if application.business.country != options.country:
         yield problem(NAME, "/business/country", "country", f"this partner finances businesses in {options.country}")
     if not application.owners:
         yield problem(NAME, "/owners", "missing", "at least one person is required by this partner")
     if application.quotation_only:
         yield problem(NAME, "/quotationOnly", "not-supported", "this partner has no quotation without an application")
-    if options.minimum_amount is not None and amount < options.minimum_amount:
-        yield problem(NAME, at, "amount-too-low", f"must be at least {options.minimum_amount} for this partner")
-    if options.maximum_amount is not None and amount > options.maximum_amount:
-        yield problem(NAME, at, "amount-too-high", f"must be at most {options.maximum_amount} for this partner")
+    yield from amount_limits(NAME, application, options.minimum_amount, options.maximum_amount)
 
 
 def _address(application: Application) -> tuple[dict[str, Any], list[FieldProblem]]:
