@@ -17,7 +17,7 @@ from tests.submission.test_plan import ACCOUNT, DESK, planned, send
 from lendrail.contracts.terms import Status
 from lendrail.partners import PARTNERS
 from lendrail.runtime.directory import Credential, PartnerAccount
-from lendrail.submission import moves
+from lendrail.submission import gates, moves
 from lendrail.submission.attempt import Attempt, Opportunity, State, due_now
 from lendrail.submission.classify import Verdict
 from lendrail.submission.moves import Result
@@ -89,7 +89,7 @@ def test_a_revision_after_one_that_could_not_be_sent_waits_for_the_registry() ->
 
 def test_a_revision_after_the_registrys_duplicate_is_told_that_it_is_stopped() -> None:
     event = submit(intent=send(), gate=GATE)
-    moved = moves.gate(planned(event).opportunity, Status.DUPLICATE, (), NOW)
+    moved = gates.spoken(planned(event).opportunity, Status.DUPLICATE, (), NOW)
     assert moved is not None
     second = planned(submit(event.application_id, 2, intent=send(), gate=GATE), moved[0])
     assert [(each.operation, each.outcome, each.reason) for each in second.acks] == [

@@ -13,7 +13,7 @@ from tests.submission.desk import submit
 from tests.submission.test_plan import planned, send
 
 from lendrail.contracts.terms import Match, Status
-from lendrail.submission import moves
+from lendrail.submission import gates, moves
 from lendrail.submission.attempt import Opportunity, State, due_now, next_due
 from lendrail.submission.classify import Verdict
 from lendrail.submission.moves import Result
@@ -49,20 +49,20 @@ def test_nothing_leaves_before_the_registry_spoke() -> None:
 
 @pytest.mark.parametrize("word", [s for s in Status if s not in (Status.APPROVED, Status.FUNDED, Status.DUPLICATE)])
 def test_no_other_word_opens_or_stops(word: Status) -> None:
-    assert moves.gate(gated(), word, (), NOW) is None
+    assert gates.spoken(gated(), word, (), NOW) is None
 
 
 def test_cleared_opens_and_a_second_word_changes_nothing() -> None:
-    moved = moves.gate(gated(), Status.APPROVED, (), NOW)
+    moved = gates.spoken(gated(), Status.APPROVED, (), NOW)
     assert moved is not None
     opened, (told,) = moved
     assert (told.operation, told.outcome) == ("gate", "accepted")
     assert [each.operation for each in due_now(opened, NOW, 25)] == ["create"]
-    assert moves.gate(opened, Status.APPROVED, (), NOW) is None
+    assert gates.spoken(opened, Status.APPROVED, (), NOW) is None
 
 
 def test_duplicate_stops_what_was_not_sent_and_shows_the_match() -> None:
-    moved = moves.gate(gated(), Status.DUPLICATE, (MATCH,), NOW)
+    moved = gates.spoken(gated(), Status.DUPLICATE, (MATCH,), NOW)
     assert moved is not None
     stopped, (told,) = moved
     assert states(stopped) == [
@@ -71,14 +71,14 @@ def test_duplicate_stops_what_was_not_sent_and_shows_the_match() -> None:
     assert (told.outcome, told.reason) == ("duplicate", "registry-duplicate")
     assert "fake-match-1" in told.problems[0].message
     assert due_now(stopped, LATER, 25) == ()
-    assert moves.gate(stopped, Status.APPROVED, (), NOW) is None, "a stopped one stays stopped"
+    assert gates.spoken(stopped, Status.APPROVED, (), NOW) is None, "a stopped one stays stopped"
 
 
 def test_later_duplicate_alarms_and_takes_nothing_back() -> None:
-    opened = moves.gate(gated(), Status.APPROVED, (), NOW)
+    opened = gates.spoken(gated(), Status.APPROVED, (), NOW)
     assert opened is not None
     live = sent(opened[0])
-    moved = moves.gate(live, Status.DUPLICATE, (MATCH,), NOW)
+    moved = gates.spoken(live, Status.DUPLICATE, (MATCH,), NOW)
     assert moved is not None
     alarmed, (told,) = moved
     assert told.reason == "alarm-registry-duplicate"
@@ -86,7 +86,7 @@ def test_later_duplicate_alarms_and_takes_nothing_back() -> None:
 
 
 def test_silence_is_told_and_waits_on() -> None:
-    late, (told,) = moves.gate_late(gated(), 900, LATER)
+    late, (told,) = gates.late(gated(), 900, LATER)
     assert (told.outcome, told.reason, told.next_check_at) == (
         "not-sent",
         "registry-late",
@@ -100,35 +100,35 @@ def registered() -> Opportunity:
 
 
 def test_the_registry_is_told_once_and_money_outweighs_a_cancellation() -> None:
-    cancelled = moves.ended(registered(), "withdraw", "declined", LATER)
+    cancelled = gates.ended(registered(), "withdraw", "declined", LATER)
     assert cancelled is not None
-    assert moves.ended(cancelled, "withdraw", "declined", LATER) is None
+    assert gates.ended(cancelled, "withdraw", "declined", LATER) is None
     assert due_now(cancelled, NOW, 1) == ()
-    financed = moves.ended(cancelled, "finance", "funded", NOW)
+    financed = gates.ended(cancelled, "finance", "funded", NOW)
     assert financed is not None
     assert [each.operation for each in due_now(financed, LATER, 1)] == ["finance"]
-    assert moves.ended(financed, "finance", "funded", NOW) is None
+    assert gates.ended(financed, "finance", "funded", NOW) is None
 
 
 def test_a_cancellation_that_came_too_early_is_planned_anew() -> None:
-    planned_ = moves.ended(registered(), "withdraw", "declined", NOW)
+    planned_ = gates.ended(registered(), "withdraw", "declined", NOW)
     assert planned_ is not None
     dropped = moves.cancel(planned_, due_now(planned_, NOW, 1), "still-open")
-    again = moves.ended(dropped, "withdraw", "withdrawn", NOW)
+    again = gates.ended(dropped, "withdraw", "withdrawn", NOW)
     assert again is not None
     (attempt,) = due_now(again, NOW, 1)
     assert (attempt.operation, attempt.subject) == ("withdraw", "withdrawn")
 
 
 def test_status_of_the_registry_settles_a_lost_answer() -> None:
-    financed = moves.ended(registered(), "finance", "funded", NOW)
+    financed = gates.ended(registered(), "finance", "funded", NOW)
     assert financed is not None
-    assert moves.seen(financed, "finance", NOW) is None
+    assert gates.seen(financed, "finance", NOW) is None
     batch = due_now(financed, NOW, 1)
     begun = moves.begin(financed, batch, "digest", NOW)
     verdict = Verdict(State.PARKED, "parked", "outcome-unknown", unknowns=1, plan="person")
     parked, _ = moves.finish(begun, [Result(batch[0].id, verdict)], NOW)
-    settled = moves.seen(parked, "finance", NOW)
+    settled = gates.seen(parked, "finance", NOW)
     assert settled is not None
     assert settled[1][0].outcome == "accepted"
     assert due_now(settled[0], LATER, 1) == ()

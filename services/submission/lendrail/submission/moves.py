@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lendrail.contracts import partner_ack
-from lendrail.contracts.partner_ack import Operation, PartnerAck
-from lendrail.contracts.terms import FieldProblem, Match, Report, Status
+from lendrail.contracts.partner_ack import PartnerAck
+from lendrail.contracts.terms import FieldProblem, Report, Status
 from lendrail.submission.attempt import OPEN, UNDER_WAY, Attempt, Opportunity, State, new_attempt, reference
 from lendrail.submission.classify import Verdict
 
@@ -31,8 +31,6 @@ class Result:
 
 PARTNER_ID = "partnerId"
 """Among what answers gave: the id that an earlier call of a creation brought."""
-CLEARED = frozenset({Status.APPROVED, Status.FUNDED})
-"""A registry's words, in ours, that open a gate: registered as the only one, or already marked as financed by us."""
 Move = tuple[Opportunity, tuple[PartnerAck, ...]]
 """The new opportunity, and the facts that are stored in the same write."""
 
@@ -160,88 +158,9 @@ def cancel_following(opportunity: Opportunity, generation: int, reason: str, kee
     return opportunity.put(*open_ones)
 
 
-def gate(opportunity: Opportunity, word: Status | None, matches: Sequence[Match], now: dt.datetime) -> Move | None:
-    """The registry's word came: cleared opens, a duplicate stops what was not sent and alarms what was. None: no news.
-
-    Only *registered unique* opens; any other word leaves it waiting, seen and late.
-    """
-    before = opportunity.gate
-    if before is None or before.state == State.REJECTED:
-        return None
-    if word == Status.DUPLICATE:
-        stopped = before.state != State.ACKED
-        reason = "registry-duplicate" if stopped else "alarm-registry-duplicate"
-        after = replace(before, state=State.REJECTED, version=before.version + 1, reason=reason, due=None)
-        opportunity = opportunity.put(after)
-        if stopped and (create := opportunity.create) is not None and create.state in OPEN:
-            opportunity = opportunity.put(replace(create, state=State.CANCELLED, reason=reason, due=None))
-            opportunity = cancel_following(opportunity, create.generation, reason)
-        return opportunity, (ack(opportunity, after, "duplicate", now, _matched(matches, opportunity.partner)),)
-    if word in CLEARED and before.state != State.ACKED:
-        after = replace(before, state=State.ACKED, version=before.version + 1, reason=None, due=None)
-        opportunity = opportunity.put(after)
-        return opportunity, (ack(opportunity, after, "accepted", now),)
-    return None
-
-
-def gate_late(opportunity: Opportunity, seconds: float, now: dt.datetime) -> Move:
-    """The registry is still silent: a person should look; the opportunity goes on waiting."""
-    before = opportunity.gate
-    assert before is not None
-    due = now + dt.timedelta(seconds=seconds)
-    after = replace(before, version=before.version + 1, delays=before.delays + 1, reason="registry-late", due=due)
-    opportunity = opportunity.put(after)
-    return opportunity, (ack(opportunity, after, "not-sent", now),)
-
-
-def _matched(matches: Sequence[Match], partner: str) -> tuple[FieldProblem, ...]:
-    told = "the registry knows the same paper"
-    found = [
-        f"{told}: match {each.id}, {each.kind}" + (f", there {each.status}" if each.status else "") for each in matches
-    ]
-    return tuple(
-        FieldProblem(pointer="/invoices", code="registry-duplicate", message=text, phase="partner", partner=partner)
-        for text in found or [told]
-    )
-
-
 def cancel(opportunity: Opportunity, batch: Sequence[Attempt], reason: str) -> Opportunity:
     """Not sent, and no longer wanted."""
     return opportunity.put(*(replace(each, state=State.CANCELLED, reason=reason, due=None) for each in batch))
-
-
-def ended(opportunity: Opportunity, operation: Operation, status: str, due: dt.datetime) -> Opportunity | None:
-    """At a registry: tell it that the money flowed, or why it never will. None: it is told or planned already."""
-    attempt = new_attempt(opportunity.id, operation, status if operation == "withdraw" else "")
-    known = next((each for each in opportunity.attempts if each.operation == operation), None)
-    if known is not None and known.state != State.CANCELLED:
-        return None
-    if known is not None:
-        attempt = replace(known, subject=attempt.subject)
-    planned = opportunity.put(replace(attempt, state=State.PREPARED, calls=(operation,), reason=None, due=due))
-    if operation == "finance":
-        planned = planned.put(
-            *(
-                replace(each, state=State.CANCELLED, reason="financed", due=None)
-                for each in planned.attempts
-                if each.operation == "withdraw" and each.state in OPEN
-            )
-        )
-    return planned
-
-
-def seen(opportunity: Opportunity, operation: Operation, now: dt.datetime) -> Move | None:
-    """The partner's own status shows that it was done, though its answer was lost. None: nothing was in doubt."""
-    found = [each for each in opportunity.attempts if each.operation == operation and each.unknowns]
-    doubtful = [each for each in found if each.state in (State.UNKNOWN, State.PARKED)]
-    if not doubtful:
-        return None
-    acks = []
-    for each in doubtful:
-        after = replace(each, state=State.ACKED, version=each.version + 1, reason="seen-in-status", plan=None, due=None)
-        opportunity = opportunity.put(after)
-        acks.append(ack(opportunity, after, "accepted", now))
-    return opportunity, tuple(acks)
 
 
 def erase(opportunity: Opportunity) -> Opportunity:

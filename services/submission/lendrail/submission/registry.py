@@ -21,7 +21,7 @@ from lendrail.partners import PARTNERS
 from lendrail.runtime.mongo import Collection, Document, DuplicateKeyError
 from lendrail.runtime.step import Delivery
 from lendrail.runtime.vault import Key, Vault
-from lendrail.submission import moves
+from lendrail.submission import gates
 from lendrail.submission.attempt import Opportunity
 from lendrail.submission.moves import Move
 from lendrail.submission.store import Store, read
@@ -78,14 +78,14 @@ class Registry:
         await self.open(gate, await self._keep(gate, event), key)
         if event.status in ENDED_AS:
             for own in (await self._store.find([gate])).values():
-                await self._change(own, lambda it: moves.seen(it, ENDED_AS[event.status], utc_now()), key)
+                await self._change(own, lambda it: gates.seen(it, ENDED_AS[event.status], utc_now()), key)
 
     async def open(self, gate: str, clearance: Clearance, key: Key) -> None:
         """Move the lenders' opportunities behind it as the registry's word allows."""
         now = utc_now()
         for each in await self._store.behind(gate):
             await self._change(
-                each, lambda it: moves.gate(it, clearance.status, clearance.matches, now), key, alarm=True
+                each, lambda it: gates.spoken(it, clearance.status, clearance.matches, now), key, alarm=True
             )
 
     async def _keep(self, gate: str, event: StatusUpdated) -> Clearance:
@@ -119,7 +119,7 @@ class Registry:
         due = utc_now() + (dt.timedelta() if funded else self._cancel)
 
         def tell(it: Opportunity) -> Move | None:
-            planned = moves.ended(it, "finance" if funded else "withdraw", status.value, due)
+            planned = gates.ended(it, "finance" if funded else "withdraw", status.value, due)
             return None if planned is None else (planned, ())
 
         await self._change(registered, tell, key)

@@ -26,7 +26,7 @@ from lendrail.runtime.faults import point
 from lendrail.runtime.mongo import OUTAGES, Document, DuplicateKeyError
 from lendrail.runtime.partner_port import Open, PartnerPort, Paused
 from lendrail.runtime.vault import Vault
-from lendrail.submission import moves
+from lendrail.submission import gates, moves
 from lendrail.submission.answers import each_event, event_of, looked_up, still_open, unread
 from lendrail.submission.attempt import OPEN, UNDER_WAY, Attempt, Opportunity, due_now
 from lendrail.submission.channels import Channels
@@ -85,7 +85,7 @@ class Submitter:
         gate = job.opportunity.gate
         if gate is not None and gate.state in OPEN and gate.due is not None and gate.due <= job.now:
             log.critical("a registry is silent", opportunity=job.opportunity.id, gate=gate.subject)
-            await self._write(job, lambda it: moves.gate_late(it, self._settings.gate_seconds, job.now))
+            await self._write(job, lambda it: gates.late(it, self._settings.gate_seconds, job.now))
 
     async def _call(self, job: Job, batch: Sequence[Attempt]) -> bool:
         """One call with all that belongs to it; whether to go on with this opportunity."""
