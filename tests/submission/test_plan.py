@@ -13,6 +13,8 @@ from lendrail.contracts.sensitive import SensitiveText
 from lendrail.contracts.submit import AcceptOffer, AddDocument, Intent, Send, Submit, Withdraw
 from lendrail.contracts.terms import FieldProblem
 from lendrail.partners import PARTNERS
+from lendrail.partners.exchange import Choice, Request
+from lendrail.partners.partner import Fetched, Lists, Options
 from lendrail.runtime.directory import Credential, PartnerAccount
 from lendrail.runtime.vault import Key
 from lendrail.submission.attempt import Attempt, Opportunity, State
@@ -123,6 +125,47 @@ def test_failing_mapping_is_parked_and_stops_nobody() -> None:
 
     found = planned(submit(intent=send()), desk=replace(DESK, partner=replace(PARTNERS[PARTNER], create=broken)))
     assert [(each.outcome, each.reason) for each in found.acks] == [("parked", "mapping-failed")]
+
+
+SECTORS: Fetched = {"sector": (Choice("Bakeries", "bakery"),)}
+UNFIT = FieldProblem(pointer="/business/industry", code="not-supported", message="is in no list", partner=PARTNER)
+
+
+def giving(into: Callable[[Options, Fetched], Options], lists: Fetched = SECTORS) -> Desk:
+    """A desk at a partner that finds an industry unfit as soon as it has its lists."""
+    request = Request(operation="read", method="GET", path="/")
+    given = Lists(names=("sector",), lifetime=60, request=lambda _: request, read=lambda _: None, into=into)
+    partner = replace(PARTNERS[PARTNER], lists=given, check=lambda _, options: [UNFIT] if "sectors" in options else [])
+    return replace(DESK, partner=partner, lists=lists)
+
+
+def with_sectors(options: Options, lists: Fetched) -> Options:
+    return {**options, "sectors": lists["sector"]}
+
+
+def test_what_the_partners_own_lists_refuse_is_told_and_nothing_is_sent() -> None:
+    event = submit(intent=send())
+    found = planned(event, desk=giving(with_sectors))
+    assert [(each.outcome, each.reason, each.problems) for each in found.acks] == [
+        ("rejected", "not-in-lists", (UNFIT,))
+    ]
+    assert (states(found), found.requests) == ([State.REJECTED], {})
+    assert found.opportunity.attempts[0].never_taken
+    assert found.opportunity.options == ACCOUNT.options, "lists are not the account's"
+    mended = planned(submit(event.application_id, 2, intent=send()), found.opportunity)
+    assert states(mended) == [State.REJECTED, State.PREPARED, State.PLANNED]
+
+
+def test_without_lists_nothing_waits_for_them() -> None:
+    assert states(planned(submit(intent=send()), desk=giving(with_sectors, {}))) == [State.PREPARED, State.PLANNED]
+
+
+def test_lists_that_fit_no_options_are_parked() -> None:
+    def broken(options: Options, lists: Fetched) -> Options:
+        raise ValueError("a defect")
+
+    (told,) = planned(submit(intent=send()), desk=giving(broken)).acks
+    assert (told.outcome, told.reason) == ("parked", "mapping-failed")
 
 
 INTENTS: list[Intent] = [

@@ -131,7 +131,8 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ),
     ("post", "/v1/applications/preflight"): Operation(
         "Check an application without sending it",
-        "The same answer that validation would give, partner by partner; nothing is stored.",
+        "The same answer that validation would give, partner by partner; nothing is stored. Words of lists that a "
+        "partner gives on request are compared with its newest ones just before the application goes there.",
         WRITE,
         body="Application",
         problems=("400", "401", "403", "415", "422", "502", "503"),
