@@ -1,0 +1,74 @@
+"""The two-sided wait on a real store: the registry's word and the lenders' plans come in any order, also twice."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+from tests import make
+from tests.submission.desk import TENANT, Desk, submit
+
+from lendrail.contracts.event import envelope_of
+from lendrail.contracts.status_updated import StatusUpdated
+from lendrail.contracts.submit import Submit
+from lendrail.contracts.terms import Match, Status, utc_now
+from lendrail.runtime.step import Delivery
+
+pytestmark = pytest.mark.asyncio
+
+
+async def word(desk: Desk, lender: Submit, status: Status, version: int, **more: Any) -> None:
+    """The registry's opportunity came to this."""
+    values: dict[str, Any] = {
+        "tenant_id": TENANT, "mode": "test", "application_id": lender.application_id, "opportunity_id": lender.gate,
+        "partner": "monetago", "credential": "demo-registry", "state_version": version, "status": status,
+        "source": "fetch", "observed_at": make.NOW,
+    }  # fmt: skip
+    event = StatusUpdated(**values | more)
+    await desk.registry.on_status_updated(
+        [Delivery(event, envelope_of(event, "test", utc_now()), await desk.key(lender))]
+    )
+
+
+def gated() -> Submit:
+    return submit(gate=uuid.uuid4())
+
+
+async def test_plan_then_word(desk: Desk) -> None:
+    lender = gated()
+    await desk.hear(lender)
+    assert await desk.states(lender) == ["planned", "prepared"]
+    async with desk.lanes(gate_seconds="60"):
+        await word(desk, lender, Status.IN_REVIEW, 1)
+        await word(desk, lender, Status.APPROVED, 2)
+        await desk.until(lender, "acked", "acked")
+    assert len((await desk.ledger(lender))["leads"]) == 1
+
+
+async def test_word_then_plan_and_both_again(desk: Desk) -> None:
+    lender = gated()
+    for _ in range(2):
+        await word(desk, lender, Status.APPROVED, 1)
+        await desk.hear(lender)
+    assert await desk.states(lender) == ["acked", "prepared"]
+    assert await desk.outcomes(lender) == ["not-sent", "accepted"]
+
+
+async def test_an_older_word_that_comes_late_opens_nothing(desk: Desk) -> None:
+    lender = gated()
+    found = (Match(id="fake-match-1", kind="EXCT"),)
+    await word(desk, lender, Status.DUPLICATE, 3, matches=found)
+    await word(desk, lender, Status.APPROVED, 2)
+    await desk.hear(lender)
+    await word(desk, lender, Status.APPROVED, 2)
+    assert await desk.states(lender) == ["rejected", "cancelled"]
+    (_, stopped) = await desk.acks(lender)
+    assert (stopped.outcome, "fake-match-1" in stopped.problems[0].message) == ("duplicate", True)
+
+
+async def test_a_lender_is_no_registry(desk: Desk) -> None:
+    lender = gated()
+    await desk.hear(lender)
+    await word(desk, lender, Status.APPROVED, 1, partner="finpace")
+    assert await desk.states(lender) == ["planned", "prepared"]
