@@ -212,6 +212,7 @@ def test_list_of_all_that_it_has_of_us() -> None:
         ("app_2", "", None),
     ]
     assert (told.unreadable, told.next_token) == (2, None)
+    none: Any
     for none in ([], {}, {"applications": {}}):
         assert listed(json.dumps(none).encode()) is None
     assert listed(said("page"), 401) is None
