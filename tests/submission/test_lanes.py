@@ -48,12 +48,12 @@ class Hall:
     async def plan(self, credential: str, count: int) -> None:
         number = await self.collection.count_documents({})
         await self.collection.insert_many(
-            [{"_id": f"{number + place}", "credential": credential} for place in range(count)]
+            [{"_id": f"{number + place}", "through": credential} for place in range(count)]
         )
-        await self.collection.update_many({"credential": credential, "due": None}, [{"$set": {"due": "$$NOW"}}])
+        await self.collection.update_many({"through": credential, "due": None}, [{"$set": {"due": "$$NOW"}}])
 
     async def _work(self, document: Document, lease: Lease, lane: int) -> None:
-        credential = document["credential"]
+        credential = document["through"]
         self.under_way[credential] += 1
         self.most[credential] = max(self.most[credential], self.under_way[credential])
         try:
@@ -213,7 +213,7 @@ async def test_a_long_queue_that_may_not_go_costs_the_others_nothing(hall: Hall)
     """Five thousand wait for a paused credential; work of others is found by its index, not behind them."""
     await hall.plan("paused", 5000)
     await hall.plan("other", 20)
-    where = {"credential": {"$nin": ["paused"]}, **due.ready()}
-    plan = await hall.collection.find(where, {"credential": 1}).sort("due", 1).limit(32).explain()
+    where = {"through": {"$nin": ["paused"]}, **due.ready()}
+    plan = await hall.collection.find(where, {"through": 1}).sort("due", 1).limit(32).explain()
     assert plan["executionStats"]["nReturned"] == 20
     assert plan["executionStats"]["totalKeysExamined"] < 100

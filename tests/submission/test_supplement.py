@@ -8,9 +8,10 @@ from email import message_from_bytes
 
 import httpx
 import pytest
+from tests import support
 from tests.submission.desk import Desk, credential
 from tests.submission.test_again import ADDRESSES
-from tests.submission.test_mail_channel import CLOSE, Server
+from tests.submission.test_mail_channel import CLOSE, HANG, Server
 from tests.submission.test_mail_channel import server as server
 from tests.submission.test_people import bind
 from tests.submission.test_people import http as http
@@ -74,3 +75,24 @@ async def test_a_lost_answer_is_never_followed_by_a_second_mail_but_for_a_person
     assert first["Message-ID"] == second["Message-ID"]
     assert (first["X-Lendrail-Possible-Duplicate"], second["X-Lendrail-Possible-Duplicate"]) == (None, "yes")
     assert len((await desk.ledger(event))["leads"]) == 1
+
+
+async def test_mails_that_hang_keep_no_application_from_its_partner(desk: Desk, post: Server) -> None:
+    post.script = {"text": HANG}
+    events = [await desk.submit() for _ in range(3 * int(desk.settings.lanes))]
+
+    async def all_there() -> bool:
+        return all([(await desk.states(each))[0] == "acked" for each in events])
+
+    async def a_mail() -> bool:
+        return bool(post.texts)
+
+    async with desk.lanes(partner_deadline_seconds="25", lease_seconds="60"):
+        try:
+            await support.eventually(all_there, 15)
+            await support.eventually(a_mail, 5)
+            waiting = [(await desk.states(each))[1] for each in events]
+            assert set(waiting) <= {"prepared", "sending"}, "and each still has its mail to come"
+        finally:
+            for writer in post.writers:
+                writer.close()

@@ -199,9 +199,13 @@ def _follows(attempt: Attempt, opportunity: Opportunity) -> bool:
     return attempt.operation != "document" or attempt.generation >= create.generation
 
 
-def due_now(opportunity: Opportunity, now: dt.datetime, at_once: int) -> tuple[Attempt, ...]:
-    """The next call's attempts: up to `at_once` documents, or one of another kind. Empty: nothing to do now."""
+def due_now(opportunity: Opportunity, now: dt.datetime, at_once: int, through: str = "") -> tuple[Attempt, ...]:
+    """The next call's attempts: up to `at_once` documents, or one of another kind. Empty: nothing to do now.
+
+    `through`: only what goes through this credential.
+    """
     ready = [each for each in waiting(opportunity) if each.due is None or each.due <= now]
+    ready = [each for each in ready if not through or (each.via or opportunity.credential) == through]
     documents = [each for each in ready if each.operation == "document"]
     return tuple(documents[:at_once] if documents and ready[0] is documents[0] else ready[:1])
 
@@ -212,3 +216,9 @@ def next_due(opportunity: Opportunity, now: dt.datetime) -> dt.datetime | None:
     if gate is not None and gate.state in OPEN:
         return gate.due
     return min((each.due or now for each in waiting(opportunity)), default=None)
+
+
+def next_through(opportunity: Opportunity) -> str:
+    """The credential of what is next: a mail beside the application must wait for its own, and for no other."""
+    ordered = sorted(waiting(opportunity), key=lambda each: (each.due is not None, each.due))
+    return (ordered[0].via if ordered else None) or opportunity.credential

@@ -26,6 +26,8 @@ class Job:
     document: Document
     opportunity: Opportunity
     key: Key
+    through: str
+    """The credential that the lane was given for; what goes through another waits for a lane of its own."""
     claimed: dt.datetime
     began: float
     released: bool = False

@@ -1,5 +1,5 @@
 """Which opportunities the lanes of this process take: none of a paused credential, and of no credential so many that
-others would have to wait for it.
+others would have to wait for it. An opportunity counts for the credential that its next call goes `through`.
 """
 
 from __future__ import annotations
@@ -65,14 +65,14 @@ class Lanes(Worker):
                 await work(document, lease, lane)
             finally:
                 for counter in (self._here, self._under_way):
-                    counter[document["credential"]] -= 1
+                    counter[document["through"]] -= 1
 
         return counted
 
     async def _open(self) -> Document:
         caps = self._caps(self._here)
         full = [each for each in self._here if self._room(each, caps[each]) <= 0]
-        return {"credential": {"$nin": [*await self._paused(), *full]}}
+        return {"through": {"$nin": [*await self._paused(), *full]}}
 
     def _lane_became_free(self) -> None:
         """There is no claim to share while some are taken ahead."""
@@ -115,11 +115,11 @@ class Lanes(Worker):
         """Those taken ahead that may have a lane now; they are under way from here on."""
         if not self._ahead:
             return []
-        caps = self._caps({document["credential"] for document, _ in self._ahead})
+        caps = self._caps({document["through"] for document, _ in self._ahead})
         startable: list[Claimed] = []
         waiting: list[Claimed] = []
         for each in self._ahead:
-            credential, free = each[0]["credential"], len(self._free) - len(startable)
+            credential, free = each[0]["through"], len(self._free) - len(startable)
             if self._shares.may_start(self._under_way[credential], caps[credential], free):
                 self._under_way[credential] += 1
                 startable.append(each)
@@ -133,18 +133,18 @@ class Lanes(Worker):
         self._looked, limit = time.monotonic(), len(self._free) + self._lanes
         self._here, self._under_way = +self._here, +self._under_way
         ready = {**await self._open(), **due.ready()}
-        found = await self._collection.find(ready, {"credential": 1}).sort("due", ASCENDING).limit(limit).to_list()
+        found = await self._collection.find(ready, {"through": 1}).sort("due", ASCENDING).limit(limit).to_list()
         self._news = len(found) == limit  # others may stand behind these
-        self._note([document["credential"] for document in found])
-        caps = self._caps({document["credential"] for document in found})
+        self._note([document["through"] for document in found])
+        caps = self._caps({document["through"] for document in found})
         room = {credential: self._room(credential, cap) for credential, cap in caps.items()}
         chosen = []
         for document in found:
-            room[document["credential"]] -= 1
-            if room[document["credential"]] >= 0:
+            room[document["through"]] -= 1
+            if room[document["through"]] >= 0:
                 chosen.append(document["_id"])
         claimed = await due.take(self._collection, chosen, self._lease_seconds)
-        self._here.update(document["credential"] for document, _ in claimed)
+        self._here.update(document["through"] for document, _ in claimed)
         return claimed
 
     def _note(self, credentials: list[str]) -> None:

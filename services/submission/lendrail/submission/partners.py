@@ -51,11 +51,13 @@ class Overview:
         return {"items": items}
 
     async def _waiting(self, credentials: list[str]) -> dict[str, Shown]:
-        """By credential: opportunities with work that may go now, and those whose work has a later time."""
+        """By the credential that their next call goes through: opportunities with work that may go now, and those whose
+        work has a later time.
+        """
         is_due = {"$lte": ["$due", "$$NOW"]}
         counts = {"due": {"$sum": {"$cond": [is_due, 1, 0]}}, "scheduled": {"$sum": {"$cond": [is_due, 0, 1]}}}
-        waits = {"credential": {"$in": credentials}, "due": {"$type": "date"}}
-        cursor = await self._opportunities.aggregate([{"$match": waits}, {"$group": {"_id": "$credential", **counts}}])
+        waits = {"through": {"$in": credentials}, "due": {"$type": "date"}}
+        cursor = await self._opportunities.aggregate([{"$match": waits}, {"$group": {"_id": "$through", **counts}}])
         return {each.pop("_id"): each async for each in cursor}
 
 

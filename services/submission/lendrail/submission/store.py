@@ -19,7 +19,7 @@ from lendrail.partners.exchange import Reply, Request
 from lendrail.runtime.due import MARGIN_SECONDS, Lease
 from lendrail.runtime.mongo import ASCENDING, Collection, Document, DuplicateKeyError, GroupCommit
 from lendrail.runtime.vault import Key
-from lendrail.submission.attempt import Attempt, Opportunity, State, next_due
+from lendrail.submission.attempt import Attempt, Opportunity, State, next_due, next_through
 
 SERVICE = "submission"
 LONGEST_KEPT = 64 * 1024
@@ -41,9 +41,11 @@ class Store:
         """The indexes; a partner's id and an idempotency key each belong to one opportunity."""
         create = self.collection.create_index
         waits = {"due": {"$type": "date"}}
-        await create([("due", ASCENDING), ("credential", ASCENDING)], partialFilterExpression=waits)
+        await create([("due", ASCENDING), ("through", ASCENDING)], partialFilterExpression=waits)
         # and behind any number of those that may not go now
-        await create([("credential", ASCENDING), ("due", ASCENDING)], partialFilterExpression=waits)
+        await create([("through", ASCENDING), ("due", ASCENDING)], partialFilterExpression=waits)
+        older = {**waits, "through": {"$exists": False}}  # stored before mails had lanes of their own
+        await self.collection.update_many(older, [{"$set": {"through": "$credential"}}])
         there = {"$exists": True}
         await create(
             [("credential", ASCENDING), ("partner_id", ASCENDING)],
@@ -150,11 +152,14 @@ def server_time(document: Document, lease: Lease, seconds: float) -> dt.datetime
 
 
 def _due(opportunity: Opportunity, now: dt.datetime | Literal["now"]) -> Document:
-    """The stage that makes the opportunity due at once, or with its first waiting attempt, or never."""
+    """The stage that makes the opportunity due at once, or with its first waiting attempt, or never; and says for
+    which credential it waits then.
+    """
+    through = {"through": {"$literal": next_through(opportunity)}}
     if now == "now":
-        return {"$set": {"due": "$$NOW"}}
+        return {"$set": {"due": "$$NOW"} | through}
     first = next_due(opportunity, now)
-    return {"$set": {"due": {"$literal": first}}} if first else {"$unset": "due"}
+    return {"$set": {"due": {"$literal": first}} | through} if first else {"$unset": ["due", "through"]}
 
 
 def _sealed(requests: Mapping[str, Sequence[Request]], key: Key) -> Document:

@@ -41,7 +41,6 @@ from lendrail.submission.settings import Settings
 from lendrail.submission.store import Store, read, server_time, token_of
 
 log = structlog.get_logger()
-PAUSED_SECONDS = 15.0
 STALE_START_SECONDS = 0.03
 """A start that was granted longer ago is given up for another one: partners count from the first byte they see."""
 
@@ -71,15 +70,18 @@ class Submitter:
         except Erased:
             await self._store.save(moves.erase(opportunity), releases=lease, due=now)
             return
-        job = Job(lane, lease, document, opportunity, key, now, time.monotonic())
+        job = Job(lane, lease, document, opportunity, key, document["through"], now, time.monotonic())
         if any(each.state in UNDER_WAY for each in opportunity.attempts):
             await self._write(job, lambda it: moves.recover(it, lambda each: self._decided(job, each, Lost()), job.now))
         await self._gate_late(job)
-        while not job.released and (batch := due_now(job.opportunity, job.now, job.delivery.at_once)):
+        while not job.released and (batch := self._next(job)):
             if not await self._call(job, batch):
                 break
         if not job.released:
             await self._store.save(job.opportunity, releases=lease, due=job.now)
+
+    def _next(self, job: Job) -> Sequence[Attempt]:
+        return due_now(job.opportunity, job.now, job.delivery.at_once, job.through)
 
     async def _gate_late(self, job: Job) -> None:
         gate = job.opportunity.gate
@@ -103,8 +105,6 @@ class Submitter:
                 carry = self._look_up if looks else self._send
                 event = await carry(job, batch, request, credential)
         except Paused:
-            if first.via is not None:  # our lanes look at the opportunity's own credential only
-                return await self._put_off(job, batch, "paused", PAUSED_SECONDS)
             return False
         except Open as breaker:
             return await self._put_off(job, batch, "partner-away", (breaker.until - job.now).total_seconds())
@@ -266,7 +266,7 @@ class Submitter:
         """
         while (moved := move(job.opportunity)) is not None:
             opportunity, acks = moved
-            ends = not begins and not due_now(opportunity, job.now, 1)
+            ends = not begins and not due_now(opportunity, job.now, 1, job.through)
             if await self._store.save(
                 opportunity,
                 acks,
