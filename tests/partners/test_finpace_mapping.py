@@ -125,12 +125,6 @@ def test_the_persons_behind_the_business_are_not_told() -> None:
         assert secret not in sent
 
 
-@pytest.mark.parametrize("pointer", PARTNER.facts.required)
-def test_required_is_checked(pointer: str) -> None:
-    (problem,) = PARTNER.check(sound(**{pointer.rsplit("/", 1)[1]: None}), {})
-    assert (problem.pointer, problem.code) == (pointer, "missing")
-
-
 @pytest.mark.parametrize(
     ("wish", "facility"),
     [

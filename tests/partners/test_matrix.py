@@ -61,6 +61,7 @@ async def test_what_is_required_is_missed_here_and_there(rehearsal: Rehearsal, p
     problems = rehearsal.partner.check(incomplete, rehearsal.options)
     assert problems
     assert all((each.pointer + "/").startswith(pointer + "/") for each in problems)
+    assert {each.code for each in problems} == {"missing"}
     if spoil := rehearsal.missing.get(pointer):
         requests = tuple(map(spoil, sound))
         assert requests != sound

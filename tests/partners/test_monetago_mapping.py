@@ -186,13 +186,6 @@ def test_everything_that_cannot_be_registered_is_said_at_once() -> None:
     assert problems(data()) == set()
 
 
-@pytest.mark.parametrize("pointer", profile.FACTS.required)
-def test_required_fields_are_required(pointer: str) -> None:
-    raw = data()
-    del raw[pointer.strip("/")]
-    assert (pointer, "missing") in problems(raw)
-
-
 @pytest.mark.parametrize("institution", ["", "lower", "ZZZZSGS0XX", "00000000-0000-1000-8000-000000000000"])
 def test_account_names_its_institution(institution: str) -> None:
     application = Application.model_validate(data())

@@ -129,14 +129,6 @@ def test_years_of_trading(day: str, years: int) -> None:
     assert json.loads(created(application(), day=day).content)["yearsTrading"] == years
 
 
-@pytest.mark.parametrize("pointer", PARTNER.facts.required)
-def test_each_required_field_is_missed(pointer: str) -> None:
-    assert problems(application()) == set()
-    place = pointer.strip("/").replace("/", "__")
-    empty: Any = [] if pointer in ("/owners", "/business/registrations") else None
-    assert any(at.startswith(pointer) for at, _ in problems(application(**{place: empty})))
-
-
 def test_what_keeps_an_application_away_comes_at_once() -> None:
     registration = {"scheme": "company-number", "country": "GB", "number": "1234567"}
     app = application(

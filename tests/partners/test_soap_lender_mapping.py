@@ -255,13 +255,6 @@ def test_limits_country_and_currency_are_options() -> None:
     assert "country" in {each.code for each in PARTNER.check(application(), {"country": "AU", "currency": "AUD"})}
 
 
-def test_required_facts_are_required() -> None:
-    for pointer in PARTNER.facts.required:
-        path = pointer.strip("/").replace("/", "__")
-        changed = application(**{path: [] if path in ("owners", "business__addresses") else None})
-        assert pointer in {each.pointer for each in PARTNER.check(changed, {})}
-
-
 def test_real_loans() -> None:
     """Of 10 000 all that are applications at all can go there; the ones tried fit the WSDL."""
     sample = Path(__file__).parents[2] / "examples" / "sba-7a-sample.csv"

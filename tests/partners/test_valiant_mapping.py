@@ -119,14 +119,6 @@ def test_the_reference_travels_where_the_tenant_wants_it() -> None:
     assert "REF-1" not in lead(application(), {"referenceIn": ""}).values()
 
 
-@pytest.mark.parametrize("pointer", PARTNER.facts.required)
-def test_each_required_field_is_missed(pointer: str) -> None:
-    assert problems(application()) == set()
-    place = pointer.strip("/").replace("/", "__")
-    missing = problems(application(**{place: [] if pointer == "/owners" else None}))
-    assert {(at, code) for at, code in missing if at.startswith(pointer)} == {(pointer, "missing")}
-
-
 def test_optional_parts_are_left_out() -> None:
     app = application(financials=None, equipment=None, notes=None, business__addresses=[], business__industry=None)
     sent = lead(app)
