@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.partners.garbled import HOW, JUNK, garbled, paths
 
 from lendrail.contracts.application import Application
 from lendrail.contracts.terms import Report, Status
@@ -522,50 +523,20 @@ def test_hint() -> None:
 
 # ---- whatever a partner sends
 
-NUMBERS = st.floats(allow_nan=False, allow_infinity=False)  # those two are no JSON, and tested above
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | NUMBERS | st.text(max_size=30),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
-    max_leaves=8,
-)
-
-
-def mutations(body: Any) -> list[tuple[Any, ...]]:
-    """Paths to every value of `body`."""
-    items = body.items() if isinstance(body, dict) else enumerate(body) if isinstance(body, list) else ()
-    return [(key, *rest) for key, value in items for rest in [(), *mutations(value)]]
-
-
-def mutated(body: Any, path: tuple[Any, ...], how: str, junk: Any) -> Any:
-    changed = copy.deepcopy(body)
-    place = changed
-    for step in path[:-1]:
-        place = place[step]
-    if how == "removed":
-        del place[path[-1]]
-    elif how == "retyped":
-        place[path[-1]] = junk
-    elif isinstance(place, dict):
-        place["surprise"] = junk
-    else:
-        place.append(junk)
-    return changed
-
-
 CASES = [
     (name, path)
     for name, recorded in RECORDED.items()
     if isinstance(recorded.get("body"), dict)
-    for path in mutations(recorded["body"])
+    for path in paths(recorded["body"])
 ]
 
 
 @settings(max_examples=600, deadline=None)
-@given(case=st.sampled_from(CASES), how=st.sampled_from(["removed", "retyped", "extended"]), junk=JSON)
+@given(case=st.sampled_from(CASES), how=HOW, junk=JUNK)
 def test_mutated_replies_never_raise_and_never_invent(case: tuple[str, Any], how: str, junk: Any) -> None:
     name, path = case
     recorded = RECORDED[name]
-    answer = reply(recorded, mutated(recorded["body"], path, how, junk))
+    answer = reply(recorded, garbled(recorded["body"], path, how, junk))
     came = PARTNER.outcome(call(recorded["operation"]), answer)
     original = outcome(name)
     lead_id = getattr(original, "partner_id", None)
@@ -599,7 +570,7 @@ def test_random_bytes_never_raise(status: int, content: bytes, operation: str) -
 
 
 @settings(max_examples=200, deadline=None)
-@given(JSON)
+@given(JUNK)
 def test_random_json_never_raises(data: Any) -> None:
     content = json.dumps(data).encode()
     assert PARTNER.report

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
+from tests.partners.garbled import HOW, JUNK, garbled, paths
 from tests.partners.rehearsals import FULL, PLANNED_AT
 
 from lendrail.contracts.application import Application
@@ -439,9 +440,9 @@ def test_gate_stays_shut_while_one_is_missing_or_cannot_be_read() -> None:
         {"financing_request_status": ["REGU"]},
     ]
     for junk in junks:
-        garbled = copy.deepcopy(whole)
-        garbled["financing_validation_requests"].append(junk)
-        told = report(garbled)
+        spoilt = copy.deepcopy(whole)
+        spoilt["financing_validation_requests"].append(junk)
+        told = report(spoilt)
         assert (told.status, "unknown-stage" in told.flags) == (None, True)
     assert report({"results": [[{"financing_request_status": "REGU"}], [{"financing_request_status": "REDU"}]]}).status
 
@@ -585,45 +586,16 @@ def test_feed_loses_no_event_however_pages_fall(times: list[int], known: int, si
 
 # ---- whatever comes
 
-NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | NUMBERS | st.text(max_size=30),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
-    max_leaves=8,
-)
-
-
-def paths(value: Any) -> list[tuple[Any, ...]]:
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [(key, *rest) for key, inner in items for rest in [(), *paths(inner)]]
-
-
-def mutated(value: Any, path: tuple[Any, ...], how: str, junk: Any) -> Any:
-    changed = copy.deepcopy(value)
-    place = changed
-    for step in path[:-1]:
-        place = place[step]
-    if how == "removed":
-        del place[path[-1]]
-    elif how == "retyped":
-        place[path[-1]] = junk
-    elif isinstance(place, dict):
-        place["surprise"] = junk
-    else:
-        place.append(junk)
-    return changed
-
-
 CASES = [(name, path) for name, recorded in RECORDED.items() if "body" in recorded for path in paths(recorded["body"])]
 SURE = {Status.APPROVED, Status.FUNDED}
 
 
 @settings(max_examples=800, deadline=None)
-@given(case=st.sampled_from(CASES), how=st.sampled_from(["removed", "retyped", "extended"]), junk=JSON)
+@given(case=st.sampled_from(CASES), how=HOW, junk=JUNK)
 def test_mutated_replies_never_raise_and_never_invent(case: tuple[str, Any], how: str, junk: Any) -> None:
     name, path = case
     recorded = RECORDED[name]
-    answer = reply(name, mutated(recorded["body"], path, how, junk))
+    answer = reply(name, garbled(recorded["body"], path, how, junk))
     request = call(recorded["operation"])
     came, original = MONETAGO.outcome(request, answer), outcome(name)
     if type(came) is not type(original):
@@ -647,7 +619,7 @@ def test_mutated_replies_never_raise_and_never_invent(case: tuple[str, Any], how
 @settings(max_examples=200, deadline=None)
 @given(
     status=st.sampled_from([200, 201, 202, 400, 401, 403, 404, 409, 429, 500]),
-    content=st.binary(max_size=60) | JSON.map(lambda value: json.dumps(value).encode()),
+    content=st.binary(max_size=60) | JUNK.map(lambda value: json.dumps(value).encode()),
     operation=st.sampled_from(sorted(MONETAGO.operations)),
 )
 def test_anything_never_raises(status: int, content: bytes, operation: str) -> None:
