@@ -47,7 +47,7 @@ class Stage:
         given: dict[str, str] = {}
         came = Accepted()
         for request in requests:
-            last = await self.send(channel, request.filled(given), deadline)
+            last = await self.send(channel, request.filled(given, self.reference), deadline)
             if not isinstance(last, Accepted):
                 return last
             given |= last.given

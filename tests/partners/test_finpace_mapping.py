@@ -81,7 +81,7 @@ def test_party_draft_and_submission() -> None:
     assert [each.path for each in (party, draft, submit)] == [
         "/parties",
         "/sme-loan-applications",
-        "/sme-loan-applications/{{application}}/submit",
+        f"/sme-loan-applications/{{{{application:{REFERENCE}}}}}/submit",
     ]
     body = json.loads(party.content)
     assert body["addresses"][1] == {"line1": "3 Nowhere Rd", "city": "Faketown", "region": "MA", "country": "US"}
@@ -98,14 +98,14 @@ def test_party_draft_and_submission() -> None:
         {"type": "phone", "value": "6175550101"},
     ]
     assert json.loads(draft.content) == {
-        "partyId": "{{party}}",
+        "partyId": f"{{{{party:{REFERENCE}}}}}",
         "facilityType": "working-capital",
         "requestedAmount": {"amount": "25000", "currency": "EUR"},
         "requestedTenorMonths": 12,
         "purpose": "A second oven.",
     }
     assert json.loads(submit.content) == {}
-    filled = submit.filled({"application": APPLICATION_ID})
+    filled = submit.filled({"application": APPLICATION_ID}, REFERENCE)
     assert filled.path == f"/sme-loan-applications/{APPLICATION_ID}/submit"
 
 
@@ -156,7 +156,7 @@ def test_what_a_tenant_agreed_with_the_partner() -> None:
     _, draft, submit = calls(wish, **options)
     assert json.loads(draft.content)["facilityType"] == "asset-finance"
     assert json.loads(draft.content)["decisionMode"] == "hybrid"
-    assert submit.path == "/sme-loan-applications/{{application}}/decision-requests"
+    assert submit.path == f"/sme-loan-applications/{{{{application:{REFERENCE}}}}}/decision-requests"
     assert [each.code for each in PARTNER.check(sound(), options)] == ["not-supported"], "the table is the tenant's"
     for wrong in ({"facilityOfProduct": '{"loan": "x"}'}, {"facilityOfProduct": "{"}, {"submitPath": "//evil.example"}):
         with pytest.raises(ValidationError):

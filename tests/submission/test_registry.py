@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests import make
+from tests import make, support
 from tests.submission.desk import TENANT, Desk, submit
+from tests.submission.test_partners import port
 
 from lendrail.contracts.event import envelope_of
 from lendrail.contracts.status_updated import StatusUpdated
@@ -71,4 +73,21 @@ async def test_a_lender_is_no_registry(desk: Desk) -> None:
     lender = gated()
     await desk.hear(lender)
     await word(desk, lender, Status.APPROVED, 1, partner="finpace")
+    assert await desk.states(lender) == ["planned", "prepared"]
+
+
+async def test_a_silent_registry_is_told_of_while_the_lender_is_paused(desk: Desk) -> None:
+    lender = gated()
+    await desk.hear(lender)
+    await port(desk).pause(lender.credential, "credential-refused", 30)
+    waits = await desk.opportunity(lender)
+    assert waits.gate is not None
+    await desk.store.save(waits.put(replace(waits.gate, due=utc_now())), due="now")
+
+    async def told() -> bool:
+        gate = (await desk.opportunity(lender)).gate
+        return gate is not None and gate.reason == "registry-late"
+
+    async with desk.lanes(gate_seconds="60"):
+        await support.eventually(told, 10)
     assert await desk.states(lender) == ["planned", "prepared"]

@@ -82,15 +82,15 @@ def test_blanks_are_filled_in_path_query_and_content_and_nowhere_else() -> None:
     request = Request(
         operation="draft",
         method="POST",
-        path="/a/{{party}}/b",
-        query=(("p", "{{party}}"),),
-        headers=(("k", "{{party}}"),),
-        content=b'{"partyId":"{{party}}","other":"{{unknown}}"}',
+        path="/a/{{party:ref-1}}/b",
+        query=(("p", "{{party:ref-1}}"),),
+        headers=(("k", "{{party:ref-1}}"),),
+        content=b'{"partyId":"{{party:ref-1}}","purpose":"{{party}}","other":"{{unknown:ref-1}} {{party:ref-2}}"}',
         context=(("company", "Fake Ltd"),),
     )
-    filled = request.filled({"party": "pty_1"})
+    filled = request.filled({"party": "pty_1"}, "ref-1")
     assert (filled.path, filled.query, filled.headers) == ("/a/pty_1/b", (("p", "pty_1"),), request.headers)
-    assert filled.content == b'{"partyId":"pty_1","other":"{{unknown}}"}'
+    assert filled.content == b'{"partyId":"pty_1","purpose":"{{party}}","other":"{{unknown:ref-1}} {{party:ref-2}}"}'
     assert Request.load(request.dump()) == request
     assert request.knows("company") == "Fake Ltd"
 

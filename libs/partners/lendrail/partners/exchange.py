@@ -36,17 +36,18 @@ class Request:
         """The value of `name` in the context."""
         return dict(self.context).get(name)
 
-    def filled(self, given: Mapping[str, str]) -> Request:
-        """With `{{name}}` in path, query and content replaced. Values are ids without quotes, spaces or escapes."""
-        if not given:
-            return self
+    def filled(self, given: Mapping[str, str], reference: str) -> Request:
+        """With the blanks of this reference in path, query and content replaced. Values are as `GIVEN` wants them."""
+        values = {blank(name, reference): value for name, value in given.items()}
 
         def fill(text: str) -> str:
-            return _BLANK.sub(lambda blank: given.get(blank[1], blank[0]), text)
+            for mark, value in values.items():
+                text = text.replace(mark, value)
+            return text
 
-        content = _BLANK_BYTES.sub(
-            lambda blank: given.get(blank[1].decode(), blank[0].decode()).encode("ascii"), self.content
-        )
+        content = self.content
+        for mark, value in values.items():
+            content = content.replace(mark.encode(), value.encode())
         query = tuple((name, fill(value)) for name, value in self.query)
         return replace(self, path=fill(self.path), query=query, content=content)
 
@@ -65,8 +66,13 @@ class Request:
         return cls(**raw | pairs | {"content": base64.b64decode(raw["content"], validate=True)})
 
 
-_BLANK = re.compile(r"\{\{([a-zA-Z]{1,40})\}\}")
-_BLANK_BYTES = re.compile(rb"\{\{([a-zA-Z]{1,40})\}\}")
+def blank(name: str, reference: str) -> str:
+    """A place for what an earlier answer gives. It holds our reference, which nobody who writes an application knows:
+    their words are never taken for one.
+    """
+    return f"{{{{{name}:{reference}}}}}"
+
+
 GIVEN = re.compile(r"[A-Za-z0-9._~:@-]{1,200}")
 """What an answer may give to the requests after it."""
 

@@ -184,8 +184,8 @@ class Partner:
 
     check: Callable[[Application, Options], list[FieldProblem]]
     create: Callable[[Order], tuple[Request, ...]]
-    """The calls that bring an application there, in their order; only for one that passed `check`. Words in braces in a
-    later one, such as `{{party}}`, stand for what the answers before it gave (`Accepted.given`)."""
+    """The calls that bring an application there, in their order; only for one that passed `check`. An
+    `exchange.blank` in a later one stands for what the answers before it gave (`Accepted.given`)."""
     outcome: Callable[[Request, Reply], Outcome]
     """A reply that cannot be understood is `Unknown`, never an exception."""
 

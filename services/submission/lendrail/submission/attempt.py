@@ -31,6 +31,8 @@ class State(StrEnum):
     CANCELLED = "cancelled"  # was not sent and will not be
 
 
+REGISTRY = "registry"
+"""In place of a credential, where a registry is waited for and nobody is called."""
 OPEN = frozenset({State.PLANNED, State.PREPARED})
 UNDER_WAY = frozenset({State.SENDING, State.RECONCILING})
 WORKABLE = frozenset({State.PLANNED, State.PREPARED, State.UNKNOWN})
@@ -219,6 +221,10 @@ def next_due(opportunity: Opportunity, now: dt.datetime) -> dt.datetime | None:
 
 
 def next_through(opportunity: Opportunity) -> str:
-    """The credential of what is next: a mail beside the application must wait for its own, and for no other."""
+    """The credential of what is next: a mail beside the application must wait for its own, and for no other. A silent
+    registry is told of even while the lender is paused.
+    """
+    if opportunity.gate is not None and opportunity.gate.state in OPEN:
+        return REGISTRY
     ordered = sorted(waiting(opportunity), key=lambda each: (each.due is not None, each.due))
     return (ordered[0].via if ordered else None) or opportunity.credential

@@ -19,7 +19,7 @@ from lendrail.partners.exchange import Reply, Request
 from lendrail.runtime.due import MARGIN_SECONDS, Lease
 from lendrail.runtime.mongo import ASCENDING, Collection, Document, DuplicateKeyError, GroupCommit
 from lendrail.runtime.vault import Key
-from lendrail.submission.attempt import Attempt, Opportunity, State, next_due, next_through
+from lendrail.submission.attempt import Attempt, Opportunity, State, next_due, next_through, reference
 
 SERVICE = "submission"
 LONGEST_KEPT = 64 * 1024
@@ -174,7 +174,7 @@ def stored_requests(document: Document, attempt: Attempt, key: Key) -> tuple[Req
 def stored_request(document: Document, attempt: Attempt, key: Key) -> Request:
     """The call that is next, as it will be sent. Raises KeyError where there is none, `SealBroken`."""
     sealed = document["requests"][attempt.id][attempt.step]
-    return Request.load(key.open_bytes(bytes(sealed))).filled(attempt.given)
+    return Request.load(key.open_bytes(bytes(sealed))).filled(attempt.given, reference(attempt))
 
 
 def token_of(document: Document) -> str | None:

@@ -13,7 +13,7 @@ from lendrail.contracts.application import Application
 from lendrail.contracts.terms import FieldProblem, Offer, Report, Status
 from lendrail.partners import calls, partner, reading
 from lendrail.partners.answers import decline_reasons, hint_of
-from lendrail.partners.exchange import GIVEN, Accepted, Outcome, Reply, Request, Unknown
+from lendrail.partners.exchange import GIVEN, Accepted, Outcome, Reply, Request, Unknown, blank
 from lendrail.partners.finpace import profile
 from lendrail.partners.finpace.form import DRAFT, PARTY, POINTERS
 from lendrail.partners.finpace.profile import NAME, OUTCOMES, STATUSES, Options
@@ -31,9 +31,9 @@ def create(order: partner.Order) -> tuple[Request, ...]:
     """The party, a draft for it, and the draft's submission for a decision."""
     options = Options.model_validate(order.options)
     party = {"partyType": "organization", "segment": "sme"} | PARTY.body(order)
-    draft = {"partyId": "{{party}}"} | DRAFT.body(order)
+    draft = {"partyId": blank("party", order.reference)} | DRAFT.body(order)
     draft |= {"decisionMode": options.decision_mode} if options.decision_mode else {}
-    submit = options.submit_path.replace("{applicationId}", "{{application}}")
+    submit = options.submit_path.replace("{applicationId}", blank("application", order.reference))
     return (
         _post("party", "/parties", party, order.reference),
         _post("draft", "/sme-loan-applications", draft, order.reference),
