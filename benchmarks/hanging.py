@@ -43,7 +43,8 @@ LENDERS = {
     "email-lender": "demo-mail",
 }
 """Each with the account that the demo tenant has there."""
-WARM = 120
+WARM = 300
+"""Applications before the first phase: with fewer it is the slowest of the healthy ones."""
 SEED = 20
 """Of the random times, the same in each phase."""
 CALM_SECONDS = 5.0
