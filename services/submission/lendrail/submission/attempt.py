@@ -31,8 +31,8 @@ class State(StrEnum):
     CANCELLED = "cancelled"  # was not sent and will not be
 
 
-REGISTRY = "registry"
-"""In place of a credential, where a registry is waited for and nobody is called."""
+REGISTRY = "(registry)"
+"""In place of a credential, where a registry is waited for and nobody is called; no credential has such a name."""
 OPEN = frozenset({State.PLANNED, State.PREPARED})
 UNDER_WAY = frozenset({State.SENDING, State.RECONCILING})
 WORKABLE = frozenset({State.PLANNED, State.PREPARED, State.UNKNOWN})
