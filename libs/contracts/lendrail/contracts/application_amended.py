@@ -33,6 +33,8 @@ class OfferAccepted(Model):
     opportunity_id: uuid.UUID
     offer_id: str
     variant: str | None = None
+    reported: bool = False
+    """A person accepted it at the partner already, by the offer's link: it is recorded, and nothing is sent."""
 
 
 class Withdrawn(Model):
@@ -51,7 +53,18 @@ class ApplicationAmended(ApplicationEvent):
 
     revision: Annotated[int, Field(ge=2)]
     amended_at: Time
+    amended_by: str | None = None
+    """The client that asked for it."""
+    received_at: Time | None = None
+    """When the application itself was received."""
     amendment: Amendment
+    application: Application | None = None
+    """As it stands at this revision, so that nobody must remember the one before; absent where `amendment` has it."""
+
+    @property
+    def stands(self) -> Application | None:
+        """The application at this revision."""
+        return self.amendment.application if isinstance(self.amendment, Corrected) else self.application
 
     @property
     def entity(self) -> str:

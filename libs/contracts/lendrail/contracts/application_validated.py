@@ -4,6 +4,7 @@ import uuid
 from typing import ClassVar, Literal
 
 from lendrail.contracts.application import Application
+from lendrail.contracts.application_amended import Amendment
 from lendrail.contracts.event import ApplicationEvent
 from lendrail.contracts.terms import FieldProblem, Model, PartnerName, Slug, Time
 
@@ -45,6 +46,10 @@ class ApplicationValidated(ApplicationEvent):
     revision: int
     received_at: Time
     application: Application
+    amendment: Amendment | None = None
+    """What this revision changed; None: the first. Then `eligible` and `ineligible` name those whom the change concerns,
+    and no others: all that stand elsewhere are as they were.
+    """
     eligible: tuple[Eligible, ...]
     ineligible: tuple[Ineligible, ...] = ()
     checks: tuple[Check, ...] = ()
