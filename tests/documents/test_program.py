@@ -25,7 +25,7 @@ from lendrail.local.servers.ports import free_port
 from lendrail.runtime.settings import read_key
 from lendrail.runtime.vault import LocalWrapper, Vault
 
-TOPICS = ("application-received", "application-validated", "application-rejected", "submit")
+TOPICS = ("application-received", "application-amended", "application-validated", "application-rejected", "submit")
 
 
 @contextlib.contextmanager

@@ -83,7 +83,9 @@ class Key:
         """Like `seal_bytes`, but the same bytes always give the same sealed bytes, so that a stored file which is
         written again, or half written by somebody who died, is the same file. The nonce is a keyed hash of the bytes.
         """
-        nonce = hmac.digest(self._secret, b"content|" + plain, "sha256")[:12]
+        mac = hmac.new(self._secret, b"content|", "sha256")
+        mac.update(plain)
+        nonce = mac.digest()[:12]
         return nonce + self._cipher.encrypt(nonce, plain, self._aad)
 
     def open_bytes(self, sealed: bytes) -> bytes:

@@ -13,6 +13,8 @@ from lendrail.documents.links import Links
 from lendrail.documents.renderer import Renderer
 from lendrail.documents.routes import routes
 from lendrail.documents.settings import Settings
+from lendrail.documents.uploads import Uploads
+from lendrail.documents.uploads import routes as upload_routes
 from lendrail.runtime.directory import Mounted, Tenants
 from lendrail.runtime.service import Service
 
@@ -29,5 +31,7 @@ def build(settings: Settings, *, renderer: Renderer | None = None, **doubles: An
     service.loop(renderer.run, renderer.close)
     service.on(APPLICATION_VALIDATED, handlers.on_application_validated)
     app = service.api("Lendrail documents")
+    uploads = Uploads(files, service.database["quotas"], service.vault, settings)
     app.include_router(routes(files, links, service.vault, service.tokens))
+    app.include_router(upload_routes(uploads, service.tokens))
     return service, app

@@ -6,16 +6,19 @@ same bytes. So writing a file twice, or finishing what somebody left half writte
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lendrail.contracts.terms import DocumentRef, utc_now
-from lendrail.runtime.mongo import Collection, Document, insert_absent
+from lendrail.runtime.mongo import ASCENDING, Collection, Document, insert_absent
 
 CHUNK_BYTES = 255 * 1024
 """GridFS's own default."""
+CHUNKS_AT_ONCE = 64
+"""Of full size: 16 MB on their way to MongoDB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +28,39 @@ class StoredFile:
     ref: DocumentRef
     key_id: str
     sealed: bytes
+    title: str | None = None
+    """What its sender calls it, sealed: the name of a file may name a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A stored document without its bytes."""
+
+    ref: DocumentRef
+    key_id: str
+    stored_at: dt.datetime
+    title: str | None
 
 
 def file_id(key_id: str, sha256: str) -> str:
+    """Of a document that was made here."""
     return f"{key_id}.{sha256}"
+
+
+def upload_id(key_id: str, sha256: str) -> str:
+    """Of a document that was sent to us: at most 80 characters, so that an application can refer to it."""
+    return f"{key_id}.{base64.urlsafe_b64encode(bytes.fromhex(sha256)).decode().rstrip('=')}"
+
+
+def file_name(kind: str, sha256: str, extension: str) -> str:
+    """A name that names nobody, and differs where the bytes do."""
+    return f"{kind}-{sha256[:8]}.{extension}"
+
+
+def renamed(ref: DocumentRef, kind: str) -> DocumentRef:
+    """The same upload as one of this kind."""
+    name = file_name(kind, ref.sha256, ref.name.rpartition(".")[2])
+    return ref.model_copy(update={"kind": kind, "name": name})
 
 
 class Files:
@@ -37,30 +69,53 @@ class Files:
         self._chunks: Collection = database["fs.chunks"]
 
     async def prepare(self) -> None:
-        """The indexes that GridFS asks for."""
+        """The indexes that GridFS asks for, and one for the documents of an application."""
         await self._files.create_index([("filename", 1), ("uploadDate", 1)])
+        await self._files.create_index([("metadata.keyId", 1), ("uploadDate", 1)])
         await self._chunks.create_index([("files_id", 1), ("n", 1)], unique=True)
 
     async def put(self, files: Sequence[StoredFile]) -> None:
         """Store what is not stored yet; a file is seen only when all its chunks are there."""
         now = utc_now()
-        await insert_absent(self._chunks, [chunk for file in files for chunk in _chunks(file)])
+        for some in _some(chunk for file in files for chunk in _chunks(file)):
+            await insert_absent(self._chunks, some)
         await insert_absent(self._files, [_entry(file, now) for file in files])
 
+    async def name(self, file: StoredFile) -> None:
+        """What a stored file is and is called, as it was last said."""
+        said = {"filename": file.ref.name, "metadata.kind": file.ref.kind, "metadata.title": file.title}
+        await self._files.update_one({"_id": file.ref.id}, {"$set": said})
+
     async def get(self, id: str) -> StoredFile | None:
-        entry = await self._files.find_one({"_id": id})
-        if entry is None:
+        listed = (await self.listed([id])).get(id)
+        if listed is None:
             return None
         chunks = await self._chunks.find({"files_id": id}, {"data": 1}).sort("n").to_list()
-        ref = DocumentRef(
-            id=id,
-            kind=entry["metadata"]["kind"],
-            name=entry["filename"],
-            content_type=entry["metadata"]["contentType"],
-            sha256=entry["metadata"]["sha256"],
-            size=entry["metadata"]["size"],
-        )
-        return StoredFile(ref, entry["metadata"]["keyId"], b"".join(bytes(chunk["data"]) for chunk in chunks))
+        return StoredFile(listed.ref, listed.key_id, b"".join(bytes(chunk["data"]) for chunk in chunks), listed.title)
+
+    async def listed(self, ids: Iterable[str]) -> dict[str, Listed]:
+        """Those among `ids` that are stored."""
+        cursor = self._files.find({"_id": {"$in": list(ids)}})
+        return {entry["_id"]: _listed(entry) async for entry in cursor}
+
+    async def of(self, key_id: str, limit: int) -> list[Listed]:
+        """The documents of an application, oldest first."""
+        cursor = self._files.find({"metadata.keyId": key_id}).sort("uploadDate", ASCENDING).limit(limit)
+        return [_listed(entry) async for entry in cursor]
+
+
+def _some(chunks: Iterable[Document]) -> Iterator[list[Document]]:
+    """Lists of chunks that together are never large."""
+    some: list[Document] = []
+    size = 0
+    for chunk in chunks:
+        some.append(chunk)
+        size += len(chunk["data"])
+        if size >= CHUNKS_AT_ONCE * CHUNK_BYTES:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
 
 
 def _chunks(file: StoredFile) -> Iterator[Document]:
@@ -82,5 +137,19 @@ def _entry(file: StoredFile, now: dt.datetime) -> Document:
             "contentType": file.ref.content_type,
             "sha256": file.ref.sha256,
             "size": file.ref.size,
+            **({"title": file.title} if file.title else {}),
         },
     }
+
+
+def _listed(entry: Document) -> Listed:
+    about = entry["metadata"]
+    ref = DocumentRef(
+        id=entry["_id"],
+        kind=about["kind"],
+        name=entry["filename"],
+        content_type=about["contentType"],
+        sha256=about["sha256"],
+        size=about["size"],
+    )
+    return Listed(ref, about["keyId"], entry["uploadDate"], about.get("title"))
