@@ -20,6 +20,7 @@ from lendrail.contracts.terms import (
     Reference,
     Status,
     Time,
+    Wanted,
 )
 
 Source = Literal["validation", "ack", "webhook", "fetch", "poll", "feed", "csv", "person"]
@@ -46,6 +47,8 @@ class StatusUpdated(ApplicationEvent):
     decline_reasons: tuple[DeclineReason, ...] = ()
     decline_notes: SensitiveText | None = None
     missing_info: SensitiveText | None = None
+    wanted: tuple[Wanted, ...] = ()
+    """What is missing, thing by thing, where the partner lists it."""
     notes: SensitiveText | None = None
     """Further words of the partner that belong to no other field."""
     problems: tuple[FieldProblem, ...] = ()

@@ -222,6 +222,14 @@ class Match(Model):
     risk: Annotated[str, Field(max_length=80)] | None = None
 
 
+class Wanted(Model):
+    """One thing that a partner wants before it goes on."""
+
+    kind: Slug | None = None
+    """Kind of document, where the partner names one that we know."""
+    words: SensitiveText | None = None
+
+
 class Report(Model):
     """What a partner's answer says of an opportunity. `status` is None where its word is not known to us."""
 
@@ -233,6 +241,9 @@ class Report(Model):
     decline_reasons: tuple[DeclineReason, ...] = ()
     decline_notes: SensitiveText | None = None
     missing_info: SensitiveText | None = None
+    """All that is missing, in one text."""
+    wanted: tuple[Wanted, ...] = ()
+    """The same thing by thing, where the partner lists it."""
     notes: SensitiveText | None = None
     contact: Contact | None = None
     close_chance: DecimalString | None = None
