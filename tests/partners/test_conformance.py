@@ -270,6 +270,27 @@ async def test_repeat(stage: Stage) -> None:
     assert (stage.leads == 1) is (how != Capability.BLIND)
 
 
+async def test_an_offer_is_accepted_once(stage: Stage) -> None:
+    only(stage.partner.accept, "takes no acceptance from us")
+    assert stage.partner.accept
+    async with stage.rehearsal.channel(stage.sandbox.url) as channel:
+        came = await stage.bring(channel, stage.requests())
+        assert isinstance(came, Accepted)
+        (offer,) = (await stage.report(channel, came)).offers
+        partner_id, options = came.partner_id or "", stage.rehearsal.options
+        none = stage.partner.accept(partner_id, "no-such-offer", None, options)
+        assert isinstance(await stage.send(channel, none), Rejected)
+        accept = stage.partner.accept(partner_id, offer.id, offer.variant, options)
+        stage.dial("drop_reply", "accept", times=1)
+        assert isinstance(await stage.send(channel, accept), Unknown | NoAnswer)
+        again = await stage.send(channel, accept)
+        assert isinstance(again, Accepted)
+        assert again.report is not None
+        assert again.report.status == Status.ACCEPTED
+        stray = stage.partner.accept("no-such-lead", offer.id, offer.variant, options)
+        assert isinstance(await stage.send(channel, stray), Rejected)
+
+
 async def test_nobody_listens(stage: Stage) -> None:
     async with stage.rehearsal.channel("http://127.0.0.1:1", stage.rehearsal.auth(stage.sandbox.url)) as channel:
         assert await stage.bring(channel, stage.requests()) == NotSent("refused")

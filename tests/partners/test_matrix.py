@@ -142,6 +142,8 @@ def made(rehearsal: Rehearsal, order: Order, partner_id: str) -> Iterator[Reques
         yield partner.feed.request(None, PLANNED_AT)
     if partner.feed and partner.feed.acknowledge:
         yield partner.feed.acknowledge(("fake-entry",))
+    if partner.accept:
+        yield partner.accept(partner_id, "offer-1", None, options)
     if partner.finance:
         yield partner.finance(partner_id, options)
     if partner.withdraw:

@@ -58,6 +58,7 @@ def test_everything_that_we_send_keeps_the_schemas() -> None:
     order = REHEARSAL.order(new_reference(), FULL)
     (create,) = PARTNER.create(order)
     assert PARTNER.update
+    assert PARTNER.accept
     assert PARTNER.document
     assert PARTNER.webhook
     assert PARTNER.webhook.register
@@ -68,6 +69,7 @@ def test_everything_that_we_send_keeps_the_schemas() -> None:
             PARTNER.document("app_1", (File(name="a b.pdf", kind="application-summary", content=b"x"),), {}),
             PARTNER.document("app_1", (link,), {"attachments": "link"}),
         ],
+        "Acceptance": [PARTNER.accept("app_1", "offer-1", None, {}), PARTNER.accept("app_1", "offer-1", "short", {})],
         "Webhook": [
             PARTNER.webhook.register("https://gateway.example.test/w", SecretStr(WEBHOOK_SECRET)),
             PARTNER.webhook.register("https://gateway.example.test/w", None),
@@ -166,6 +168,31 @@ def test_a_closed_application_is_not_changed(sandbox: Sandbox) -> None:
         assert time.monotonic() < patience
         time.sleep(0.02)
     call("/applications/{id}", PARTNER.update(state["id"], order), 409)
+
+
+def test_one_offer_is_accepted_and_told(sandbox: Sandbox) -> None:
+    assert PARTNER.read
+    assert PARTNER.accept
+    assert PARTNER.webhook
+    assert PARTNER.webhook.register
+    call, reference, path = Caller(sandbox), new_reference(), "/applications/{id}/accept"
+    with receiving() as ours:
+        call("/webhooks", PARTNER.webhook.register(ours.url, SecretStr(WEBHOOK_SECRET)), 201)
+        (create,) = PARTNER.create(REHEARSAL.order(reference, REHEARSAL.application("50000", reference)))
+        state = call("/applications", create, 201)
+        ours.wait(1)
+        accept = PARTNER.accept(state["id"], "offer-1", None, {})
+        call(path, PARTNER.accept(state["id"], "offer-1", "short", {}), 409)
+        call(path, PARTNER.accept("app_none", "offer-1", None, {}), 404)
+        call(path, accept, 422, content=b"{}", headers={"idempotency-key": "other"})
+        taken = call(path, accept, 200)
+        assert call(path, accept, 200) == taken, "the original answer"
+        assert (taken["status"], [each["id"] for each in taken["offers"]]) == ("accepted", ["offer-1"])
+        assert call("/applications/{id}", PARTNER.read(state["id"]), 200) == taken
+        call(path, PARTNER.accept(state["id"], "offer-1", "long", {}), 409)
+        event = json.loads(ours.wait(2)[-1].body)
+        published.judge("/components/schemas/Event").validate(event)
+        assert (event["value"], event["application"]) == ("accepted", taken)
 
 
 def test_pages_hold_every_application_once(sandbox: Sandbox) -> None:

@@ -20,7 +20,8 @@ from tests.partners.garbled import HOW, JUNK, garbled, hostile, paths
 from tests.partners.rehearsals import FULL
 
 from lendrail.contracts.application import Application
-from lendrail.contracts.terms import Money, Report, Status
+from lendrail.contracts.sensitive import SensitiveText
+from lendrail.contracts.terms import Money, Report, Status, Wanted
 from lendrail.partners import PARTNERS
 from lendrail.partners.declared import BadDeclaration, declare, read
 from lendrail.partners.exchange import (
@@ -167,6 +168,19 @@ def test_documents_as_bytes_or_by_link() -> None:
     assert PARTNER.document("app_1", (file,), {}) == PARTNER.document("app_1", (file,), {})
 
 
+def test_acceptance_names_the_offer_and_has_a_key_of_its_own() -> None:
+    assert PARTNER.accept
+    request = PARTNER.accept("a/b", "offer-1", "short", {})
+    assert (request.method, request.path) == ("POST", "/applications/a%2Fb/accept")
+    assert json.loads(request.content) == {"offerId": "offer-1", "variant": "short"}
+    assert json.loads(PARTNER.accept("a/b", "offer-1", None, {}).content) == {"offerId": "offer-1"}
+    others = [("a/b", "offer-1", None), ("a/b", "offer-2", "short"), ("c", "offer-1", "short")]
+    keys = {dict(PARTNER.accept(*each, {}).headers)["idempotency-key"] for each in others}
+    assert dict(request.headers)["idempotency-key"] not in keys
+    assert PARTNER.accept("a/b", "offer-1", "short", {}) == request
+    assert {len(each) for each in keys} == {64}
+
+
 def test_calls_without_a_body() -> None:
     assert PARTNER.read
     assert PARTNER.index
@@ -176,7 +190,7 @@ def test_calls_without_a_body() -> None:
     assert PARTNER.index("next").query == (("pageSize", "100"), ("pageToken", "next"))
     assert PARTNER.search(REFERENCE, {}).query == (("reference", REFERENCE),)
     changing = {name for name, each in PARTNER.operations.items() if each.capability == Capability.KEYED}
-    assert changing == {"create", "update", "document", "register-webhook"}
+    assert changing == {"create", "update", "document", "accept", "register-webhook"}
     assert all(PARTNER.operations[each].key_life is None for each in changing), "keys are kept for ever"
 
 
@@ -227,6 +241,10 @@ def test_creation_and_update_tell_the_state() -> None:
     assert isinstance(changed, Accepted)
     assert changed.report
     assert changed.report.status == Status.IN_REVIEW
+    taken = outcome("accepted")
+    assert isinstance(taken, Accepted)
+    assert taken.report
+    assert taken.report.status == Status.ACCEPTED
 
 
 def test_the_answer_for_another_application_is_not_ours() -> None:
@@ -239,7 +257,7 @@ def test_refusals_lead_to_the_field_and_quote_nothing() -> None:
     assert isinstance(refusal, Rejected)
     assert [each.pointer for each in refusal.problems] == ["/business/legalName", "/owners/0/ssn", ""]
     assert "900-00-0001" not in repr(refusal)
-    for name in ("unknown_application", "closed"):
+    for name in ("unknown_application", "closed", "not_on_offer"):
         assert isinstance(outcome(name), Rejected)
 
 
@@ -298,6 +316,18 @@ def test_decline_and_missing_information() -> None:
     assert missing.missing_info is not None
     assert missing.missing_info.reveal() == (
         "We need the latest bank statements.; bank-statement: last two months; quote"
+    )
+    assert missing.wanted == (
+        Wanted(kind="bank-statement", words=SensitiveText("last two months")),
+        Wanted(kind="quote"),
+    )
+
+
+def test_a_wanted_thing_of_a_kind_unknown_to_us_is_said_in_words() -> None:
+    listed = [{"kind": "crystal-ball", "description": "polished"}, {"description": "a form"}, {"kind": "Ünïcode"}, {}]
+    told = report("info_required", json.dumps(RECORDED["info_required"]["body"] | {"documentsWanted": listed}).encode())
+    assert told.wanted == tuple(
+        Wanted(words=SensitiveText(words)) for words in ("crystal-ball: polished", "a form", "Ünïcode")
     )
 
 

@@ -41,6 +41,7 @@ _COMMON: dict[str, Any] = {
         "search": "index",
         "update": "update",
         "document": "document",
+        "accept": "accept",
         "register-webhook": "webhook",
     },
     "amounts": {"approve": "50000", "decline": "50001", "missing": "50002", "refer": "50005"},

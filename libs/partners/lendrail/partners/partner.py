@@ -201,6 +201,8 @@ class Partner:
     """(partner id, at most `delivery().at_once` files, options)."""
     update: Callable[[str, Order], Request] | None = None
     """(partner id, the application as it now stands)."""
+    accept: Callable[[str, str, str | None, Options], Request] | None = None
+    """(partner id, id of the offer, its variant, options): the applicant takes it."""
     withdraw: Callable[[str, str, Options], Request] | None = None
     """(partner id, one of our statuses that says why it ended, options)."""
     finance: Callable[[str, Options], Request] | None = None

@@ -49,7 +49,7 @@ def _webhook(partner: Partner) -> str:
 
 
 CELLS: Mapping[str, Cell] = {
-    **{name: _class(name) for name in ("create", "read", "search", "index", "update", "withdraw", "finance")},
+    **{name: _class(name) for name in ("create", "read", "search", "index", "update", "accept", "withdraw", "finance")},
     "documents": _documents,
     "webhook": _webhook,
     "feed": lambda it: "yes" if it.feed else "",

@@ -40,6 +40,7 @@ def reference_partner(
         delivery=mapping.delivery,
         document=mapping.document,
         update=translations.update,
+        accept=mapping.accept,
         read=mapping.read,
         report=report.report,
         index=mapping.index,

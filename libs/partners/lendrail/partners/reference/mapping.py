@@ -90,7 +90,7 @@ class Translations:
                 if body.get("reference") != dict(request.headers).get("idempotency-key"):
                     return Unknown("other-reference")
                 return Accepted(foreign, report(reply))
-            case "update":
+            case "update" | "accept":
                 return Accepted(report=report(reply))
             case "read":
                 return readable(Told(body), "status")
@@ -140,6 +140,14 @@ def document(partner_id: str, files: tuple[File, ...], options: partner.Options)
     known_by = "\n".join([partner_id, file.name, file.kind, body.get("sha256") or body["link"]])
     key = hashlib.sha256(known_by.encode()).hexdigest()
     return _send("document", "POST", f"{_application(partner_id)}/documents", body, key)
+
+
+def accept(partner_id: str, offer_id: str, variant: str | None, options: partner.Options) -> Request:
+    """Its key names the offer, so that a second try is known as such and another offer is not."""
+    body = {"offerId": offer_id} | ({"variant": variant} if variant else {})
+    known_by = "\n".join([partner_id, offer_id, variant or ""])
+    key = hashlib.sha256(known_by.encode()).hexdigest()
+    return _send("accept", "POST", f"{_application(partner_id)}/accept", body, key)
 
 
 def read(partner_id: str) -> Request:

@@ -22,17 +22,19 @@ OPERATIONS = {
     "create": _KEYED,
     "update": _KEYED,  # a PUT of the whole: the same bytes twice are the same as once
     "document": _KEYED,
+    "accept": _KEYED,
     "register-webhook": _KEYED,  # the same address again only replaces its secret
     "read": _READ,
     "index": _READ,
     "search": _READ,
 }
-_CHANGES = frozenset({"update", "document"})
+_CHANGES = frozenset({"update", "document", "accept"})
 REFUSALS = (
     *USUAL,
     Refusal(422, "rejected", has_problems()),
     Refusal(404, "rejected", has_code("not-found"), operations=_CHANGES),
     Refusal(409, "rejected", has_code("closed"), operations=_CHANGES),
+    Refusal(409, "rejected", has_code("not-on-offer"), operations=frozenset({"accept"})),
     Refusal(413, "rejected", has_code("too-large")),
 )
 STATUSES = {
@@ -54,7 +56,6 @@ STATUSES = {
 DOCUMENTS = tuple(each.value for each in UploadKind)
 LACKS = {
     "withdraw": "not part of the interface: a person tells the partner, who then reports `withdrawn`",
-    "accept": "by the link in the offer",
 }
 
 

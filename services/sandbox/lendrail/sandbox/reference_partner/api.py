@@ -38,7 +38,7 @@ class ReferenceSettings(ClientSettings):
 class ReferencePartner:
     """One simulated partner (see `partner.Partner`)."""
 
-    operations = frozenset({"create", "read", "index", "update", "document", "webhook", "token"})
+    operations = frozenset({"create", "read", "index", "update", "document", "accept", "webhook", "token"})
 
     def __init__(self, tools: Tools) -> None:
         self._tools, self._keys = tools, Keys()
@@ -55,6 +55,7 @@ class ReferencePartner:
             self._route("/v1/applications/{id}", "GET", "read", self.read),
             self._route("/v1/applications/{id}", "PUT", "update", self.update),
             self._route("/v1/applications/{id}/documents", "POST", "document", self.document),
+            self._route("/v1/applications/{id}/accept", "POST", "accept", self.accept),
             self._route("/v1/webhooks", "POST", "webhook", self.webhook),
             Route(PREFIX + "/oauth/token", self._tools.desk.endpoint(token), methods=["POST"]),
         ]
@@ -208,6 +209,30 @@ class ReferencePartner:
         data = rules.content(body) or b""
         return Fetched(hashlib.sha256(data).hexdigest(), len(data))
 
+    async def accept(self, call: Call) -> Answer:
+        """One offer of an approved application; a second one finds nothing on offer."""
+        if (held := self._held(call)) is None:
+            return problem(404, "no such application")
+        if (before := self._before(call)) is not None:
+            return before
+        if held.closed:
+            return problem(409, "the application is closed", "closed")
+        if faults := rules.acceptance(body := _json(call)):
+            return invalid(faults)
+        if (offer := _on_offer(held, body)) is None:
+            return problem(409, "there is no such offer", "not-on-offer")
+
+        def perform(key: str) -> Answer:
+            effect = self._book.accepted(held, offer, call.wall, call.dials)
+
+            async def begin() -> None:
+                self._book.tell(effect["planned"])
+
+            state = {"id": held.id, "reference": held.reference} | effect["said"]
+            return Answer(200, state, [effect], held.reference, held.id, begin)
+
+        return self._once(call, perform)
+
     async def webhook(self, call: Call) -> Answer:
         """The same address again replaces its secret."""
         body = _json(call)
@@ -226,6 +251,14 @@ def problem(status: int, detail: str, code: str | None = None, **more: Any) -> A
 
 def invalid(faults: list[rules.Fault]) -> Answer:
     return problem(422, f"{len(faults)} fields are not as they should be", "invalid", errors=faults)
+
+
+def _on_offer(held: Held, body: dict[str, Any]) -> dict[str, Any] | None:
+    if held.said["status"] != "approved":
+        return None
+    wanted = body["offerId"], body.get("variant")
+    offers: list[dict[str, Any]] = held.said["offers"]
+    return next((each for each in offers if (each["id"], each.get("variant")) == wanted), None)
 
 
 def _state(held: Held) -> Answer:

@@ -75,6 +75,10 @@ class Book:
                     held = self._held[effect["id"]]
                     held.due, held.said = effect["due"], effect["said"]
                     held.application = effect.get("body", held.application)
+                case "acceptances":
+                    held = self._held[effect["id"]]
+                    held.due, held.said = None, effect["said"]
+                    held.decisions += 1
                 case "decisions":
                     held = self._held[effect["id"]]
                     held.due, held.said, held.outcome = None, effect["said"], effect["outcome"]
@@ -104,7 +108,16 @@ class Book:
         planned = self._webhooks(held, said, used)
         effect = {"kind": "decisions", "id": held.id, "user": held.user, "outcome": outcome, "said": said}
         await self._tools.ledger.commit(event([effect | {"planned": planned}], held.reference, used))
-        for webhook in planned:
+        self.tell(planned)
+
+    def accepted(self, held: Held, offer: dict[str, Any], wall: float, used: list[str]) -> Effect:
+        """The effect of taking this offer, with the webhooks that tell it."""
+        said = {"status": "accepted", "statusAt": moment(wall), "offers": [offer]}
+        effect = {"kind": "acceptances", "id": held.id, "offerId": offer["id"], "said": said}
+        return effect | {"planned": self._webhooks(held, said, used)}
+
+    def tell(self, webhooks: list[Effect]) -> None:
+        for webhook in webhooks:
             self._tools.outbound.send(webhook)
 
     def _webhooks(self, held: Held, said: dict[str, Any], used: list[str]) -> list[Effect]:

@@ -71,6 +71,18 @@ def content(body: dict[str, Any]) -> bytes | None:
         return None
 
 
+def acceptance(body: Any) -> list[Fault]:
+    given = body if isinstance(body, dict) else {}
+    faults = [] if _text(given.get("offerId"), 500) else [fault("/offerId", "invalid", "is invalid")]
+    if "variant" in given and not _text(given["variant"], 80):
+        faults.append(fault("/variant", "invalid", "is invalid"))
+    return faults
+
+
+def _text(value: Any, longest: int) -> bool:
+    return isinstance(value, str) and 1 <= len(value) <= longest
+
+
 def webhook(body: Any) -> list[Fault]:
     """The secret is Base64, perhaps with `whsec_` before it, as Standard Webhooks writes one."""
     given = body if isinstance(body, dict) else {}
