@@ -13,8 +13,11 @@ from lendrail.documents.links import Links
 from lendrail.documents.renderer import Renderer
 from lendrail.documents.routes import routes
 from lendrail.documents.settings import Settings
+from lendrail.documents.shelf import Shelf
+from lendrail.documents.shelf import routes as shelf_routes
 from lendrail.documents.uploads import Uploads
 from lendrail.documents.uploads import routes as upload_routes
+from lendrail.runtime import audit_reads
 from lendrail.runtime.directory import Mounted, Tenants
 from lendrail.runtime.service import Service
 
@@ -31,7 +34,11 @@ def build(settings: Settings, *, renderer: Renderer | None = None, **doubles: An
     service.loop(renderer.run, renderer.close)
     service.on(APPLICATION_VALIDATED, handlers.on_application_validated)
     app = service.api("Lendrail documents")
+    shelf = Shelf(service.database["packages"], files, links, service.vault)
+    service.prepare(shelf.prepare)
     uploads = Uploads(files, service.database["quotas"], service.vault, settings)
     app.include_router(routes(files, links, service.vault, service.tokens))
     app.include_router(upload_routes(uploads, service.tokens))
+    app.include_router(shelf_routes(shelf))
+    app.include_router(audit_reads.routes(audit_reads.keep(service, service.database["links"])))
     return service, app

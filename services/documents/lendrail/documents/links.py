@@ -16,12 +16,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lendrail.contracts.terms import utc_now
+from lendrail.runtime import audit
 from lendrail.runtime.mongo import Collection, Document, insert_absent
 
 TOKEN_BYTES = 32
 KEPT_AFTER_EXPIRY = dt.timedelta(days=30)
 """So long an expired link is answered as expired; afterwards as unknown."""
 KEPT_ACCESSES = 100
+MOST_LINKS = 500
+"""Shown of one document."""
 State = Literal["good", "expired", "unknown"]
 
 
@@ -74,6 +77,7 @@ class Links:
 
     async def prepare(self) -> None:
         await self._collection.create_index("expires", expireAfterSeconds=int(KEPT_AFTER_EXPIRY.total_seconds()))
+        await self._collection.create_index("document")
 
     async def put(self, links: Sequence[Link]) -> None:
         await insert_absent(self._collection, [link.stored() for link in links])
@@ -89,3 +93,18 @@ class Links:
         """Note that the link was used: when and how, nothing about who."""
         entry = {"$each": [{"at": utc_now(), "method": method}], "$slice": -KEPT_ACCESSES}
         await self._collection.update_one({"_id": link["_id"]}, {"$push": {"accesses": entry}, "$inc": {"used": 1}})
+
+    async def to(self, document: str) -> list[Document]:
+        """The links to a document, the newest first."""
+        return await self._collection.find({"document": document}).sort("expires", -1).limit(MOST_LINKS).to_list()
+
+    async def unrevoked(self, document: str, opportunity: str | None) -> list[str]:
+        """Ids of all links to a document, or of those of one opportunity, that may still be used."""
+        wanted = {"document": document, "revoked": False} | ({"opportunity": opportunity} if opportunity else {})
+        return [link["_id"] async for link in self._collection.find(wanted, {"_id": 1})]
+
+    async def revoke(self, link: str, entry: Document) -> bool:
+        """Whether it could be used until now. Who revoked it and why is written with it."""
+        noted = audit.pushed(entry)
+        change = {"$push": noted["$push"], "$set": {**noted["$set"], "revoked": True}}
+        return (await self._collection.update_one({"_id": link, "revoked": False}, change)).matched_count == 1
