@@ -6,7 +6,8 @@ from typing import Any, get_args
 
 from pydantic.alias_generators import to_camel
 
-from lendrail.contracts.terms import Contact, DeclineReason, Fee, Offer, ReasonCode, Report, Term, TermUnit
+from lendrail.contracts.application_words import UploadKind
+from lendrail.contracts.terms import Contact, DeclineReason, Fee, Offer, ReasonCode, Report, Term, TermUnit, Wanted
 from lendrail.partners import reading
 from lendrail.partners.answers import answered, contact, reported
 from lendrail.partners.exchange import Hint, Known, Listing, Reply
@@ -65,16 +66,24 @@ def _more(told: Told) -> dict[str, Any]:
     offers = tuple(_offer(each, place) for place, each in enumerate(told.list_of("offers"), start=1))
     reasons = tuple(_reason(each) for each in told.list_of("declineReasons"))
     told.flags.extend([] if all(each.mapped for each in reasons) else ["unmapped-reason"])
-    said = {"missing_info": _missing(told), "partner_time": told.read("statusAt", reading.moment)}
+    said = _missing(told) | {"partner_time": told.read("statusAt", reading.moment)}
     return said | {"offers": offers, "decline_reasons": reasons} | told.take(_REST)
 
 
-def _missing(told: Told) -> Any:
-    """Its words, and below them each document that it wants."""
+def _missing(told: Told) -> dict[str, Any]:
+    """Its words, and below them each document that it wants; these once more, one by one."""
     words = told.read("missingInfo", lambda raw: reading.words(raw, 5_000))
     wanted = [each.take(_WANTED) for each in told.list_of("documentsWanted")]
     lines = [": ".join(each[name] for name in _WANTED if name in each) for each in wanted]
-    return reading.sensitive_words("; ".join(each for each in (words, *lines) if each))
+    text = reading.sensitive_words("; ".join(each for each in (words, *lines) if each))
+    return {"missing_info": text, "wanted": tuple(_wanted(**each) for each in wanted if each)}
+
+
+def _wanted(kind: str | None = None, description: str | None = None) -> Wanted:
+    """A kind that is not one of ours is said in words."""
+    if kind in list(UploadKind):
+        return Wanted(kind=kind, words=reading.sensitive_words(description))
+    return Wanted(words=reading.sensitive_words(": ".join(filter(None, (kind, description)))))
 
 
 def _offer(told: Told, place: int) -> Offer:
