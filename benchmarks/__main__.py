@@ -25,6 +25,7 @@ from rich.table import Table
 
 from benchmarks.hanging import LENDERS
 from benchmarks.hanging import run as hang_one
+from benchmarks.lists import run as ask_lists
 from benchmarks.sides import PARTNER, Bare, Lendrail, Side, get, listener
 from benchmarks.watch import Seen, Usage, percentile, usage, watch
 
@@ -128,6 +129,10 @@ def show(results: Sequence[Result], title: str) -> None:
         console.print(f"  {r.side} {r.count}: CPU s/1000 and peak memory: {parts}")
 
 
+def _counts(text: str) -> list[int]:
+    return [int(each) for each in text.split(",")]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--applications", type=int, nargs="+", default=[1000, 10_000, 30_000])
@@ -144,7 +149,16 @@ def main() -> None:
     hanging.add_argument("--partner", default="forward-financing", choices=list(LENDERS), help="the one that hangs")
     hanging.add_argument("--phase", type=int, default=300, help="applications in each phase")
     hanging.add_argument("--rate", type=float, default=2.0, help="applications a second, at random times")
+    parser.add_argument(
+        "--lists",
+        type=_counts,
+        metavar="COUNTS",
+        help="lists and search among so many applications, such as 10000,1000000, instead of the comparison",
+    )
     arguments = parser.parse_args()
+    if arguments.lists is not None:
+        ask_lists(arguments.lists)
+        return
     if arguments.hanging is not None:
         hang_one(arguments.hanging or [30.0], arguments.partner, arguments.phase, arguments.rate)
         return

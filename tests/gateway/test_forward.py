@@ -143,6 +143,7 @@ async def test_openapi_describes_every_public_route(gateway: Gateway) -> None:
     own = {
         ("post", "/v1/applications"),
         ("get", "/v1/applications"),
+        ("get", "/v1/opportunities"),
         ("get", "/v1/applications/{id}"),
         ("get", "/v1/keys/intake"),
         ("post", "/oauth/token"),

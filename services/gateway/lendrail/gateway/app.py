@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Query, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 
 from lendrail.contracts.topics import APPLICATION_REJECTED, APPLICATION_VALIDATED, STATUS_UPDATED
-from lendrail.gateway import issuer, openapi
+from lendrail.gateway import issuer, lists, openapi
 from lendrail.gateway.door import Door
 from lendrail.gateway.forward import Forwarder
 from lendrail.gateway.handlers import Handlers
+from lendrail.gateway.index import Index
+from lendrail.gateway.indexer import Indexer, Sweep
 from lendrail.gateway.intake import PATTERN, IntakeDoor, IntakeKeys
 from lendrail.gateway.reads import Reader, shown
 from lendrail.gateway.settings import Settings
@@ -39,15 +41,21 @@ def build(settings: Settings, **doubles: Any) -> tuple[Service, FastAPI]:
     tenants = Mounted(settings.tenants_file, Tenants)
     instance = settings.instance or NAME
 
-    applications = Applications(service.database["applications"])
+    listed = Index(service.database["listed_applications"], owner="_id")
+    listed_opportunities = Index(service.database["listed_opportunities"], owner="application")
+    applications = Applications(service.database["applications"], listed)
     webhooks = Webhooks(service.database["webhooks"])
     facts = Facts(service.database["facts"])
     relay = Relay([applications.collection, webhooks.collection], service.publisher, instance)
-    for store in (applications, webhooks, facts, relay):
+    for store in (applications, webhooks, facts, listed, listed_opportunities, relay):
         service.prepare(store.prepare)
     service.loop(relay.run)
 
-    handlers = Handlers(facts)
+    reader = Reader(applications, facts, service.vault)
+    indexer = Indexer(applications, reader.views, listed, listed_opportunities)
+    service.loop(Sweep(indexer, applications, listed, service.database["sweeps"]).run)
+
+    handlers = Handlers(facts, indexer)
     service.on(APPLICATION_VALIDATED, handlers.on_application_validated)
     service.on(APPLICATION_REJECTED, handlers.on_application_rejected)
     service.on(STATUS_UPDATED, handlers.on_status_updated)
@@ -71,7 +79,8 @@ def build(settings: Settings, **doubles: Any) -> tuple[Service, FastAPI]:
     owners = {owner: str(getattr(settings, f"{owner}_url")) for owner in OWNERS}
     Forwarder(service.http, owners, settings.forward_seconds).install(app)
     _applications(app, Door(applications, service.vault, relay, tenants, instance))
-    _reads(app, Reader(applications, facts, service.vault), tenants, keys)
+    lists.install(app, lists.Lists(listed, listed_opportunities, indexer, service.vault))
+    _reads(app, reader, tenants, keys)
     _webhooks(
         app, WebhookDoor(webhooks, service.vault, relay, tenants, Secrets(settings.webhook_secrets_file), instance)
     )
@@ -94,17 +103,6 @@ def _applications(app: FastAPI, door: Door) -> None:
 
 
 def _reads(app: FastAPI, reader: Reader, tenants: Mounted[Tenants], keys: IntakeKeys) -> None:
-    @app.get("/v1/applications")
-    async def page(
-        caller: Reading,
-        reference: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
-        system: Annotated[str | None, Query(min_length=1, max_length=80)] = None,
-        size: Annotated[int, Query(alias="pageSize", ge=1, le=200)] = 50,
-        token: Annotated[str | None, Query(alias="pageToken", max_length=300)] = None,
-    ) -> Response:
-        found = await soon(reader.page(caller, reference, system, size, token))
-        return reply(shown(found), headers=NO_STORE)
-
     @app.get("/v1/applications/{application_id}")
     async def one(caller: Reading, application_id: str) -> Response:
         return reply(shown(await soon(reader.one(caller, application_id))), headers=NO_STORE)

@@ -9,6 +9,7 @@ from lendrail.contracts.application_rejected import ApplicationRejected
 from lendrail.contracts.application_validated import ApplicationValidated
 from lendrail.contracts.event import ApplicationEvent, Record
 from lendrail.contracts.status_updated import StatusUpdated
+from lendrail.gateway.indexer import Indexer
 from lendrail.gateway.store import Facts
 from lendrail.runtime import inbox
 from lendrail.runtime.step import Delivery
@@ -17,8 +18,8 @@ E = TypeVar("E", bound=ApplicationEvent)
 
 
 class Handlers:
-    def __init__(self, facts: Facts) -> None:
-        self._facts = facts
+    def __init__(self, facts: Facts, indexer: Indexer) -> None:
+        self._facts, self._indexer = facts, indexer
 
     async def on_application_validated(self, deliveries: Sequence[Delivery[ApplicationValidated]]) -> Sequence[Record]:
         return await self._keep(deliveries)
@@ -30,7 +31,10 @@ class Handlers:
         return await self._keep(deliveries)
 
     async def _keep(self, deliveries: Sequence[Delivery[E]]) -> Sequence[Record]:
-        return await inbox.once(self._facts.collection, deliveries, _facts)
+        """A fact that was stored before may not have reached the lists, so they are looked after each time."""
+        records = await inbox.once(self._facts.collection, deliveries, _facts)
+        await self._indexer.refresh(delivery.event.subject for delivery in deliveries)
+        return records
 
 
 async def _facts(deliveries: Sequence[Delivery[E]]) -> list[inbox.Effect]:

@@ -12,13 +12,15 @@ from lendrail.contracts.application import Application
 from lendrail.contracts.terms import FieldProblem
 from lendrail.gateway.bodies import PROBLEM, Json
 from lendrail.gateway.issuer import SCOPES
+from lendrail.gateway.list_operations import LISTS
+from lendrail.gateway.listed import ApplicationPage, OpportunityPage
 from lendrail.gateway.operations import ABOUT, ISSUER_OPERATIONS, OPERATIONS, PROBLEMS, Operation
-from lendrail.gateway.shapes import ApplicationPage, ApplicationView
+from lendrail.gateway.shapes import ApplicationView
 
 
 def document(url: str, *, with_issuer: bool) -> Json:
     """The whole description."""
-    operations = {**OPERATIONS, **(ISSUER_OPERATIONS if with_issuer else {})}
+    operations = {**OPERATIONS, **LISTS, **(ISSUER_OPERATIONS if with_issuer else {})}
     paths: Json = {}
     for (method, path), operation in operations.items():
         paths.setdefault(path, {})[method] = _operation(method, path, operation)
@@ -40,6 +42,7 @@ def _schemas() -> Json:
         (Application, "validation"),
         (ApplicationView, "serialization"),
         (ApplicationPage, "serialization"),
+        (OpportunityPage, "serialization"),
         (FieldProblem, "serialization"),
     ]
     _, definitions = models_json_schema(shown, ref_template="#/components/schemas/{model}")

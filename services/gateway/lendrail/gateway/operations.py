@@ -109,18 +109,6 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         problems=("400", "401", "403", "409", "413", "415", "422", "503"),
         parameters=(KEY,),
     ),
-    ("get", "/v1/applications"): Operation(
-        "List applications",
-        "Newest first, also while new ones arrive. With `reference` those that carry this reference of yours.",
-        READ,
-        answer="ApplicationPage",
-        problems=("400", "401", "403", "422", "503"),
-        parameters=(
-            _query("reference", "Value of one of `externalReferences`.", {"type": "string", "maxLength": 200}),
-            _query("system", "System of that reference.", {"type": "string", "maxLength": 80}),
-            *PAGING,
-        ),
-    ),
     ("get", "/v1/applications/{id}"): Operation(
         "Show an application",
         "Status, whole timeline, and every opportunity with its offers, decline reasons and missing information. "

@@ -5,38 +5,45 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime as dt
-import hashlib
 import json
+from dataclasses import dataclass
 from typing import Any
 
-from lendrail.gateway.store import NEWEST_FIRST
 from lendrail.runtime.http import Problem
-from lendrail.runtime.mongo import Document
 
-_EPOCH = dt.datetime.fromtimestamp(0, dt.UTC)
-assert [name for name, _ in NEWEST_FIRST] == ["received", "_id"]
+MAX_TOKEN = 400
 
 
-def question_of(tenant: str, mode: str, reference: str | None, system: str | None) -> str:
-    """Names the list that a token belongs to, without showing it."""
-    return hashlib.sha256(json.dumps([tenant, mode, reference, system]).encode()).hexdigest()[:16]
+@dataclass(frozen=True)
+class Place:
+    """The last entry that was shown, and in a walk along changes the time at which the walk ends."""
+
+    after: str
+    until: dt.datetime | None = None
 
 
-def token_after(document: Document, question: str) -> str:
-    """The token of the page that begins after `document`."""
-    place = [(document["received"] - _EPOCH) // dt.timedelta(milliseconds=1), document["_id"], question]
-    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
+def token_of(place: Place, question: str) -> str:
+    said = [place.after, place.until and place.until.isoformat(), question]
+    return base64.urlsafe_b64encode(json.dumps(said).encode()).decode().rstrip("=")
 
 
-def older_than(token: str, question: str) -> Document:
-    """The condition of the page that `token` names. Raises `Problem` 400."""
+def place_of(token: str, question: str) -> Place:
+    """Raises `Problem` 400 for what is no token of this question."""
     try:
-        padded = token.encode("ascii") + b"=" * (-len(token) % 4)
-        place: Any = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-        milliseconds, application, asked = place
-        if asked != question or not isinstance(milliseconds, int) or not isinstance(application, str):
+        if len(token) > MAX_TOKEN:
             raise ValueError
-        received = _EPOCH + dt.timedelta(milliseconds=milliseconds)
-    except (ValueError, TypeError, OverflowError, OSError, binascii.Error, UnicodeError):
+        padded = token.encode("ascii") + b"=" * (-len(token) % 4)
+        said: Any = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        after, until, asked = said
+        if asked != question or not isinstance(after, str):
+            raise ValueError
+        return Place(after, None if until is None else _time(until))
+    except (ValueError, TypeError, RecursionError, binascii.Error, UnicodeError):
         raise Problem(400, "page-token-invalid", "Use the pageToken of the page before, with the same query.") from None
-    return {"$or": [{"received": {"$lt": received}}, {"received": received, "_id": {"$lt": application}}]}
+
+
+def _time(text: Any) -> dt.datetime:
+    time = dt.datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError
+    return time

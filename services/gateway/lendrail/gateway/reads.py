@@ -1,4 +1,4 @@
-"""Reading applications: whatever the facts tell, for the tenant that the application belongs to."""
+"""Reading one application: whatever the facts tell, for the tenant that it belongs to. `lists.py` reads many."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import Any
 from lendrail.contracts.status_updated import StatusUpdated
 from lendrail.contracts.terms import Model, Reference, utc_now
 from lendrail.gateway import view
-from lendrail.gateway.paging import older_than, question_of, token_after
-from lendrail.gateway.shapes import ApplicationPage, ApplicationView
+from lendrail.gateway.shapes import ApplicationView
 from lendrail.gateway.store import Applications, Facts, utc
 from lendrail.runtime.http import Problem
 from lendrail.runtime.mongo import Document
@@ -40,28 +39,9 @@ class Reader:
             document = await self._applications.one(caller.tenant_id, caller.mode, application)
         if document is None:
             raise Problem(404, "not-found", "You have no such application.")
-        return (await self._views([document]))[0]
+        return (await self.views([document]))[0]
 
-    async def page(
-        self, caller: Caller, reference: str | None, system: str | None, size: int, token: str | None
-    ) -> ApplicationPage:
-        """Raises `Problem` 400 for a token of another list."""
-        question = question_of(caller.tenant_id, caller.mode, reference, system)
-        where: Document = {"tenant": caller.tenant_id, "mode": caller.mode}
-        if reference is not None:
-            where["references.value"] = reference
-        if system is not None:
-            wanted = {"system": system} | ({"value": reference} if reference is not None else {})
-            where["references"] = {"$elemMatch": wanted}
-        if token is not None:
-            where |= older_than(token, question)
-        documents = await self._applications.page(where, size + 1)
-        shown = documents[:size]
-        more = token_after(shown[-1], question) if len(documents) > size else None
-        items = tuple(view.summary(each) for each in await self._views(shown))
-        return ApplicationPage(items=items, next_page_token=more)
-
-    async def _views(self, documents: Sequence[Document]) -> list[ApplicationView]:
+    async def views(self, documents: Sequence[Document]) -> list[ApplicationView]:
         """Erasure is asked of the store, not of the keys that this process remembers."""
         ids = [document["_id"] for document in documents]
         gone = await self._vault.erased(ids)

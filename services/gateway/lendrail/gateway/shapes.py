@@ -99,10 +99,3 @@ class ApplicationView(ApplicationSummary):
     """What outside registers said of the business, at the newest revision that was validated."""
     timeline: tuple[TimelineEntry, ...] = ()
     opportunities: tuple[OpportunityView, ...] = ()
-
-
-class ApplicationPage(Model):
-    """Newest first. Without `next_page_token` it is the last page."""
-
-    items: tuple[ApplicationSummary, ...]
-    next_page_token: str | None = None

@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from typing import Any, TypeVar
 
+import structlog
+
+from lendrail.gateway.index import Index
+from lendrail.gateway.search import first_entry
 from lendrail.runtime.http import unavailable
-from lendrail.runtime.mongo import Collection, Document, GroupCommit
+from lendrail.runtime.mongo import ASCENDING, OUTAGES, Collection, Document, GroupCommit
 from lendrail.runtime.vault import INTAKE_KEY_DAYS, Key, Vault
 
-NEWEST_FIRST = [("received", -1), ("_id", -1)]
+log = structlog.get_logger()
 _HEAD = {"outbox": 0}
+_FORMER = ("tenant_1_mode_1_received_-1__id_-1", "tenant_1_mode_1_references.value_1_received_-1__id_-1")
+"""Indexes of lists as they once were read."""
 T = TypeVar("T")
 PATIENCE_SECONDS = 5.0
 """How long a caller waits for our store before it is told to come back; the driver alone would wait 15 seconds."""
@@ -34,8 +40,8 @@ async def soon(work: Awaitable[T]) -> T:
 class Applications:
     """The applications of all tenants; every read names the tenant and the mode of whoever asks."""
 
-    def __init__(self, collection: Collection) -> None:
-        self.collection = collection
+    def __init__(self, collection: Collection, listed: Index) -> None:
+        self.collection, self._listed = collection, listed
         self._inserts = GroupCommit(collection)
         self.prepared = False
 
@@ -44,13 +50,20 @@ class Applications:
         await self.collection.create_index(
             [("tenant", 1), ("idempotency", 1)], unique=True, partialFilterExpression=keyed
         )
-        await self.collection.create_index([("tenant", 1), ("mode", 1), *NEWEST_FIRST])
-        await self.collection.create_index([("tenant", 1), ("mode", 1), ("references.value", 1), *NEWEST_FIRST])
+        await self.collection.create_index("received")
+        for name in set(_FORMER) & (await self.collection.index_information()).keys():
+            await self.collection.drop_index(name)
         self.prepared = True
 
     async def add(self, document: Document) -> None:
-        """Durable when it returns. Raises `DuplicateKeyError` when the idempotency key is taken."""
+        """Durable when it returns, and listed; what an outage keeps from being listed the sweep finds. Raises
+        `DuplicateKeyError` when the idempotency key is taken.
+        """
         await self._inserts.insert(document)
+        try:
+            await self._listed.add(first_entry(document))
+        except OUTAGES as error:
+            log.warning("an application is not listed yet", application=document["_id"], error=type(error).__name__)
 
     async def by_key(self, tenant: str, idempotency: str) -> Document | None:
         return await self.collection.find_one({"tenant": tenant, "idempotency": idempotency}, _HEAD)
@@ -58,8 +71,18 @@ class Applications:
     async def one(self, tenant: str, mode: str, application: str) -> Document | None:
         return await self.collection.find_one({"_id": application, "tenant": tenant, "mode": mode}, _HEAD)
 
-    async def page(self, where: Document, limit: int) -> list[Document]:
-        return await self.collection.find(where, _HEAD).sort(NEWEST_FIRST).limit(limit).to_list()
+    async def heads(self, ids: Iterable[str]) -> list[Document]:
+        return await self.collection.find({"_id": {"$in": list(ids)}}, _HEAD).to_list()
+
+    async def ids_after(self, id: str, limit: int) -> list[str]:
+        """In the order of ids, for a walk over all of them."""
+        cursor = self.collection.find({"_id": {"$gt": id}}, {"_id": 1}).sort("_id", ASCENDING).limit(limit)
+        return [document["_id"] async for document in cursor]
+
+    async def ids_since(self, time: dt.datetime) -> AsyncIterator[str]:
+        """Of those received then or later."""
+        async for document in self.collection.find({"received": {"$gte": time}}, {"_id": 1}):
+            yield document["_id"]
 
     async def known(self, ids: Iterable[str]) -> dict[str, Document]:
         """Applications with their outboxes, for the intake, which publishes them again."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from lendrail.contracts.application_validated import Check, Eligible, Ineligible
 from lendrail.contracts.status_updated import StatusUpdated
 from lendrail.contracts.terms import FieldProblem, Mode, Model, Reference, Status
-from lendrail.gateway.shapes import ApplicationSummary, ApplicationView, Kind, OpportunityView, TimelineEntry
+from lendrail.gateway.shapes import ApplicationView, Kind, OpportunityView, TimelineEntry
 from lendrail.partners import PARTNERS
 
 
@@ -116,10 +116,6 @@ def erased(received: Received) -> ApplicationView:
         upstream=received.upstream,
         received_at=received.received_at,
     )
-
-
-def summary(of: ApplicationView) -> ApplicationSummary:
-    return ApplicationSummary(**{name: getattr(of, name) for name in ApplicationSummary.model_fields})
 
 
 def _order(fact: Fact) -> tuple[dt.datetime, int, str]:

@@ -1,0 +1,57 @@
+"""What lists show: of each entry enough to find it and to see how it stands, and nothing personal."""
+
+from __future__ import annotations
+
+import uuid
+
+from lendrail.contracts.terms import Mode, Model, Reference, Status, Time
+from lendrail.gateway.shapes import Kind
+
+
+class ApplicationEntry(Model):
+    application_id: uuid.UUID
+    status: Status
+    revision: int
+    mode: Mode
+    received_at: Time
+    changed_at: Time
+    """When something was last said of it."""
+    references: tuple[Reference, ...] = ()
+
+
+class OpportunityEntry(Model):
+    opportunity_id: uuid.UUID
+    application_id: uuid.UUID
+    partner: str | None = None
+    kind: Kind = "lender"
+    credential: str | None = None
+    status: Status
+    status_since: Time
+    observed_at: Time
+    """When somebody last looked, or was told."""
+    partner_id: str | None = None
+    mode: Mode
+    received_at: Time
+    """When the application was received."""
+    changed_at: Time
+    """When something was last said of it."""
+    references: tuple[Reference, ...] = ()
+    """Of the application."""
+
+
+class ApplicationPage(Model):
+    """Without `next_page_token` it is the last page."""
+
+    items: tuple[ApplicationEntry, ...]
+    next_page_token: str | None = None
+    changed_to: Time | None = None
+    """Of a walk along changes: where the next walk begins (`changedFrom`)."""
+
+
+class OpportunityPage(Model):
+    """Without `next_page_token` it is the last page."""
+
+    items: tuple[OpportunityEntry, ...]
+    next_page_token: str | None = None
+    changed_to: Time | None = None
+    """Of a walk along changes: where the next walk begins (`changedFrom`)."""
