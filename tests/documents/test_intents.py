@@ -109,6 +109,16 @@ async def test_a_late_document(bench: Bench, way: str) -> None:
         assert await bench.database["links"].count_documents({}) == 1
 
 
+async def test_a_document_for_everybody_goes_to_whom_takes_its_kind(bench: Bench) -> None:
+    key = await bench.key()
+    ref = await uploaded(bench, key, "quote")
+    for_all = amended(key, DocumentAdded(document=ref), (FF, SOAP))
+    assert [decode(Submit, record.value, key).partner for record in await bench.hear([for_all])] == [SOAP]
+    named = for_all.event.eligible[0].opportunity_id
+    for_one = amended(key, DocumentAdded(document=ref, opportunity_id=named), revision=3)
+    assert [decode(Submit, record.value, key).partner for record in await bench.hear([for_one])] == [FF]
+
+
 async def test_nobody_is_given_a_link_to_another_applications_document(bench: Bench) -> None:
     bench.attachments("url")
     theirs = await uploaded(bench, await bench.key())

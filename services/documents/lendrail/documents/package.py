@@ -30,9 +30,14 @@ def sends(event: ApplicationValidated) -> bool:
 
 
 def asked(event: ApplicationValidated) -> tuple[Eligible, ...]:
-    """Whom this revision asks for something; nobody where a person did it at the partner already."""
-    if isinstance(event.amendment, OfferAccepted) and event.amendment.reported:
-        return ()
+    """Whom this revision asks for something: nobody where a person did it at the partner already, and a document that
+    is meant for no one partner goes only to those that take its kind.
+    """
+    match event.amendment:
+        case OfferAccepted(reported=True):
+            return ()
+        case DocumentAdded(opportunity_id=None, document=document):
+            return tuple(each for each in event.eligible if _takes(each.partner, document.kind))
     return event.eligible
 
 
@@ -57,7 +62,7 @@ class Package:
 
     def link(self, accounts: Accounts, expires: dt.datetime) -> None:
         """Draw a link to each document for each partner that fetches documents itself."""
-        for each in self.delivery.event.eligible:
+        for each in asked(self.delivery.event):
             if fetches(each.partner, accounts.get(each.credential)):
                 for ref in self._here(each):
                     opportunity = str(each.opportunity_id)
@@ -124,6 +129,12 @@ class Package:
     def _linked(self, each: Eligible, ref: DocumentRef, public_url: str) -> DocumentRef:
         link = self.links.get((str(each.opportunity_id), ref.id))
         return ref if link is None else ref.model_copy(update={"link": Sensitive(link.address(public_url))})
+
+
+def _takes(name: str, kind: str) -> bool:
+    """Whether the partner asks for documents of this kind; of one that is not known here nobody can say no."""
+    partner = PARTNERS.get(name)
+    return partner is None or kind in partner.facts.documents
 
 
 def takes_documents(name: str) -> bool:
