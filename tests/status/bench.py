@@ -12,6 +12,7 @@ from typing import Any
 
 from tests import make, support
 
+from lendrail.contracts.application_amended import Amendment
 from lendrail.contracts.application_rejected import ApplicationRejected
 from lendrail.contracts.application_validated import ApplicationValidated, Eligible, Ineligible
 from lendrail.contracts.event import Event, Record, decode, read_envelope
@@ -142,8 +143,18 @@ class Deal:
         values = self._about() | {"revision": 1, "received_at": make.NOW, "application": make.application()} | lists
         return ApplicationValidated(**(values | changes))
 
-    def rejected(self) -> ApplicationRejected:
-        return ApplicationRejected(**self._about(), revision=1, received_at=make.NOW, problems=(REFUSAL, REFUSAL))
+    def amended(self, amendment: Amendment, revision: int = 2, eligible: bool = True) -> ApplicationValidated:
+        """Validation's word on a change."""
+        return self.validated(eligible, revision=revision, amendment=amendment)
+
+    def rejected(self, revision: int = 1) -> ApplicationRejected:
+        problems = (REFUSAL, REFUSAL)
+        return ApplicationRejected(**self._about(), revision=revision, received_at=make.NOW, problems=problems)
+
+    def answer(self, operation: str, outcome: str = "accepted", **changes: Any) -> PartnerAck:
+        """What came of a change."""
+        number = uuid.uuid5(self.id, f"{operation}-{changes.get('document')}")
+        return self.ack(outcome, **{"operation": operation, "attempt_id": number, "partner_id": None} | changes)
 
     def ack(self, outcome: str = "accepted", **changes: Any) -> PartnerAck:
         values = self._about() | {

@@ -2,9 +2,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from pymongo import AsyncMongoClient
 from tests.status.bench import Bench, settings
+from tests.status.reading import application
 
 from lendrail.runtime.mongo import Document
 
@@ -39,3 +41,10 @@ async def make_bench(
 @pytest.fixture
 async def bench(make_bench: MakeBench) -> Bench:
     return await make_bench()
+
+
+@pytest.fixture
+async def client(bench: Bench) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(application(bench))
+    async with httpx.AsyncClient(transport=transport, base_url="http://status.test") as client:
+        yield client

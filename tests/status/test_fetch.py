@@ -157,6 +157,37 @@ async def test_a_call_during_a_look_leads_to_one_more(bench: Bench, sandbox: San
     assert looks(sandbox, deal) - before <= 3, "the second look may be followed by its own recheck, by nothing else"
 
 
+async def test_a_withdrawal_that_met_an_approval_is_decided_by_one_look(bench: Bench, sandbox: Sandbox) -> None:
+    """The partner took the withdrawal and calls the deal approved, word for word as before: that look decides."""
+    deal = await accepted(bench, sandbox, "approve")
+    await bench.deliver(deal.webhook())
+    await support.eventually(becomes(bench, deal, "approved"))
+    await idle(bench, deal)
+    before = looks(sandbox, deal)
+    await bench.deliver(deal.answer("withdraw"))
+
+    async def decided() -> bool:
+        return await bench.statuses(deal.id) == ["submitting", "submitted", "approved", "withdrawn", "approved"]
+
+    await support.eventually(decided)
+    assert looks(sandbox, deal) == before + 1
+    last = (await bench.told(deal.id))[-1]
+    assert (last.source, last.flags) == ("fetch", ("alarm:approved-after-withdrawn",))
+
+
+async def test_a_withdrawal_that_the_partner_follows_stays(bench: Bench, sandbox: Sandbox) -> None:
+    deal = await accepted(bench, sandbox, "decline")
+    before = looks(sandbox, deal)
+    await bench.deliver(deal.answer("withdraw"))
+
+    async def asked() -> bool:
+        return looks(sandbox, deal) == before + 1 and "due" not in await bench.document(deal.id)
+
+    await support.eventually(asked)
+    assert (await bench.statuses(deal.id))[:3] == ["submitting", "submitted", "withdrawn"]
+    assert (await bench.document(deal.id))["status"] == "withdrawn"
+
+
 async def test_a_flood_of_calls_is_slowed_down(bench: Bench, sandbox: Sandbox) -> None:
     deal = await accepted(bench, sandbox, "approve")
     before = looks(sandbox, deal)

@@ -13,16 +13,28 @@ from tests.make import NOW
 from lendrail.contracts.partner_ack import Operation, Outcome
 from lendrail.contracts.sensitive import Sensitive, SensitiveText
 from lendrail.contracts.terms import DeclineReason, FieldProblem, Money, Offer, ReasonCode, Report, Status
-from lendrail.status.fold import FINAL, REOPENED, fold
-from lendrail.status.observation import Answered, Missing, Observation, Reported, Said, State, Validated
+from lendrail.status.decided import FINAL, REOPENED
+from lendrail.status.fold import fold
+from lendrail.status.observation import (
+    AcceptReported,
+    Amended,
+    Answered,
+    Missing,
+    Observation,
+    Reported,
+    Said,
+    State,
+    Validated,
+)
 
 ATTEMPT = uuid.UUID(int=1)
 PROBLEM = FieldProblem(pointer="/business", code="refused", message="was refused by the partner", phase="partner")
 
 
-def seen(second: float, said: Said, source: str = "fetch", name: str = "") -> Observation:
+def seen(second: float, said: Said, source: str = "fetch", name: str = "", **times: Any) -> Observation:
     at = NOW + dt.timedelta(seconds=second)
-    return Observation(id=name or f"{source}-{second}", source=source, at=at, received_at=at, said=said)
+    values = {"source": source, "at": at, "received_at": at} | times
+    return Observation(id=name or f"{source}-{second}", said=said, **values)
 
 
 def validated(second: float = 0, status: Status = Status.SUBMITTING, revision: int = 1) -> Observation:
@@ -211,6 +223,7 @@ REPORTS = made(
     flags=st.lists(st.sampled_from(["unknown-stage", "unreadable-offers"]), max_size=2).map(tuple),
     missing_info=st.none() | st.just(SensitiveText("more")),
 )
+MOMENTS = st.integers(-1, 5).map(lambda n: NOW + dt.timedelta(days=n))
 SAID: st.SearchStrategy[Said] = st.one_of(
     made(Validated, status=STATUSES, revision=st.integers(1, 3), received_at=st.just(NOW)),
     made(
@@ -223,11 +236,30 @@ SAID: st.SearchStrategy[Said] = st.one_of(
         partner_id=st.none() | st.sampled_from(["L1", "L2"]),
         report=st.none() | REPORTS,
         next_check_at=st.none() | st.just(NOW),
+        unknown_since=st.none() | st.just(NOW),
+        problems=st.sampled_from([(), (PROBLEM,)]),
+        at_registry=st.booleans(),
+        done_at=st.none() | MOMENTS,
     ),
     made(Reported, report=REPORTS),
     st.just(Missing()),
+    made(
+        Amended,
+        revision=st.integers(2, 3),
+        operation=st.sampled_from(["document", "accept", "withdraw"]),
+        document=st.none() | st.just("a.pdf"),
+        problems=st.sampled_from([(), (PROBLEM,)]),
+    ),
+    made(AcceptReported, revision=st.integers(2, 3), offer_id=st.just("offer-1")),
 )
-SOURCE = {Validated: ["validation"], Answered: ["ack"], Reported: ["fetch", "poll"], Missing: ["fetch", "poll"]}
+SOURCE = {
+    Validated: ["validation"],
+    Answered: ["ack"],
+    Reported: ["fetch", "poll", "webhook"],
+    Missing: ["fetch", "poll"],
+    Amended: ["validation"],
+    AcceptReported: ["person"],
+}
 
 
 @st.composite
@@ -236,7 +268,9 @@ def histories(draw: st.DrawFn) -> list[Observation]:
     for number in range(draw(st.integers(1, 8))):
         said = draw(SAID)
         source = draw(st.sampled_from(SOURCE[type(said)]))
-        heard.append(seen(draw(st.integers(0, 4)), said, source, f"o{number}"))
+        day = draw(st.integers(0, 4)) * 86_400
+        times = {name: draw(st.none() | MOMENTS) for name in ("looked_at", "partner_time")}
+        heard.append(seen(day, said, source, f"o{number}", **times))
     return heard
 
 
@@ -255,7 +289,7 @@ def test_a_state_is_never_final_for_want_of_words(heard: list[Observation]) -> N
     reports = [o.said.report for o in heard if isinstance(o.said, Reported | Answered) and o.said.report]
     stated |= {each.status for each in reports if each.status}
     answered = {Status.SUBMITTED, Status.OUTCOME_UNKNOWN, Status.DUPLICATE, Status.FAILED, Status.ACCEPTED}
-    ours = {Status.SUBMITTING, Status.IN_REVIEW, Status.WITHDRAWN} | answered
+    ours = {Status.SUBMITTING, Status.IN_REVIEW, Status.WITHDRAWN, Status.REFERRED, Status.RECEIVED} | answered
     assert folded.status in stated | ours
 
 

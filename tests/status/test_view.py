@@ -1,49 +1,16 @@
 """What may be read over HTTP, and by whom."""
 
-import time
 import uuid
-from collections.abc import AsyncIterator
 
 import httpx
-import pytest
-from fastapi import FastAPI
-from joserfc import jwt
-from joserfc.jwk import ECKey, KeySet
 from tests import make, support
 from tests.status.bench import PARTNER, Bench, Deal
+from tests.status.reading import bearer
 
 from lendrail.contracts.sensitive import Sensitive, SensitiveText
 from lendrail.contracts.terms import Money, Offer, Report, Status
-from lendrail.runtime import http
-from lendrail.runtime.tokens import AUDIENCE, Verifier
-from lendrail.status.view import routes
-
-ISSUER = "http://127.0.0.1/test-issuer"
-KEY = ECKey.generate_key("P-256")
-
-
-def bearer(scope: str, tenant: str = support.TENANT) -> dict[str, str]:
-    times = {"nbf": int(time.time()), "exp": int(time.time()) + 3600}
-    who = {"iss": ISSUER, "aud": AUDIENCE, "tenant": tenant, "client_id": "test", "mode": "test", "scope": scope}
-    return {"Authorization": f"Bearer {jwt.encode({'alg': 'ES256'}, who | times, KEY)}"}
-
 
 READER, OPERATOR = bearer("applications:read"), bearer("operator")
-
-
-@pytest.fixture
-async def client(bench: Bench) -> AsyncIterator[httpx.AsyncClient]:
-    async def keys() -> KeySet:
-        return KeySet([KEY])
-
-    app = FastAPI()
-    app.state.verifier = Verifier(ISSUER, keys)
-    http.install(app, 1000)
-    app.include_router(
-        routes(bench.opportunities, bench.parts.orphans, bench.parts.feeds.collection, bench.service.vault)
-    )
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://status.test") as client:
-        yield client
 
 
 async def test_the_owner_sees_the_whole_truth(bench: Bench, client: httpx.AsyncClient) -> None:

@@ -24,7 +24,8 @@ from lendrail.runtime.due import Lease
 from lendrail.runtime.mongo import Document
 from lendrail.runtime.vault import Key, Vault
 from lendrail.status.asking import Asking, NotNow, kept
-from lendrail.status.fold import FINAL, fold
+from lendrail.status.decided import FINAL
+from lendrail.status.fold import fold
 from lendrail.status.observation import Answered, Missing, Observation, Reported, State
 from lendrail.status.store import Heard, Opportunities, Subject, cause_of, read, subject_of
 from lendrail.status.timing import Timing
@@ -110,21 +111,24 @@ class Fetch:
         reply: Reply,
         began: dt.datetime,
     ) -> None:
-        """Store it, unless it is word for word what the partner said last."""
-        observations = read(document, key).observations
+        """Store it, unless the partner repeats itself and nothing follows from that."""
+        known = read(document, key)
         told = said.report.partner_time if isinstance(said, Reported) else None
-        if said == _last_word(observations):
-            final = fold(observations).status in FINAL
-            await self._change(document, lease, self._timing.after_look(document, lease.token, began, final, False))
-            return
         observation = Observation(
             id=str(uuid.uuid5(NAMESPACE, f"fetch|{document['_id']}|{lease.token}")),
             source="fetch" if kind == "hint" else "poll",
             at=min(told, began) if told else began,
             received_at=utc_now(),
             partner_time=told,
+            looked_at=began,
             said=said,
         )
+        before = fold(known.observations)
+        repeated = said == _last_word(known.observations)
+        if repeated and fold([*known.observations, observation]).looks_like(before):
+            final = before.status in FINAL
+            await self._change(document, lease, self._timing.after_look(document, lease.token, began, final, False))
+            return
         heard = Heard(subject_of(document), observation, key, cause_of(document["cause"]), reply.content)
 
         def extra(_: Subject, now: Document | None, state: State, fresh: Sequence[Observation]) -> dict[str, Any]:

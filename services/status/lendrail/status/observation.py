@@ -25,6 +25,7 @@ from lendrail.contracts.terms import (
     Report,
     Status,
     Time,
+    Wanted,
 )
 
 RANKS: dict[str, int] = {
@@ -38,6 +39,10 @@ RANKS: dict[str, int] = {
     "person": 6,
 }
 """Of two observations of the same moment the one of the higher rank counts as the later."""
+LOOKS = ("fetch", "poll")
+"""Sources that show what holds at the partner while we ask."""
+NOT_SENT_YET = "not-sent-yet"
+"""Reason of a withdrawal that needed no word to the partner."""
 
 
 class Validated(Model):
@@ -59,6 +64,8 @@ class Answered(Model):
     version: int
     operation: Operation
     outcome: Outcome
+    at_registry: bool = False
+    """A registry follows what lenders decide, and decides nothing on the deal itself."""
     document: str | None = None
     partner_id: ForeignId | None = None
     report: Report | None = None
@@ -67,6 +74,8 @@ class Answered(Model):
     next_check_at: Time | None = None
     unknown_since: Time | None = None
     plan: Plan | None = None
+    done_at: Time | None = None
+    """When we knew it; a look at the partner that began later shows what the partner made of it."""
 
 
 class Reported(Model):
@@ -82,7 +91,30 @@ class Missing(Model):
     kind: Literal["missing"] = "missing"
 
 
-Said = Annotated[Validated | Answered | Reported | Missing, Field(discriminator="kind")]
+class Amended(Model):
+    """What validation said of a change that brings no new application to the partner. It decides nothing: `problems`
+    say why it went no further, and `document` is one that comes late, so perhaps what the partner asked for.
+    """
+
+    kind: Literal["amended"] = "amended"
+    revision: int
+    operation: Operation
+    document: str | None = None
+    problems: tuple[FieldProblem, ...] = ()
+
+
+class AcceptReported(Model):
+    """A person says that an offer was accepted at the partner, where we only have a link. Who and why is kept where the
+    change was taken in.
+    """
+
+    kind: Literal["accept-reported"] = "accept-reported"
+    revision: int
+    offer_id: str
+    variant: str | None = None
+
+
+Said = Annotated[Validated | Answered | Reported | Missing | Amended | AcceptReported, Field(discriminator="kind")]
 
 
 class Observation(Model):
@@ -94,6 +126,8 @@ class Observation(Model):
     """The partner's time, never later than our receipt; for a fetch the server's time when it began."""
     received_at: Time
     partner_time: Time | None = None
+    looked_at: Time | None = None
+    """When the look began that brought it; the partner's word held then, however old it is."""
     said: Said
 
     @property
@@ -117,6 +151,7 @@ class State(Model):
     decline_reasons: tuple[DeclineReason, ...] = ()
     decline_notes: SensitiveText | None = None
     missing_info: SensitiveText | None = None
+    wanted: tuple[Wanted, ...] = ()
     notes: SensitiveText | None = None
     problems: tuple[FieldProblem, ...] = ()
     documents_sent: tuple[str, ...] = ()

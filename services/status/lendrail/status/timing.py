@@ -14,12 +14,14 @@ from typing import Any
 from lendrail.partners import PARTNERS
 from lendrail.runtime.due import in_seconds
 from lendrail.runtime.mongo import Document
-from lendrail.status.fold import FINAL
-from lendrail.status.observation import Answered, Observation, Reported, State
+from lendrail.status.decided import FINAL
+from lendrail.status.observation import LOOKS, NOT_SENT_YET, AcceptReported, Answered, Observation, Reported, State
 from lendrail.status.settings import Settings
 from lendrail.status.store import Subject
 
 LONGEST_HINT_WAIT = 300.0
+CROSSED = frozenset(f"contradicted:{status}-after-withdrawn" for status in ("approved", "accepted"))
+"""A word of the partner that speaks against our withdrawal."""
 
 
 class Timing:
@@ -33,12 +35,15 @@ class Timing:
     ) -> Mapping[str, Any]:
         """After an event: sweeps begin with the partner's id and end with a final state; a hint is always followed.
 
-        Partners that cannot be asked are never due. The partner's own word begins its schedule anew.
+        Partners that cannot be asked are never due. The partner's own word begins its schedule anew. Where we decided
+        something, or hear against it, the partner is asked at once.
         """
         if not readable(subject.partner):
             return {}
         document = document or {}
         fetch = document.get("fetch", {})
+        if state.partner_id and _only_partner_knows(state, fresh):
+            return {"due": "$$NOW", "fetch.reason": "hint", "fetch.hinted_at": "$$NOW"}
         if "due" in document and fetch.get("reason") == "hint":
             return {}
         if _older_report(fresh, fetch.get("seen_at")):
@@ -141,6 +146,21 @@ def _told(observation: Observation) -> bool:
     """Whether the partner itself says something of the opportunity."""
     said = observation.said
     return isinstance(said, Reported) or (isinstance(said, Answered) and said.report is not None)
+
+
+def _only_partner_knows(state: State, fresh: Sequence[Observation]) -> bool:
+    """A withdrawal that it took may have met an approval; a person may be wrong. What it says itself decides."""
+    ours = any(_of_ours(each) for each in fresh)
+    heard = any(isinstance(each.said, Reported) and each.source not in LOOKS for each in fresh)
+    return ours or (heard and not CROSSED.isdisjoint(state.flags))
+
+
+def _of_ours(observation: Observation) -> bool:
+    said = observation.said
+    if isinstance(said, Answered):
+        took_it = said.outcome == "accepted" and said.reason != NOT_SENT_YET
+        return said.operation == "withdraw" and took_it and not said.at_registry
+    return isinstance(said, AcceptReported)
 
 
 def _older_report(fresh: Sequence[Observation], seen_at: dt.datetime | None) -> bool:

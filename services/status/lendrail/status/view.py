@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from fastapi import APIRouter, Depends, Response
 
 from lendrail.contracts.sensitive import Erased
 from lendrail.contracts.terms import Model, Status, utc_now
+from lendrail.contracts.wanted import to_do
 from lendrail.partners import PARTNERS
 from lendrail.runtime.http import Problem, authorised, reply
 from lendrail.runtime.mongo import ASCENDING, Collection, Document
 from lendrail.runtime.tokens import Caller
 from lendrail.runtime.vault import Key, Vault
+from lendrail.status.observation import State
 from lendrail.status.store import read
 
 READ = Depends(authorised("applications:read"))
@@ -88,12 +91,20 @@ def _shown(document: Document, key: Key) -> dict[str, Any]:
         **_named(document),
         "version": document["version"],
         **_revealed(known.state),
+        **_asked(document, known.state),
         "seenAt": seen,
         "ageSeconds": round(max((utc_now() - seen).total_seconds(), 0), 3),
         "nextLook": _next_look(document),
         **_kept(document),
         "observations": [_revealed(each) for each in sorted(known.observations, key=lambda o: o.place)],
     }
+
+
+def _asked(document: Document, state: State) -> dict[str, Any]:
+    """What the partner waits for, and how to send it."""
+    application = uuid.UUID(document["application_id"])
+    found = to_do(state.status, application, state.wanted, state.missing_info, state.problems)
+    return {"toDo": _revealed(found)} if found else {}
 
 
 def _next_look(document: Document) -> dict[str, Any] | None:
