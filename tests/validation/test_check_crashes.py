@@ -21,7 +21,8 @@ from lendrail.contracts.event import read_envelope
 from lendrail.runtime.settings import read_key
 from lendrail.runtime.vault import LocalWrapper, Vault
 
-TOPICS = ("application-received", "application-validated", "application-rejected")
+HEARD = ("application-received", "application-amended")
+FACTS = ("application-validated", "application-rejected")
 WINDOWS = (
     "store.checks.after",
     "partner.before",
@@ -39,7 +40,7 @@ def register(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Register]:
     running.stop()
 
 
-async def _process(environment: dict[str, str], **more: str) -> asyncio.subprocess.Process:
+async def process_of(environment: dict[str, str], **more: str) -> asyncio.subprocess.Process:
     command = (sys.executable, "-m", "lendrail.validation")
     told = os.environ | environment | more
     return await asyncio.create_subprocess_exec(*command, env=told, stdout=asyncio.subprocess.DEVNULL)
@@ -49,7 +50,7 @@ async def test_killed_between_claim_and_result(
     kafka: str, mongo: str, register: Register, tmp_path: Path, database_prefix: str
 ) -> None:
     with contextlib.suppress(TopicAlreadyExistsError):  # another test of this session made them
-        await support.topics(kafka, *TOPICS)
+        await support.topics(kafka, *HEARD, *FACTS)
     environment = support.environment(
         tmp_path,
         kafka=kafka,
@@ -63,7 +64,7 @@ async def test_killed_between_claim_and_result(
     client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(mongo, w="majority", tz_aware=True)
     vault = Vault(client[f"{database_prefix}keys"]["data_keys"], LocalWrapper(read_key(tmp_path / "master.key")))
     producer: Any = AIOKafkaProducer(bootstrap_servers=kafka)
-    consumer: Any = AIOKafkaConsumer(*TOPICS[1:], bootstrap_servers=kafka, auto_offset_reset="earliest")
+    consumer: Any = AIOKafkaConsumer(*FACTS, bootstrap_servers=kafka, auto_offset_reset="earliest")
     await producer.start()
     await consumer.start()
     ours: set[bytes] = set()
@@ -73,15 +74,15 @@ async def test_killed_between_claim_and_result(
             record = make.record(event, (await vault.create([event.key_id]))[event.key_id], "gateway")
             ours.add(record.key)
             await producer.send_and_wait(record.topic, record.value, key=record.key, headers=list(record.headers))
-            process = await _process(environment, LENDRAIL_KILL_AT=window)
+            process = await process_of(environment, LENDRAIL_KILL_AT=window)
             assert await asyncio.wait_for(process.wait(), 40) == -signal.SIGKILL, window
-        process = await _process(environment)
+        process = await process_of(environment)
         try:
             await support.eventually(lambda: _done(client[f"{database_prefix}validation"], len(WINDOWS)), 40)
         finally:
             process.terminate()
             await asyncio.wait_for(process.wait(), 20)
-        facts = await _facts(consumer, ours)
+        facts = await facts_of(consumer, ours)
         assert {key for key, _, _ in facts} == ours
         assert len(facts) == len(ours), "one fact each, and where it came twice the same bytes"
         assert {topic for _, topic, _ in facts} == {"application-validated"}
@@ -101,7 +102,7 @@ async def _done(database: Any, wanted: int) -> bool:
     return bool(waits == 0 and done == wanted)
 
 
-async def _facts(consumer: Any, ours: set[bytes]) -> set[tuple[bytes, str, tuple[str, bytes]]]:
+async def facts_of(consumer: Any, ours: set[bytes]) -> set[tuple[bytes, str, tuple[str, bytes]]]:
     found: set[tuple[bytes, str, tuple[str, bytes]]] = set()
     while batch := await consumer.getmany(timeout_ms=2000):
         for records in batch.values():

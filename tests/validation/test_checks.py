@@ -71,10 +71,12 @@ class Bench:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        for part in (self.parts.reports, self.parts.relay, self.parts.checks):
+        for part in (self.parts.reports, self.parts.relay, self.parts.checks, self.parts.early):
             await part.prepare()
-        tasks = [asyncio.create_task(each) for each in (self.parts.checks.worker.run(), self.parts.relay.run())]
+        workers = (self.parts.checks.worker.run(), self.parts.order.worker.run(), self.parts.relay.run())
+        tasks = [asyncio.create_task(each) for each in workers]
         yield
+        await self.parts.order.worker.drain(15)
         await self.parts.checks.drain(15)
         await end(tasks)
 

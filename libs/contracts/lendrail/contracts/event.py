@@ -122,7 +122,12 @@ class Event(Model):
 
     @property
     def id(self) -> str:
-        return str(uuid.uuid5(NAMESPACE, f"{self.topic}|{self.entity}|{self.version}|{self.recipient}"))
+        return self.id_of(self.entity, self.version, self.recipient)
+
+    @classmethod
+    def id_of(cls, entity: str, version: int = 1, recipient: str = "") -> str:
+        """The id of the fact of this class about `entity`, also for who does not have the fact itself."""
+        return str(uuid.uuid5(NAMESPACE, f"{cls.topic}|{entity}|{version}|{recipient}"))
 
     @classmethod
     def type(cls) -> str:

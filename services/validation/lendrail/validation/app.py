@@ -18,7 +18,9 @@ from lendrail.validation.answers import Answers
 from lendrail.validation.checks import Checks
 from lendrail.validation.duplicates import Duplicates
 from lendrail.validation.fingerprint import derive
-from lendrail.validation.handlers import SERVICE, Handlers
+from lendrail.validation.handlers import Handlers
+from lendrail.validation.judge import SERVICE, Judge
+from lendrail.validation.order import Early, Order
 from lendrail.validation.register import Register
 from lendrail.validation.routes import Preflight, routes
 from lendrail.validation.settings import Settings
@@ -32,6 +34,8 @@ class Parts:
     reports: Reports
     handlers: Handlers
     checks: Checks
+    early: Early
+    order: Order
     relay: Relay
     preflight: Preflight
 
@@ -44,6 +48,7 @@ def assemble(service: Service, settings: Settings) -> Parts:
     reports = Reports(service.database["reports"], waiting)
     duplicates = Duplicates(reports, derive(master), settings.duplicate_window)
     relay = Relay([reports.collection], service.publisher, instance)
+    early = Early(service.database["amendments"])
     checks = Checks(
         waiting,
         reports,
@@ -53,9 +58,12 @@ def assemble(service: Service, settings: Settings) -> Parts:
         lanes=settings.abn_lanes,
         instance=instance,
         stored=relay.wake,
+        reported=early.release,
     )
-    handlers = Handlers(reports, duplicates, tenants, checks)
-    return Parts(reports, handlers, checks, relay, Preflight(duplicates, tenants))
+    judge = Judge(reports, duplicates, tenants, checks)
+    order = Order(early, judge, reports, service.vault, instance=instance, stored=relay.wake)
+    handlers = Handlers(reports, judge, order)
+    return Parts(reports, handlers, checks, early, order, relay, Preflight(duplicates, tenants))
 
 
 def _register(service: Service, settings: Settings, master: bytes) -> Register:
@@ -76,10 +84,11 @@ def build(settings: Settings, *, verifier: Verifier | None = None, **doubles: An
     """
     service = Service(SERVICE, settings, **doubles)
     parts = assemble(service, settings)
-    for each in (parts.reports, parts.relay, parts.checks):
+    for each in (parts.reports, parts.relay, parts.checks, parts.early):
         service.prepare(each.prepare)
     service.on(APPLICATION_RECEIVED, parts.handlers.on_application_received)
     service.loop(parts.checks.worker.run, parts.checks.drain)
+    service.loop(parts.order.worker.run, parts.order.worker.drain)
     service.loop(parts.relay.run)
     app = service.api("Lendrail validation", verifier)
     app.include_router(routes(parts.preflight))

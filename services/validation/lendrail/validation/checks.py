@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 import structlog
@@ -29,6 +29,7 @@ from lendrail.runtime.outbox import waiting
 from lendrail.runtime.vault import Key, Vault
 from lendrail.validation.abn import Fact, Subject, concluded
 from lendrail.validation.register import Register
+from lendrail.validation.standing import GAINED, Report
 from lendrail.validation.store import Reports
 
 log = structlog.get_logger()
@@ -51,10 +52,13 @@ class Checks:
         lanes: int,
         instance: str,
         stored: Callable[[], None],
+        reported: Callable[[Sequence[str]], Awaitable[object]],
     ) -> None:
-        """`seconds`: how long an application waits, in all. `stored` is called when a record waits to be published."""
+        """`seconds`: how long an application waits, in all. `stored` is called when a record waits to be published,
+        `reported` with the ids of events whose report is there.
+        """
         self._collection, self._reports, self.register, self._vault = collection, reports, register, vault
-        self._seconds, self._instance, self._stored = seconds, instance, stored
+        self._seconds, self._instance, self._stored, self._reported = seconds, instance, stored, reported
         self._writes = GroupCommit(collection)
         self.worker = Worker(
             collection, self.conclude, where=_all, lanes=lanes, lease_seconds=seconds + LEASE_MARGIN, poll_seconds=0.5
@@ -98,6 +102,7 @@ class Checks:
         final = concluded(fact, document["pointer"], told.finding, told.at)
         await insert_absent(self._reports.collection, [self._report(document, final, key)])
         self._stored()
+        await self._reported([document["_id"]])
         await self._collection.delete_one({"_id": document["_id"]})
         point("checks.done")
 
@@ -109,25 +114,23 @@ class Checks:
     def _report(self, document: Document, fact: Fact, key: Key) -> Document:
         envelope = read_envelope(Record.restored(document["fact"]).headers)
         stated = replace(envelope, id=fact.id, type=fact.type(), time=utc_now())
-        sound = isinstance(fact, ApplicationValidated)
-        report = document["report"] | {"sound": sound}
-        if sound and "fingerprints" in document:
-            report["fingerprints"] = document["fingerprints"]
+        gained = {name: document[name] for name in GAINED if name in document}
+        report = Report(document["report"], gained).stored(isinstance(fact, ApplicationValidated))
         return {"_id": document["_id"], **report, **waiting([encode(fact, stated, key)], self._instance)}
 
 
-def work_of(event_id: str, report: Document, record: Record, subject: Subject, key: Key) -> Document:
+def work_of(event_id: str, report: Report, sound: bool, record: Record, subject: Subject, key: Key) -> Document:
     """The document of a fact that waits; names and number rest sealed. What counts against twins counts already."""
     document = {
         "_id": event_id,
-        "application": report["application"],
-        "receivedAt": report["receivedAt"],
-        "report": {name: value for name, value in report.items() if name not in ("sound", "fingerprints")},
+        "application": report.base["application"],
+        "receivedAt": report.base["receivedAt"],
+        "report": report.base,
         "fact": record.stored(),
         "pointer": subject.pointer,
         "asked": key.seal(json.dumps([subject.asked.abn, *subject.asked.names])),
     }
-    return document | ({"fingerprints": report["fingerprints"]} if "fingerprints" in report else {})
+    return document | (report.gained if sound else {})
 
 
 def _fact(document: Document, key: Key) -> Fact:

@@ -54,37 +54,37 @@ def _candidate(application: Application, account: PartnerAccount, tenant: Tenant
         return Candidate(account.partner, account.credential, reasons)
     registry = next((each for each in tenant.partners if each.credential == account.registry), None)
     if registry is None or registry.partner not in PARTNERS or PARTNERS[registry.partner].kind != "registry":
-        reason = _reason(account.partner, "/targetPartners", "registry-misconfigured", "its registry is not set up")
-        return Candidate(account.partner, account.credential, (reason,))
+        wrong = reason(account.partner, "/targetPartners", "registry-misconfigured", "its registry is not set up")
+        return Candidate(account.partner, account.credential, (wrong,))
     hindered = tuple(_reasons(application, registry))
     return Candidate(account.partner, account.credential, hindered, None if hindered else registry)
 
 
 def _stranger(partner: str) -> Candidate:
     if partner in PARTNERS:
-        reason = _reason(partner, "/targetPartners", "no-credential", "the tenant has no account at this partner")
+        why = reason(partner, "/targetPartners", "no-credential", "the tenant has no account at this partner")
     else:
-        reason = _reason(partner, "/targetPartners", "partner-unknown", "there is no partner of this name")
-    return Candidate(partner, None, (reason,))
+        why = reason(partner, "/targetPartners", "partner-unknown", "there is no partner of this name")
+    return Candidate(partner, None, (why,))
 
 
 def _reasons(application: Application, account: PartnerAccount) -> Iterator[FieldProblem]:
     name = account.partner
     if not account.enabled:
-        yield _reason(name, "/targetPartners", "partner-disabled", "the tenant's account at this partner is disabled")
+        yield reason(name, "/targetPartners", "partner-disabled", "the tenant's account at this partner is disabled")
     if account.mode != application.mode:
-        yield _reason(name, "/mode", "mode-mismatch", f"the credential at this partner is for {account.mode} only")
+        yield reason(name, "/mode", "mode-mismatch", f"the credential at this partner is for {account.mode} only")
     lends = name not in PARTNERS or PARTNERS[name].kind == "lender"
     if lends and not application.consents_to(name):
-        yield _reason(name, "/consents", "consent-missing", "no consent to share the application with this partner")
+        yield reason(name, "/consents", "consent-missing", "no consent to share the application with this partner")
     if name not in PARTNERS:
-        yield _reason(name, "/targetPartners", "partner-unknown", "there is no partner of this name")
+        yield reason(name, "/targetPartners", "partner-unknown", "there is no partner of this name")
         return
     try:
         yield from PARTNERS[name].check(application, account.options)
     except ValueError:
-        yield _reason(name, "/targetPartners", "account-misconfigured", "the options of the tenant's account are wrong")
+        yield reason(name, "/targetPartners", "account-misconfigured", "the options of the tenant's account are wrong")
 
 
-def _reason(partner: str, pointer: str, code: str, message: str) -> FieldProblem:
+def reason(partner: str, pointer: str, code: str, message: str) -> FieldProblem:
     return FieldProblem(pointer=pointer, code=code, message=message, phase="partner", partner=partner)

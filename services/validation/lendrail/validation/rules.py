@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -29,14 +29,17 @@ def problem(pointer: str, code: str, message: str) -> FieldProblem:
     return FieldProblem(pointer=pointer, code=code, message=message, phase="backend")
 
 
-def backend(application: Application, received_at: dt.datetime) -> list[FieldProblem]:
-    """Everything that is wrong with the application as it stood when we received it."""
+def backend(application: Application, received_at: dt.datetime, files: Mapping[str, str]) -> list[FieldProblem]:
+    """Everything that is wrong with the application as it stood when we received it.
+
+    `files` are those that were uploaded for it: id to SHA-256.
+    """
     found: list[FieldProblem] = []
     for rule in (_future_days, _future_moments):
         found += rule(application, received_at)
-    for check in (_spans, _ownership, _currencies, _consents, _uploads, abn.problems):
+    for check in (_spans, _ownership, _currencies, _consents):
         found += check(application)
-    return found
+    return [*found, *_uploads(application, files), *abn.problems(application)]
 
 
 def _future_days(application: Application, received_at: dt.datetime) -> Iterator[FieldProblem]:
@@ -121,12 +124,17 @@ def _consents(application: Application) -> Iterator[FieldProblem]:
         yield problem("/consents", "consent-missing", message)
 
 
-def _uploads(application: Application) -> Iterator[FieldProblem]:
-    """References lead to an entry of `uploads`; and each entry to a file, of which none can be here yet."""
+def _uploads(application: Application, files: Mapping[str, str]) -> Iterator[FieldProblem]:
+    """References lead to an entry of `uploads`, and each entry to a file. A file is uploaded for an application that
+    is there, so a first revision can name none.
+    """
     named: set[str] = set()
     for at, upload in enumerate(application.uploads):
-        message = "no file of this id is known; files cannot be uploaded yet, so leave this entry out"
-        yield problem(f"/uploads/{at}/id", "upload-unknown", message)
+        if upload.id not in files:
+            message = "no file of this id was uploaded for this application; leave the entry out and upload the file"
+            yield problem(f"/uploads/{at}/id", "upload-unknown", message)
+        elif files[upload.id] != upload.sha256:
+            yield problem(f"/uploads/{at}/sha256", "upload-differs", "must be the hash of the file that was uploaded")
         if upload.id in named:
             yield problem(f"/uploads/{at}/id", "id-repeated", "must be different from the ids before it")
         named.add(upload.id)

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Iterable
 
 from lendrail.runtime.mongo import Collection, Document
+from lendrail.validation.standing import Standing, standing
 
 
 class Reports:
@@ -17,6 +18,16 @@ class Reports:
         there = {"fingerprints": {"$exists": True}}
         for collection in (self.collection, self._waiting):
             await collection.create_index([("fingerprints", 1)], partialFilterExpression=there)
+
+    async def standings(self, event_ids: Iterable[str]) -> dict[str, Standing]:
+        """What the reports of these events say; left out is what still waits to be published, so that whoever builds
+        on it is published later.
+        """
+        where: Document = {"_id": {"$in": list(event_ids)}, "pending": {"$exists": False}}
+        return {each["_id"]: standing(each) async for each in self.collection.find(where, {"outbox": 0})}
+
+    async def reported(self, event_id: str) -> bool:
+        return await self.collection.find_one({"_id": event_id}, {"_id": 1}) is not None
 
     async def same_wishes(
         self, fingerprints: Iterable[str], since: dt.datetime

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
@@ -15,6 +16,8 @@ from lendrail.runtime.directory import Tenant
 from lendrail.validation.eligibility import Candidate, candidates
 from lendrail.validation.rules import backend, problem
 
+TENANT_UNKNOWN = problem("", "tenant-unknown", "the tenant does not exist or exists no more")
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -24,6 +27,8 @@ class Facts:
     received_at: dt.datetime
     earlier: str | None = None
     """The id of a recent application of the tenant for the same wish."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Files that were uploaded for the application: id to SHA-256."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +62,10 @@ def read(body: Any) -> tuple[Application | None, list[FieldProblem]]:
 def validate(application: Application | None, handed_over: tuple[FieldProblem, ...], facts: Facts) -> Verdict:
     """`handed_over` is what the frontend phase found; the other phases need an application that fits the schema."""
     if facts.tenant is None:
-        return Verdict((*handed_over, problem("", "tenant-unknown", "the tenant does not exist or exists no more")))
+        return Verdict((*handed_over, TENANT_UNKNOWN))
     if application is None:
         return Verdict(handed_over)
-    found = [*handed_over, *backend(application, facts.received_at)]
+    found = [*handed_over, *backend(application, facts.received_at, facts.files)]
     if application.mode != facts.tenant.mode:
         message = f"the tenant is for {facts.tenant.mode} applications only"
         found.append(problem("/mode", "mode-crossing", message))
