@@ -15,6 +15,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select
 
 from lendrail.contracts.status_updated import StatusUpdated
 from lendrail.contracts.terms import Money, Offer
+from lendrail.contracts.wanted import ToDo, to_do
+from lendrail.notifications.news import headline, remarks
 
 SUBJECT_CHARACTERS = 150
 _SEVEN_BIT = policy.SMTP.clone(cte_type="7bit")
@@ -35,7 +37,8 @@ def letter(update: StatusUpdated, public_url: str) -> str:
     about = {
         "application": str(update.application_id),
         "partner": update.partner or "",
-        "status": update.status.value,
+        "status": headline(update),
+        "remarks": remarks(update),
         "version": update.state_version,
         "observed": _time(update.observed_at),
         "references": [_line(f"{r.system} {r.kind}: {r.value}") for r in update.references],
@@ -44,7 +47,10 @@ def letter(update: StatusUpdated, public_url: str) -> str:
         "terms": _terms(update),
         "matches": [_line(f"{match.id} ({match.kind})") for match in update.matches],
         "unknown": _unknown(update),
-        "problems": [f"{problem.pointer or '/'} ({problem.code})" for problem in update.problems],
+        "wanted": _wanted(update),
+        "ways": _ways(update, public_url),
+        "refusals": sorted({problem.code for problem in update.problems if not problem.pointer}),
+        "problems": [f"{problem.pointer} ({problem.code})" for problem in update.problems if problem.pointer],
         "link": f"{public_url}/v1/applications/{update.application_id}",
         "test": update.mode == "test",
     }
@@ -71,7 +77,7 @@ def compose(stored: str, *, notice_id: str, sender: str, recipient: str, stated:
 def _subject(update: StatusUpdated) -> str:
     reference = next((r.value for r in update.references), str(update.application_id))
     whom = f" at {update.partner}" if update.partner else ""
-    return _line(f"{update.status.value}{whom}: {reference}")
+    return _line(f"{headline(update)}{whom}: {reference}")
 
 
 def _line(text: str) -> str:
@@ -91,6 +97,21 @@ def _terms(update: StatusUpdated) -> list[str]:
     return [each for each in (chance, closes, commission) if each]
 
 
+def _to_do(update: StatusUpdated) -> ToDo:
+    found = to_do(update.status, update.application_id, update.wanted, update.missing_info, update.problems)
+    return found or ToDo()
+
+
+def _wanted(update: StatusUpdated) -> list[str]:
+    """Kinds of documents. The partner's own words may be personal, so of them only that they are there."""
+    return [item.kind or "as the partner says, through the API" for item in _to_do(update).items]
+
+
+def _ways(update: StatusUpdated, public_url: str) -> list[str]:
+    return [f"{_WAYS[way.what]}: {way.method} {public_url}{way.path}" for way in _to_do(update).ways]
+
+
+_WAYS = {"document": "A document", "correction": "A correction"}
 _PLANS = {
     "repeat": "the same request is sent once more",
     "look-up": "the partner is asked for our reference",

@@ -28,6 +28,7 @@ from lendrail.contracts.terms import (
     Status,
     Time,
 )
+from lendrail.contracts.wanted import ToDo, to_do
 
 
 class NoticeData(Model):
@@ -45,6 +46,10 @@ class NoticeData(Model):
     decline_reasons: tuple[DeclineReason, ...] = ()
     decline_notes: SensitiveText | None = None
     missing_info: SensitiveText | None = None
+    to_do: ToDo | None = None
+    """What the partner waits for, item by item where it lists them, and how to send it."""
+    documents_sent: tuple[str, ...] = ()
+    """Names of the documents that the partner has."""
     notes: SensitiveText | None = None
     problems: tuple[FieldProblem, ...] = ()
     contact: Contact | None = None
@@ -75,7 +80,8 @@ def webhook_body(update: StatusUpdated) -> str:
     """The JSON text that is signed and sent. It holds personal values in plain: seal it before it rests."""
     data = NoticeData(
         version=update.state_version,
-        **{name: getattr(update, name) for name in NoticeData.model_fields if name != "version"},
+        to_do=to_do(update.status, update.application_id, update.wanted, update.missing_info, update.problems),
+        **{name: getattr(update, name) for name in NoticeData.model_fields if name not in ("version", "to_do")},
     )
     notice = Notice(timestamp=update.observed_at, data=data)
     return notice.model_dump_json(by_alias=True, exclude_none=True, context={"reveal": True})

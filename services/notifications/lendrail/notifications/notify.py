@@ -1,7 +1,7 @@
 """Who is told of an update, and of which ones.
 
 Every version of the truth is told, since any change makes a new one, except the two that say only that we are at work:
-`received`, and `submitting` with nothing to add.
+`received` and `submitting` with nothing to add.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ def registered_endpoint(tenant: str, mode: Mode, idempotency_key: str) -> uuid.U
 
 def is_told(update: StatusUpdated) -> bool:
     """Whether anybody hears of this version."""
-    if update.status is Status.RECEIVED:
-        return False
-    return update.status is not Status.SUBMITTING or bool(update.flags or update.problems)
+    if update.status in (Status.RECEIVED, Status.SUBMITTING):
+        return bool(update.flags or update.problems)
+    return True
 
 
 def notifies(update: StatusUpdated, recipients: Iterable[Recipient]) -> list[Notify]:

@@ -1,0 +1,83 @@
+"""What an update says beside its status, in sentences: what became of a change that the tenant asked for. Pure.
+
+They hold ids, counts and words of ours only, so they may stand in a mail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lendrail.contracts.status_updated import StatusUpdated
+from lendrail.contracts.terms import Status
+
+REFUSED_CHANGE = "amendment-refused"
+"""Flag of a change that validation refused, with its revision: `amendment-refused:2`."""
+_CHANGES = {
+    "update": "the correction",
+    "document": "a document",
+    "accept": "the acceptance of the offer",
+    "withdraw": "the withdrawal",
+}
+_CAME_TO = {
+    "rejected": "The partner did not take {change}.",
+    "duplicate": "The partner says that it has {change} already.",
+    "unknown": "Nobody knows yet whether the partner took {change}.",
+    "parked": "Nobody knows whether the partner took {change}; a person decides.",
+    "not-sent": "Not sent yet: {change}.",
+}
+_STANDS = {
+    "update": "It still has the application as it was.",
+    "withdraw": "The application is still there.",
+    "accept": "The offer is not accepted.",
+}
+_OURS = {
+    Status.WITHDRAWN: ("The partner took the withdrawal.", "The partner says that it was withdrawn."),
+    Status.ACCEPTED: ("The partner took the acceptance of the offer.", "The partner says that its offer was accepted."),
+}
+
+
+def headline(update: StatusUpdated) -> str:
+    """What the letter is about, in a word or two."""
+    return "change refused" if update.opportunity_id is None and _refused(update) else update.status.value
+
+
+def remarks(update: StatusUpdated) -> list[str]:
+    """One sentence for each change that came to something; none where nothing was changed."""
+    said = [*_decided(update), *_taken(update), *(line for flag in update.flags for line in _flag(flag))]
+    return list(dict.fromkeys(said))
+
+
+def _refused(update: StatusUpdated) -> bool:
+    return any(flag.startswith(f"{REFUSED_CHANGE}:") for flag in update.flags)
+
+
+def _decided(update: StatusUpdated) -> Iterator[str]:
+    if "accepted-reported" in update.flags:
+        yield "A person reported that the offer was accepted; the partner has not confirmed it yet."
+    elif "not-sent-yet" in update.flags:
+        yield "It was withdrawn before it was sent: the partner never had it."
+    elif update.status in _OURS:
+        by_us, by_partner = _OURS[update.status]
+        yield by_us if update.source == "ack" else by_partner
+
+
+def _taken(update: StatusUpdated) -> Iterator[str]:
+    for flag in update.flags:
+        name, _, count = flag.partition(":")
+        if name == "updated":
+            yield "The partner took the correction." if count == "1" else f"The partner took {count} corrections."
+    if sent := len(update.documents_sent):
+        yield "The partner has one document." if sent == 1 else f"The partner has {sent} documents."
+
+
+def _flag(flag: str) -> Iterator[str]:
+    name, _, rest = flag.partition(":")
+    if name == REFUSED_CHANGE:
+        yield f"Your change (revision {rest}) was refused. Nothing changed at any partner."
+    if name == "alarm" and rest.endswith(f"-after-{Status.WITHDRAWN}"):
+        yield f"The partner says {rest.removesuffix(f'-after-{Status.WITHDRAWN}')}, although it took the withdrawal."
+    operation, _, outcome = name.partition("-")
+    if operation in _CHANGES and outcome in _CAME_TO:
+        yield _CAME_TO[outcome].format(change=_CHANGES[operation])
+        if outcome == "rejected" and operation in _STANDS:
+            yield _STANDS[operation]

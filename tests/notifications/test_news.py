@@ -1,0 +1,121 @@
+"""What letters and notices say of changes: withdrawn, accepted, corrected, delivered, refused; what is to be sent."""
+
+import json
+import uuid
+from typing import Any
+
+import pytest
+
+from lendrail.contracts.sensitive import SensitiveText
+from lendrail.contracts.status_updated import StatusUpdated
+from lendrail.contracts.terms import FieldProblem, Status, Wanted
+from lendrail.notifications.letter import letter
+from lendrail.notifications.news import remarks
+from lendrail.notifications.notice import webhook_body
+from lendrail.notifications.notify import is_told
+
+from .conftest import updated
+
+API = "https://api.example.test"
+UNABLE = FieldProblem(pointer="", code="not-withdrawable", message="takes no withdrawal", phase="partner")
+FAULT = FieldProblem(pointer="/business/taxId", code="format", message="must have nine digits")
+
+
+def texts(update: StatusUpdated) -> tuple[str, str, str]:
+    parts = json.loads(letter(update, API))
+    return parts["subject"], parts["text"], parts["html"]
+
+
+CASES: list[tuple[dict[str, Any], str]] = [
+    ({"status": Status.WITHDRAWN, "source": "ack"}, "The partner took the withdrawal."),
+    ({"status": Status.WITHDRAWN, "source": "fetch"}, "The partner says that it was withdrawn."),
+    (
+        {"status": Status.WITHDRAWN, "source": "ack", "flags": ("not-sent-yet",)},
+        "It was withdrawn before it was sent: the partner never had it.",
+    ),
+    ({"status": Status.ACCEPTED, "source": "ack"}, "The partner took the acceptance of the offer."),
+    ({"status": Status.ACCEPTED, "source": "poll"}, "The partner says that its offer was accepted."),
+    (
+        {"status": Status.ACCEPTED, "source": "person", "flags": ("accepted-reported",)},
+        "A person reported that the offer was accepted; the partner has not confirmed it yet.",
+    ),
+    ({"flags": ("updated:1",)}, "The partner took the correction."),
+    ({"flags": ("updated:3",)}, "The partner took 3 corrections."),
+    ({"documents_sent": ("a.pdf",)}, "The partner has one document."),
+    ({"documents_sent": ("a.pdf", "b.pdf")}, "The partner has 2 documents."),
+    ({"flags": ("update-rejected",)}, "The partner did not take the correction."),
+    ({"flags": ("update-rejected",)}, "It still has the application as it was."),
+    ({"flags": ("withdraw-rejected",)}, "The application is still there."),
+    ({"flags": ("withdraw-unknown",)}, "Nobody knows yet whether the partner took the withdrawal."),
+    (
+        {"flags": ("accept-parked",)},
+        "whether the partner took the acceptance of the offer; a person decides.",
+    ),
+    ({"flags": ("document-not-sent",)}, "Not sent yet: a document."),
+    ({"flags": ("alarm:approved-after-withdrawn",)}, "The partner says approved, although it took the withdrawal."),
+]
+
+
+@pytest.mark.parametrize(("said", "sentence"), CASES)
+def test_what_came_of_a_change_is_said_in_a_sentence(said: dict[str, Any], sentence: str) -> None:
+    event = updated(**{"status": Status.APPROVED} | said)
+    _, text, html = texts(event)
+    assert sentence in text
+    assert sentence in html
+    assert remarks(event).count(sentence) == 1
+
+
+def test_an_update_without_changes_says_none() -> None:
+    plain = ("unmapped-words", "partner:unknown-stage", "not-sent", "refused", "alarm:funded-after-declined")
+    assert remarks(updated(flags=plain)) == []
+
+
+def test_a_refused_change_is_named_and_nothing_else_is_said_to_have_changed() -> None:
+    event = updated(
+        status=Status.RECEIVED,
+        opportunity_id=None,
+        partner=None,
+        credential=None,
+        offers=(),
+        flags=("amendment-refused:2",),
+        problems=(FAULT,),
+    )
+    subject, text, _ = texts(event)
+    assert is_told(event)
+    assert subject == "change refused: DEAL-1"
+    assert "Your change (revision 2) was refused. Nothing changed at any partner." in text
+    assert "To be corrected:\n  - /business/taxId (format)" in text
+    assert not is_told(event.model_copy(update={"flags": (), "problems": ()}))
+
+
+def test_a_reason_that_no_field_could_mend_is_not_called_a_correction() -> None:
+    _, text, html = texts(updated(flags=("withdraw-rejected",), problems=(UNABLE,)))
+    for each in (text, html):
+        assert "Refused because of: not-withdrawable" in each
+        assert "To be corrected" not in each
+
+
+def test_what_the_partner_waits_for_is_listed_with_the_way_to_send_it() -> None:
+    words = SensitiveText("of Zelda Fakename")
+    items = (Wanted(kind="bank-statement", words=words), Wanted(words=words))
+    event = updated(status=Status.INFO_REQUIRED, wanted=items)
+    here = f"/v1/applications/{event.application_id}"
+    data = json.loads(webhook_body(event))["data"]
+    assert data["toDo"] == {
+        "items": [{"kind": "bank-statement", "words": "of Zelda Fakename"}, {"words": "of Zelda Fakename"}],
+        "ways": [
+            {"what": "document", "method": "POST", "path": f"{here}/documents"},
+            {"what": "correction", "method": "PUT", "path": here},
+        ],
+    }
+    for text in texts(event)[1:]:
+        assert "bank-statement" in text
+        assert f"A document: POST {API}{here}/documents" in text
+        assert f"A correction: PUT {API}{here}" in text
+        assert "Zelda" not in text
+    assert "toDo" not in json.loads(webhook_body(updated(status=Status.APPROVED)))["data"]
+
+
+def test_documents_that_the_partner_has_are_in_the_notice() -> None:
+    name = f"quote-{uuid.uuid4().hex[:8]}.pdf"
+    assert json.loads(webhook_body(updated(documents_sent=(name,))))["data"]["documentsSent"] == [name]
