@@ -48,8 +48,8 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({"flags": ("withdraw-rejected",)}, "The application is still there."),
     ({"flags": ("withdraw-unknown",)}, "Nobody knows yet whether the partner took the withdrawal."),
     (
-        {"flags": ("accept-parked",)},
-        "whether the partner took the acceptance of the offer; a person decides.",
+        {"flags": ("withdraw-parked",)},
+        "Nobody knows whether the partner took the withdrawal; a person decides.",
     ),
     ({"flags": ("document-not-sent",)}, "Not sent yet: a document."),
     ({"flags": ("alarm:approved-after-withdrawn",)}, "The partner says approved, although it took the withdrawal."),
