@@ -79,7 +79,7 @@ class Lendrail:
         self.folder, self.notices = folder, notices
 
     def start(self) -> None:
-        command = ("up", "--detach", "--no-rate-limit", "--no-email")
+        command = ("up", "--detach", "--no-rate-limit", "--no-email", "--no-outcomes")
         self._lendrail(*command, LENDRAIL_LOG_LEVEL="WARNING")
         self.endpoints = json.loads((self.folder / "endpoints.json").read_text())
         self.kafka, self.mongo = self.endpoints["kafka"], self.endpoints["mongo"]

@@ -13,7 +13,8 @@ from lendrail.contracts.application import Application
 from lendrail.contracts.event import Record, decode, encode, read_envelope
 from lendrail.contracts.intake import Intake
 from lendrail.contracts.json_schemas import schemas
-from lendrail.contracts.topics import INTAKE, TOPICS
+from lendrail.contracts.outcome import Outcome
+from lendrail.contracts.topics import INTAKE, OUTCOMES, TOPICS
 from lendrail.runtime.vault import Key
 
 LEDGER = Path(__file__).parent / "examples.sha256"
@@ -34,7 +35,8 @@ def _topic_of(path: Path) -> str:
     return next(name for name in names if path.stem == name or path.stem.startswith(f"{name}-"))
 
 
-EVENTS = [path for path in FILES if path.name not in (*PLAIN, "intake.json")]
+OUTCOME_FILES = [path for path in FILES if path.stem.partition("-")[0] == "outcome"]
+EVENTS = [path for path in FILES if path.name not in (*PLAIN, "intake.json") and path not in OUTCOME_FILES]
 
 
 @pytest.mark.parametrize("path", EVENTS, ids=lambda path: path.stem)
@@ -84,6 +86,24 @@ def test_the_intake_example_is_sealed_and_fits() -> None:
     assert not list(Draft202012Validator(SCHEMAS["intake"]).iter_errors(example["body"]))
 
 
+@pytest.mark.parametrize("path", OUTCOME_FILES, ids=lambda path: path.stem)
+def test_an_outcome_example_is_a_record_of_a_tenants_topic(path: Path) -> None:
+    example = _read(path)
+    assert example["topic"] == OUTCOMES.name(example["body"]["tenantId"])
+    headers = tuple((name, text.encode()) for name, text in example["headers"].items())
+    envelope = read_envelope(headers, OUTCOMES.type)
+    outcome = Outcome.model_validate(example["body"])
+    assert (outcome.id, outcome.key, outcome.subject) == (envelope.id, example["key"], envelope.subject)
+    again = encode(outcome, envelope, None)
+    assert (again.topic, again.headers) == (example["topic"], headers)
+    assert Outcome.model_validate_json(again.value) == outcome
+    assert not list(Draft202012Validator(SCHEMAS["outcome"]).iter_errors(example["body"]))
+
+
+def test_every_kind_of_outcome_has_an_example() -> None:
+    assert {_read(path)["body"]["status"] for path in OUTCOME_FILES} == {"approved", "declined", "info-required"}
+
+
 def test_every_event_has_an_example_and_every_example_an_event() -> None:
     assert {_topic_of(path) for path in EVENTS} == {topic.name for topic in TOPICS}
     kinds = {_read(path)["body"]["amendment"]["kind"] for path in EVENTS if _topic_of(path) == "application-amended"}
@@ -104,6 +124,6 @@ def test_examples_are_only_ever_added() -> None:
 
 
 def test_no_example_holds_a_personal_value_in_plain() -> None:
-    for path in (*EVENTS, make.EXAMPLES / "intake.json"):
+    for path in (*EVENTS, *OUTCOME_FILES, make.EXAMPLES / "intake.json"):
         text = path.read_text()
         assert not any(word in text for word in ("Fakename", "900-", "Fake Street", "Zelda"))

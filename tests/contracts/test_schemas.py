@@ -12,7 +12,7 @@ from jsonschema import Draft7Validator, Draft202012Validator
 from lendrail.contracts.__main__ import PACKAGE, artefacts
 from lendrail.contracts.asyncapi import asyncapi
 from lendrail.contracts.json_schemas import schemas
-from lendrail.contracts.topics import INTAKE, TOPICS
+from lendrail.contracts.topics import INTAKE, OUTCOMES, TOPICS
 
 ARTEFACTS = artefacts()
 DOCUMENT = asyncapi()
@@ -38,7 +38,14 @@ def test_personal_fields_are_tokens_in_events_and_text_in_the_application() -> N
         marked = [node for node in _nodes(schema) if node.get("x-sensitive")]
         sealed = [node for node in marked if node.get("pattern", "").startswith("^enc1:")]
         assert sealed == ([] if name == "application" else marked)
-        assert marked or name in ("intake", "application-rejected")
+        assert marked or name in ("intake", "application-rejected", "outcome")
+
+
+def test_no_field_of_an_outcome_is_personal() -> None:
+    """A tenant's topic is out of our reach once it is written: what we type as personal never gets there."""
+    schema = schemas()["outcome"]
+    assert not [node for node in _nodes(schema) if node.get("x-sensitive")]
+    assert {"withheld", "link"} <= schema["properties"].keys()
 
 
 def test_every_reference_in_the_asyncapi_document_leads_somewhere() -> None:
@@ -80,7 +87,8 @@ def test_the_asyncapi_document_has_the_structure_of_version_3() -> None:
 def test_the_asyncapi_document_tells_the_registry() -> None:
     addresses = {channel["address"] for channel in DOCUMENT["channels"].values()}
     wanted = {name for topic in TOPICS for name in (topic.name, topic.dead_letters)}
-    assert addresses == wanted | {INTAKE.name("{upstream}"), INTAKE.name("{upstream}") + "-dlq"}
+    intake = INTAKE.name("{upstream}")
+    assert addresses == wanted | {intake, f"{intake}-dlq", OUTCOMES.name("{tenant}")}
     told = {
         (operation["action"], operation["channel"]["$ref"].rpartition("/")[2], name.split("-")[0])
         for name, operation in DOCUMENT["operations"].items()
@@ -90,6 +98,7 @@ def test_the_asyncapi_document_tells_the_registry() -> None:
         {("send", topic.name, service) for topic in alive for service in topic.producers}
         | {("receive", topic.name, service) for topic in alive for service in topic.consumers}
         | {("receive", "intake", service) for service in INTAKE.consumers}
+        | {("send", "outcome", service) for service in OUTCOMES.producers}
     )
 
 

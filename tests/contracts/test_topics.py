@@ -11,7 +11,8 @@ import pytest
 from faststream import AckPolicy
 from tests import support
 
-from lendrail.contracts.topics import INTAKE, TOPICS, dead_letters_of
+from lendrail.contracts.outcome import Outcome
+from lendrail.contracts.topics import INTAKE, OUTCOMES, TOPICS, dead_letters_of
 from lendrail.runtime.service import Service
 
 SERVICES = ("gateway", "validation", "documents", "submission", "status", "notifications")
@@ -87,11 +88,11 @@ def test_who_says_what(project: Path) -> None:
     """The service that states a fact is the one whose code makes an event of its class."""
     said = {(name, made) for name in SERVICES for made in _made(project / "services" / name / "lendrail" / name)}
     agreed = {(service, topic.event.__name__) for topic in TOPICS if not topic.planned for service in topic.producers}
-    assert said == agreed
+    assert said == agreed | {(service, Outcome.__name__) for service in OUTCOMES.producers}
 
 
 def _made(folder: Path) -> set[str]:
-    classes = {topic.event.__name__ for topic in TOPICS}
+    classes = {topic.event.__name__ for topic in TOPICS} | {Outcome.__name__}
     calls = (
         node.func.id
         for path in folder.glob("**/*.py")
@@ -110,6 +111,13 @@ def test_names() -> None:
         assert topic.dead_letters == f"{topic.name}-dlq"
         assert topic.event.type() == f"io.lendrail.{topic.name}.v1"
     assert [topic.name for topic in TOPICS if topic.planned] == ["application-amended"]
+
+
+def test_a_tenants_topic_is_its_own_and_nobody_of_us_reads_it() -> None:
+    assert (OUTCOMES.name("demo"), OUTCOMES.placeholder) == ("outcomes-demo", "outcomes-<tenant>")
+    assert OUTCOMES.type == "io.lendrail.outcome.v1"
+    assert OUTCOMES.consumers == ()
+    assert not any(topic.name.startswith((OUTCOMES.prefix, INTAKE.prefix)) for topic in TOPICS)
 
 
 def test_ids_are_kept_longer_than_records() -> None:

@@ -93,6 +93,13 @@ def test_topics_are_applied_before_services_start(compose: dict[str, Any]) -> No
         assert after["topics"] == {"condition": "service_completed_successfully"}, name
 
 
+def test_topics_are_those_of_the_tenants_file_that_services_read(compose: dict[str, Any]) -> None:
+    topics, notifications = compose["services"]["topics"], compose["services"]["notifications"]
+    named = topics["environment"]["LENDRAIL_TENANTS_FILE"]
+    assert named == notifications["environment"]["LENDRAIL_TENANTS_FILE"]
+    assert any(volume.startswith("config:/lendrail") for volume in topics["volumes"])
+
+
 def test_only_loopback_ports_are_published(compose: dict[str, Any]) -> None:
     published = [port for service in compose["services"].values() for port in service.get("ports", ())]
     assert published

@@ -32,6 +32,7 @@ from lendrail.runtime.broker import make_broker
 from lendrail.runtime.publisher import BrokerPublisher
 from lendrail.runtime.service import Service
 from lendrail.runtime.tokens import AUDIENCE, Verifier
+from lendrail.runtime.topic_port import Writer
 
 ISSUER = "http://127.0.0.1/test-issuer"
 SIGNING = ECKey.generate_key("P-256")
@@ -230,7 +231,7 @@ async def start(
     """Start the service with settings of the test's choice, on an in-memory broker."""
     async with contextlib.AsyncExitStack() as stack:
 
-        async def begin(**more: str) -> Running:
+        async def begin(writer: Writer | None = None, **more: str) -> Running:
             mail = {"smtp_host": "localhost", "smtp_port": str(mailbox.port), "smtp_ca_file": str(mailbox.ca)}
             given = (
                 mail | {"smtp_sender": "lendrail@demo.example.test", "public_url": "https://api.example.test"} | more
@@ -244,7 +245,11 @@ async def start(
                 return KeySet([SIGNING])
 
             service, app = build(
-                settings, verifier=Verifier(ISSUER, keys), broker=broker, publisher=BrokerPublisher(broker)
+                settings,
+                verifier=Verifier(ISSUER, keys),
+                writer=writer,
+                broker=broker,
+                publisher=BrokerPublisher(broker),
             )
             for action in service._prepare:
                 await action()

@@ -42,20 +42,22 @@ def up(
     rate_limit: Annotated[bool, typer.Option(help="Keep partners' rate limits, here and in the sandbox")] = True,
     compression: Annotated[bool, typer.Option(help="Let Kafka and MongoDB compress what they store")] = True,
     email: Annotated[bool, typer.Option(help="The demo tenant is told by e-mail too")] = True,
+    outcomes: Annotated[bool, typer.Option(help="The demo tenant is told on its own topic too")] = True,
 ) -> None:
     """Start the whole stack; Ctrl-C or `lendrail down` ends it."""
     where = state_of(state)
     if is_up(where):
         return already_up(where)
     if detach:
-        return up_detached(where, Options(rate_limit, compression, email))
+        return up_detached(where, Options(rate_limit, compression, email, outcomes))
     begin = time.monotonic()
 
     def ready() -> None:
         console.print(f"up after {time.monotonic() - begin:.1f} s; {where.endpoints} says where everything is")
 
     try:
-        supervisor.supervise(where, Options(rate_limit, compression, email), lambda text: console.print(text), ready)
+        options = Options(rate_limit, compression, email, outcomes)
+        supervisor.supervise(where, options, lambda text: console.print(text), ready)
     except supervisor.AlreadyUp:
         already_up(where)
     except ServerError as error:
@@ -73,6 +75,7 @@ def up_detached(where: State, options: Options) -> None:
     chosen = ["--rate-limit" if options.rate_limit else "--no-rate-limit"]
     chosen += ["--compression" if options.compression else "--no-compression"]
     chosen += ["--email" if options.email else "--no-email"]
+    chosen += ["--outcomes" if options.outcomes else "--no-outcomes"]
     with log.open("wb") as out:
         command = [sys.executable, "-m", "lendrail.local", "up", "--state", str(where.folder), *chosen]
         child = subprocess.Popen(
@@ -180,16 +183,26 @@ def topics_apply(
     bootstrap: Annotated[
         str | None, typer.Option(envvar="KAFKA_BOOTSTRAP_SERVERS", help="Default: the running local stack")
     ] = None,
-    upstream: Annotated[list[str] | None, typer.Option(help="Upstream systems with an intake topic")] = None,
+    tenants: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="LENDRAIL_TENANTS_FILE",
+            help="Names the upstream systems and the tenants with topics of their own; default: the local stack's",
+        ),
+    ] = None,
+    upstream: Annotated[list[str] | None, typer.Option(help="Further upstream systems with an intake topic")] = None,
     replication: Annotated[int, typer.Option(help="Replication factor of new topics")] = 1,
     state: StateFolder = None,
 ) -> None:
     """Create missing topics and bring the others to the registry's partitions and retention."""
-    where = bootstrap or read_json(state_of(state).endpoints).get("kafka")
+    local = state_of(state)
+    where = bootstrap or read_json(local.endpoints).get("kafka")
     if not where:
         raise fail("No stack is up and KAFKA_BOOTSTRAP_SERVERS names no Kafka.")
+    file = tenants or local.config / "tenants.json"
     try:
-        done = asyncio.run(topics.apply(where, upstream or [UPSTREAM], replication))
+        named, telling = topics.of_tenants(file) if tenants or file.exists() else ([UPSTREAM], [])
+        done = asyncio.run(topics.apply(where, dict.fromkeys([*named, *(upstream or ())]), telling, replication))
     except topics.TopicsError as error:
         raise fail(str(error)) from None
     for name, what in done.items():

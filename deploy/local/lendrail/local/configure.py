@@ -69,7 +69,7 @@ def load_secrets(state: State) -> Secrets:
     return Secrets(state.config / "secrets.json")
 
 
-def write_files(state: State, where: Where, *, rate_limit: bool, email: bool = True) -> Files:
+def write_files(state: State, where: Where, *, rate_limit: bool, email: bool = True, outcomes: bool = True) -> Files:
     """Write every configuration file for a sandbox at `where`."""
     config, secret = state.config, load_secrets(state)
     files = Files(
@@ -82,7 +82,7 @@ def write_files(state: State, where: Where, *, rate_limit: bool, email: bool = T
     _once(files.issuer_key, lambda: _ec_key({"use": "sig", "alg": "ES256"}))
     _once(files.intake_key, lambda: _ec_key({"use": "enc", "alg": "ECDH-ES+A256KW"}))
     contents: list[tuple[Path, dict[str, Any]]] = [
-        (files.tenants, tenants(secret, files.intake_key, email=email)),
+        (files.tenants, tenants(secret, files.intake_key, email=email, outcomes=outcomes)),
         (files.partners, {"partners": DECLARED}),
         (files.credentials, credentials(secret, where, rate_limit)),
         (files.register_credentials, register_credentials(secret, where)),
@@ -94,7 +94,7 @@ def write_files(state: State, where: Where, *, rate_limit: bool, email: bool = T
     return files
 
 
-def tenants(secret: Secret, intake_key: Path, *, email: bool) -> dict[str, Any]:
+def tenants(secret: Secret, intake_key: Path, *, email: bool, outcomes: bool) -> dict[str, Any]:
     clients = [
         {"clientId": CLIENT, "secretSha256": _sha256(secret("client")), "scopes": SCOPES},
         {
@@ -108,6 +108,7 @@ def tenants(secret: Secret, intake_key: Path, *, email: bool) -> dict[str, Any]:
         "name": "Demo Broker",
         "mode": "test",
         "emails": ["broker@demo.example.test"] if email else [],
+        "outcomes": outcomes,
         "clients": clients,
         "upstreams": [UPSTREAM],
         "intakeKeyFile": str(intake_key),

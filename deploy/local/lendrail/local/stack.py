@@ -12,7 +12,7 @@ import httpx
 
 from lendrail.local import topics
 from lendrail.local.accounts import Where
-from lendrail.local.configure import CLIENT, PARTNER, UPSTREAM, Files, load_secrets, write_files
+from lendrail.local.configure import CLIENT, PARTNER, Files, load_secrets, write_files
 from lendrail.local.programs import (
     KAFKA,
     MONGO,
@@ -40,6 +40,7 @@ class Options:
     rate_limit: bool = True
     compression: bool = True
     email: bool = True
+    outcomes: bool = True
 
 
 class Stack:
@@ -56,10 +57,12 @@ class Stack:
         """Everything, in the order in which it is needed. Raises ServerError: what did not start and its last words."""
         ports = self.state.ports(PORTS)
         addresses = self._begin_servers(ports)
-        rate_limit, email = self.options.rate_limit, self.options.email
+        options = self.options
         certificate = self.state.data / SANDBOX / "tls-cert.pem"
         where = Where(addresses.url(SANDBOX), f"127.0.0.1:{addresses.ports[SANDBOX_SMTP]}", certificate)
-        files = write_files(self.state, where, rate_limit=rate_limit, email=email)
+        files = write_files(
+            self.state, where, rate_limit=options.rate_limit, email=options.email, outcomes=options.outcomes
+        )
         for name in (SMTP, SANDBOX):
             self._begin(name, files, addresses)
         with self._told("Kafka, MongoDB, mail sink"):
@@ -69,7 +72,7 @@ class Stack:
             self._wait(SMTP)  # its certificate is read by those who send
         with self._told("topics"):
             try:
-                asyncio.run(topics.apply(addresses.kafka, [UPSTREAM]))
+                asyncio.run(topics.apply(addresses.kafka, *topics.of_tenants(files.tenants)))
             except topics.TopicsError as error:
                 raise ServerError(str(error)) from error
         for name in SERVICES:

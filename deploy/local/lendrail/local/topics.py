@@ -6,12 +6,21 @@ Services need their topics before they start, with the final number of partition
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, for_code
 
-from lendrail.contracts.topics import DEAD_LETTER_RETENTION_HOURS, INTAKE, TOPICS, dead_letters_of
+from lendrail.contracts.topics import (
+    DEAD_LETTER_RETENTION_HOURS,
+    INTAKE,
+    OUTCOMES,
+    TOPICS,
+    TopicTemplate,
+    dead_letters_of,
+)
+from lendrail.runtime.directory import Tenants
 
 HOUR_MS = 3_600_000
 MAX_RECORD_BYTES = 4 * 1024 * 1024
@@ -34,23 +43,43 @@ class TopicsError(Exception):
     """Kafka refused; the message names the topic and Kafka's error."""
 
 
-def wanted(upstreams: Iterable[str]) -> list[Wanted]:
-    """Every topic that a stack with these upstream systems needs, dead letters included."""
+def of_tenants(file: Path) -> tuple[list[str], list[str]]:
+    """The upstream systems that a tenants file names, and the tenants that have a topic of outcomes. Raises
+    TopicsError.
+    """
+    try:
+        tenants = Tenants.model_validate_json(file.read_bytes()).tenants
+    except (OSError, ValueError) as error:
+        raise TopicsError(f"the tenants file {file.name} cannot be read: {type(error).__name__}") from None
+    return [each for tenant in tenants for each in tenant.upstreams], [t.id for t in tenants if t.outcomes]
+
+
+def wanted(upstreams: Iterable[str], tenants: Iterable[str] = ()) -> list[Wanted]:
+    """Every topic that a stack with these upstream systems needs, dead letters included; and the topics of outcomes of
+    these tenants, which we only write, so nothing of them can be a dead letter of ours.
+    """
     alive = [Wanted(topic.name, topic.partitions, topic.retention_hours * HOUR_MS) for topic in TOPICS]
-    alive += [Wanted(INTAKE.name(each), INTAKE.partitions, INTAKE.retention_hours * HOUR_MS) for each in upstreams]
+    alive += _family(INTAKE, upstreams)
     dead = [Wanted(dead_letters_of(topic.name), 1, DEAD_LETTER_RETENTION_HOURS * HOUR_MS) for topic in alive]
-    return alive + dead
+    return alive + dead + _family(OUTCOMES, tenants)
 
 
-async def apply(bootstrap: str, upstreams: Iterable[str], replication: int = 1) -> dict[str, str]:
+def _family(family: TopicTemplate, members: Iterable[str]) -> list[Wanted]:
+    return [Wanted(family.name(each), family.partitions, family.retention_hours * HOUR_MS) for each in members]
+
+
+async def apply(
+    bootstrap: str, upstreams: Iterable[str], tenants: Iterable[str] = (), replication: int = 1
+) -> dict[str, str]:
     """Make the broker agree with the registry; says for each topic `created`, `changed` or `as it was`.
 
-    `replication` is for new topics only. Repeating it changes nothing. Raises TopicsError.
+    `tenants` are those with a topic of outcomes. `replication` is for new topics only. Repeating it changes nothing.
+    Raises TopicsError.
     """
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     try:
         await admin.start()
-        needed = {topic.name: topic for topic in wanted(upstreams)}
+        needed = {topic.name: topic for topic in wanted(upstreams, tenants)}
         there = {found["topic"]: len(found["partitions"]) for found in await admin.describe_topics()}
         missing = [topic for name, topic in needed.items() if name not in there]
         present = [topic for name, topic in needed.items() if name in there]

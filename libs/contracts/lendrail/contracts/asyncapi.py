@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lendrail.contracts.json_schemas import Schema, event_definitions
-from lendrail.contracts.topics import DEAD_LETTER_RETENTION_HOURS, INTAKE, TOPICS, Topic, dead_letters_of
+from lendrail.contracts.topics import DEAD_LETTER_RETENTION_HOURS, INTAKE, OUTCOMES, TOPICS, Topic, dead_letters_of
 
 HOUR_MS = 3_600_000
 PARTS = "#/components/schemas/"
@@ -35,7 +35,8 @@ def asyncapi() -> Schema:
     """The whole document."""
     events, parts = event_definitions(PARTS)
     messages = {topic.name: _message(topic.name, topic.event.type(), topic.says) for topic in TOPICS}
-    messages["intake"] = _message("intake", INTAKE.event.type, INTAKE.says)
+    messages["intake"] = _message("intake", INTAKE.type, INTAKE.says)
+    messages["outcome"] = _message("outcome", OUTCOMES.type, OUTCOMES.says)
     messages["dead-letter"] = _dead_letter()
     return {
         "asyncapi": "3.0.0",
@@ -63,6 +64,10 @@ def _channels() -> Iterator[tuple[str, Schema]]:
     upstream = {"parameters": {"upstream": {"description": "the upstream system that owns the topic"}}}
     yield "intake", intake | upstream
     yield "intake-dlq", _dead("intake", dead_letters_of(INTAKE.name("{upstream}"))) | upstream
+    outcomes = _channel(
+        OUTCOMES.name("{tenant}"), OUTCOMES.says, "outcome", OUTCOMES.partitions, OUTCOMES.retention_hours
+    )
+    yield "outcome", outcomes | {"parameters": {"tenant": {"description": "the tenant that owns the topic"}}}
 
 
 def _channel(address: str, says: str, message: str, partitions: int, retention_hours: int) -> Schema:
@@ -90,6 +95,8 @@ def _operations() -> Iterator[tuple[str, Schema]]:
             yield f"{service}-receives-{topic.name}", _operation("receive", topic.name, group=group(service, topic))
     for service in INTAKE.consumers:
         yield f"{service}-receives-intake", _operation("receive", "intake", group=f"{service}.intake")
+    for service in OUTCOMES.producers:
+        yield f"{service}-sends-outcome", _operation("send", "outcome")
 
 
 def group(service: str, topic: Topic[Any]) -> str:

@@ -76,8 +76,9 @@ class Envelope:
             "ce_causationid": self.causation_id,
             "ce_tenantid": self.tenant_id,
             "ce_mode": self.mode,
-            "ce_keyid": self.key_id,
         }
+        if self.key_id:
+            texts["ce_keyid"] = self.key_id
         if self.traceparent:
             texts["traceparent"] = self.traceparent
         return tuple((name, text.encode()) for name, text in texts.items())
@@ -111,13 +112,18 @@ class Event(Model):
         return self.subject
 
     @property
+    def address(self) -> str:
+        """The Kafka topic: one for all events of a class, except where each tenant has its own."""
+        return self.topic
+
+    @property
     def subject(self) -> str:
         """The application that the fact is about, or what stands for it while that is unknown."""
         raise NotImplementedError
 
     @property
     def key_id(self) -> str:
-        """Which data key seals the sensitive values of this event."""
+        """Which data key seals the sensitive values of this event; empty where it can have none."""
         return self.subject
 
     @property
@@ -161,12 +167,12 @@ def envelope_of(event: Event, source: str, time: dt.datetime, cause: Envelope | 
     )
 
 
-def encode(event: Event, envelope: Envelope, key: DataKey) -> Record:
+def encode(event: Event, envelope: Envelope, key: DataKey | None) -> Record:
     """The record of `event`, its sensitive values sealed under `key`."""
-    if key.id != envelope.key_id:
+    if (key.id if key else "") != envelope.key_id:
         raise ValueError("the data key is not the one that the envelope names")
     value = event.model_dump_json(by_alias=True, exclude_none=True, context={"key": key}).encode()
-    return Record(event.topic, event.key.encode(), value, envelope.headers())
+    return Record(event.address, event.key.encode(), value, envelope.headers())
 
 
 def read_envelope(headers: Iterable[tuple[str, bytes | None]], expected_type: str | None = None) -> Envelope:

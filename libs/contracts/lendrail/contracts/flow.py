@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lendrail.contracts.topics import DAY, DEAD_LETTER_RETENTION_HOURS, INTAKE, TOPICS
+from lendrail.contracts.topics import DAY, DEAD_LETTER_RETENTION_HOURS, INTAKE, OUTCOMES, TOPICS, TopicTemplate
 
 HEAD = """# Who says what to whom
 
@@ -19,14 +19,19 @@ def flow() -> str:
 def _topics() -> Iterator[str]:
     yield "| topic | says | key | from | to | partitions | kept |"
     yield "|---|---|---|---|---|---|---|"
-    kept = f"{INTAKE.retention_hours // DAY} days"
-    sides = f"upstream | {', '.join(INTAKE.consumers)}"
-    yield f"| `{INTAKE.name('<upstream>')}` | {INTAKE.says} | as sent | {sides} | {INTAKE.partitions} | {kept} |"
+    yield _template(INTAKE)
     for topic in TOPICS:
         says = topic.says + (" (planned)" if topic.planned else "")
         kept = f"{topic.retention_hours // DAY} days"
         sides = f"{', '.join(topic.producers)} | {', '.join(topic.consumers)}"
         yield f"| `{topic.name}` | {says} | {topic.keyed_by} | {sides} | {topic.partitions} | {kept} |"
+    yield _template(OUTCOMES)
+
+
+def _template(family: TopicTemplate) -> str:
+    kept = f"{family.retention_hours // DAY} days"
+    sides = f"{', '.join(family.producers) or family.whose} | {', '.join(family.consumers) or family.whose}"
+    return f"| `{family.placeholder}` | {family.says} | {family.keyed_by} | {sides} | {family.partitions} | {kept} |"
 
 
 def _services() -> Iterator[str]:
@@ -34,9 +39,10 @@ def _services() -> Iterator[str]:
     yield "|---|---|---|"
     present = [topic for topic in TOPICS if not topic.planned]
     for service in dict.fromkeys(s for topic in present for s in (*topic.producers, *topic.consumers)):
-        hears = [INTAKE.name("<upstream>")] if service in INTAKE.consumers else []
+        hears = [INTAKE.placeholder] if service in INTAKE.consumers else []
         hears += [topic.name for topic in present if service in topic.consumers]
         says = [topic.name for topic in present if service in topic.producers]
+        says += [OUTCOMES.placeholder] if service in OUTCOMES.producers else []
         yield f"| {service} | {_listed(hears)} | {_listed(says)} |"
 
 

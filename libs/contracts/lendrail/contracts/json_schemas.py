@@ -1,4 +1,4 @@
-"""JSON Schemas (2020-12) of the application, the intake and every event, derived from the models.
+"""JSON Schemas (2020-12) of the application, the intake, the outcome and every event, derived from the models.
 
 A sensitive field is a plain string in the application, as an upstream writes it, and a sealed token in events.
 """
@@ -13,6 +13,7 @@ from pydantic.json_schema import models_json_schema
 
 from lendrail.contracts.application import Application
 from lendrail.contracts.intake import Intake
+from lendrail.contracts.outcome import Outcome
 from lendrail.contracts.sensitive import TOKEN
 from lendrail.contracts.topics import TOPICS
 
@@ -22,14 +23,16 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 def schemas() -> dict[str, Schema]:
     """Every schema by its file name without the ending."""
-    plain: dict[str, Schema] = {"application": _schema("application", Application), "intake": _schema("intake", Intake)}
+    published: dict[str, type[BaseModel]] = {"application": Application, "intake": Intake, "outcome": Outcome}
+    plain: dict[str, Schema] = {name: _schema(name, model) for name, model in published.items()}
     events = {topic.name: sealed(_schema(topic.name, topic.event)) for topic in TOPICS}
     return plain | events
 
 
 def event_definitions(prefix: str) -> tuple[dict[str, Schema], dict[str, Schema]]:
-    """The schemas of all events and of the intake by topic, and the parts that they share, referred to by `prefix`."""
-    named: dict[str, type[BaseModel]] = {topic.name: topic.event for topic in TOPICS} | {"intake": Intake}
+    """The schemas of all events, of the intake and of the outcome, and what they share, referred to by `prefix`."""
+    named: dict[str, type[BaseModel]] = {topic.name: topic.event for topic in TOPICS}
+    named |= {"intake": Intake, "outcome": Outcome}
     pairs = [(model, "validation") for model in named.values()]
     found, shared = models_json_schema(pairs, ref_template=prefix + "{model}")  # type: ignore[arg-type]
     by_topic = {name: sealed(found[(model, "validation")]) for name, model in named.items()}

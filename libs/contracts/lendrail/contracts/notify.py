@@ -13,7 +13,7 @@ class Notify(ApplicationEvent):
     topic: ClassVar[str] = "notify"
 
     endpoint_id: uuid.UUID
-    channel: Literal["webhook", "email"]
+    channel: Literal["webhook", "email", "kafka"]
     update: StatusUpdated
 
     @property

@@ -12,6 +12,7 @@ from lendrail.contracts.application_validated import ApplicationValidated
 from lendrail.contracts.event import Event
 from lendrail.contracts.intake import Intake
 from lendrail.contracts.notify import Notify
+from lendrail.contracts.outcome import Outcome
 from lendrail.contracts.partner_ack import PartnerAck
 from lendrail.contracts.partner_webhook import PartnerWebhook
 from lendrail.contracts.status_updated import StatusUpdated
@@ -46,17 +47,27 @@ class Topic(Generic[E]):
 
 @dataclass(frozen=True)
 class TopicTemplate:
-    """A family of topics, one for each upstream; created when the upstream is."""
+    """A family of topics, one for each upstream or tenant; created when that is."""
 
     prefix: str
-    event: type[Intake]
+    type: str
+    """The CloudEvents type of what travels on them."""
     says: str
-    consumers: tuple[str, ...]
+    whose: str
+    keyed_by: str
+    producers: tuple[str, ...] = ()
+    consumers: tuple[str, ...] = ()
+    """Of our services; who else is at the other end is `whose`."""
     partitions: int = 3
     retention_hours: int = 7 * DAY
 
-    def name(self, upstream: str) -> str:
-        return f"{self.prefix}{upstream}"
+    def name(self, whose: str) -> str:
+        return f"{self.prefix}{whose}"
+
+    @property
+    def placeholder(self) -> str:
+        """The name of the family in documents for people."""
+        return self.name(f"<{self.whose}>")
 
 
 DEAD_LETTER_RETENTION_HOURS = 30 * DAY
@@ -108,4 +119,20 @@ TOPICS: tuple[Topic[Any], ...] = (
     STATUS_UPDATED,
     NOTIFY,
 )
-INTAKE = TopicTemplate(Intake.prefix, Intake, "an application as an upstream system sent it", ("gateway",))
+INTAKE = TopicTemplate(
+    Intake.prefix,
+    Intake.type,
+    "an application as an upstream system sent it",
+    "upstream",
+    "as sent",
+    consumers=("gateway",),
+)
+OUTCOMES = TopicTemplate(
+    Outcome.prefix,
+    Outcome.type(),
+    "version n of the truth, for the tenant's own systems",
+    "tenant",
+    "application",
+    producers=("notifications",),
+    partitions=6,
+)

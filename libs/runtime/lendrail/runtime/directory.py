@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Generic, TypeVar
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic.alias_generators import to_camel
 
 from lendrail.contracts.terms import Mode
@@ -60,6 +61,14 @@ class Tenant(_Part):
     upstreams: tuple[str, ...] = ()
     intake_key_file: Path | None = None
     partners: tuple[PartnerAccount, ...] = ()
+    outcomes: bool = False
+    """Whether what becomes of its applications also goes to a topic of its own, `outcomes-<id>`."""
+
+    @model_validator(mode="after")
+    def _its_topic_has_a_name(self) -> Tenant:
+        if self.outcomes and not re.fullmatch(r"[A-Za-z0-9._-]{1,80}", self.id):
+            raise ValueError("a tenant with a topic needs an id of letters, digits, dots, dashes and underscores")
+        return self
 
 
 class Tenants(_Part):

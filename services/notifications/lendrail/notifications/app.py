@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from lendrail.contracts.topics import NOTIFY, STATUS_UPDATED
 from lendrail.notifications.addresses import Resolve, Resolver, resolve
+from lendrail.notifications.announce import Outcomes
 from lendrail.notifications.deliver import Letters, Queues, Webhooks
 from lendrail.notifications.endpoints import Endpoints
 from lendrail.notifications.handlers import SERVICE, Handlers
@@ -21,6 +22,7 @@ from lendrail.runtime.directory import Mounted, Tenants
 from lendrail.runtime.mail_port import MailPort
 from lendrail.runtime.service import Service
 from lendrail.runtime.tokens import Verifier
+from lendrail.runtime.topic_port import TopicPort, Writer
 
 
 def build(
@@ -29,9 +31,12 @@ def build(
     verifier: Verifier | None = None,
     resolver: Resolve = resolve,
     tls: ssl.SSLContext | None = None,
+    writer: Writer | None = None,
     **doubles: Any,
 ) -> tuple[Service, FastAPI]:
-    """Tests hand in a verifier, name resolution, authorities for webhooks, or what `Service` takes."""
+    """Tests hand in a verifier, name resolution, authorities for webhooks, what writes to the tenants' topics, or what
+    `Service` takes.
+    """
     service = Service(SERVICE, settings, **doubles)
     development = settings.environment == "development"
     checked = Resolver(loopback=development, resolve=resolver)
@@ -42,14 +47,18 @@ def build(
     lanes = [Caller(checked, tls, settings.delivery_seconds) for _ in range(settings.webhook_lanes)]
     webhooks = Webhooks(queues, lanes, settings.delivery_seconds)
     letters = Letters(queues, _mail_ports(settings), settings.smtp_sender, settings.mail_seconds)
+    history = Queues(deliveries, endpoints, service.vault, settings.outcome_retry_seconds, for_ever=True)
+    writer = writer or _topic_port(settings)
+    outcomes = Outcomes(history, writer, lanes=settings.outcome_lanes, seconds=settings.outcome_seconds)
+    ways = (webhooks, letters, outcomes)
 
     def wake() -> None:
-        webhooks.worker.wake()
-        letters.worker.wake()
+        for way in ways:
+            way.worker.wake()
 
     service.prepare(endpoints.prepare)
     service.prepare(deliveries.prepare)
-    for way in (webhooks, letters):
+    for way in ways:
         service.loop(way.worker.run, _drain(way))
     handlers = Handlers(service.database["notices"], endpoints, deliveries, settings.public_url, wake)
     service.on(STATUS_UPDATED, handlers.on_status_updated)
@@ -60,12 +69,17 @@ def build(
     return service, api
 
 
-def _drain(way: Webhooks | Letters) -> Any:
+def _drain(way: Webhooks | Letters | Outcomes) -> Any:
     async def drain(seconds: float) -> None:
         await way.worker.drain(seconds)
         await way.aclose()
 
     return drain
+
+
+def _topic_port(settings: Settings) -> TopicPort:
+    client = f"{settings.instance or SERVICE}.outcomes"
+    return TopicPort(settings.kafka_bootstrap_servers, client, settings.outcome_seconds)
 
 
 def _mail_ports(settings: Settings) -> list[MailPort]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Sequence
 from typing import Any, Protocol
 
@@ -13,7 +14,7 @@ from lendrail.contracts.sensitive import Erased, SealBroken
 from lendrail.notifications.endpoints import Endpoint, Endpoints
 from lendrail.notifications.lanes import Lanes
 from lendrail.notifications.letter import compose
-from lendrail.notifications.order import SENDING, WAITING, Notice, next_notice, wait_before
+from lendrail.notifications.order import SENDING, WAITING, Notice, in_turn, next_in_turn, next_notice, wait_before
 from lendrail.notifications.signing import signed_headers
 from lendrail.notifications.store import Deliveries
 from lendrail.notifications.web import Caller
@@ -38,15 +39,24 @@ class Carrier(Protocol):
 
 
 class Queues:
-    """What webhooks and mails share: who is told, what, and what becomes of the queue."""
+    """What all channels share: who is told, what, and what becomes of the queue."""
 
-    def __init__(self, store: Deliveries, endpoints: Endpoints, vault: Vault, schedule: Sequence[float]) -> None:
+    def __init__(
+        self,
+        store: Deliveries,
+        endpoints: Endpoints,
+        vault: Vault,
+        schedule: Sequence[float],
+        *,
+        for_ever: bool = False,
+    ) -> None:
+        """`for_ever`: nothing is parked, the last wait of the schedule is repeated."""
         self.store, self.endpoints = store, endpoints
-        self._vault, self._schedule = vault, schedule
+        self._vault, self._schedule, self._for_ever = vault, schedule, for_ever
 
     async def serve(self, queue: Document, lease: Lease, lane: int, carry: Carrier) -> None:
         """Let `carry` tell the next notice of a claimed queue, if there is one and somebody to hear it."""
-        notice = next_notice(queue["notices"])
+        notice = (next_in_turn if in_turn(queue["channel"]) else next_notice)(queue["notices"])
         if notice is None:
             await self.store.settle_all(queue, lease)
             return
@@ -66,7 +76,7 @@ class Queues:
 
     async def again(self, queue: Document, notice: Notice, lease: Lease, tries: int, outcome: str) -> None:
         """Repeat by schedule; when it is used up, park."""
-        seconds = wait_before(self._schedule, tries)
+        seconds = wait_before(self._schedule, tries, for_ever=self._for_ever)
         if seconds is None:
             log.warning("a notice is parked", notice=notice["id"], outcome=outcome, tries=tries)
             await self.store.parked(queue, lease, notice["id"], tries, outcome)
@@ -80,23 +90,23 @@ class Queues:
         await self.store.later(queue, lease, notice["id"], change, self._schedule[0])
 
 
-class Webhooks:
-    """Signed calls to the tenants' endpoints."""
+class Laned(ABC):
+    """A channel whose recipients earn their lanes: one that hangs or fails holds up no other."""
 
-    def __init__(self, queues: Queues, callers: Sequence[Caller], seconds: float) -> None:
-        """One caller for each lane. A call ends after `seconds`."""
-        self._queues, self._callers = queues, callers
-        self._lanes = Lanes(len(callers))
+    def __init__(self, queues: Queues, channel: str, *, lanes: int, seconds: float) -> None:
+        """Carrying one notice ends after `seconds`."""
+        self._queues, self._channel = queues, channel
+        self._lanes = Lanes(lanes)
         self.worker = Worker(
             queues.store.collection,
             self._work,
             where=self._where,
-            lanes=len(callers),
+            lanes=lanes,
             lease_seconds=seconds + LEASE_MARGIN,
         )
 
     async def _where(self) -> Document:
-        return {"channel": "webhook", "endpoint": {"$nin": self._lanes.full()}}
+        return {"channel": self._channel, "endpoint": {"$nin": self._lanes.full()}}
 
     async def _work(self, queue: Document, lease: Lease, lane: int) -> None:
         if not self._lanes.enter(queue["endpoint"]):
@@ -106,6 +116,30 @@ class Webhooks:
             await self._queues.serve(queue, lease, lane, self._carry)
         finally:
             self._lanes.leave(queue["endpoint"])
+
+    @abstractmethod
+    async def _carry(
+        self, queue: Document, notice: Notice, lease: Lease, lane: int, to: Endpoint, body: str
+    ) -> None: ...
+
+    async def _record(self, queue: Document, notice: Notice, lease: Lease, outcome: str, *, good: bool) -> None:
+        endpoint, tries = queue["endpoint"], notice["tries"] + 1
+        self._lanes.outcome(endpoint, good)
+        if good:
+            await self._queues.store.delivered(queue, lease, notice["id"], tries, outcome)
+            return
+        await self._queues.again(queue, notice, lease, tries, outcome)
+        if seconds := self._lanes.hold_seconds(endpoint):
+            await self._queues.store.hold(endpoint, seconds)
+
+
+class Webhooks(Laned):
+    """Signed calls to the tenants' endpoints."""
+
+    def __init__(self, queues: Queues, callers: Sequence[Caller], seconds: float) -> None:
+        """One caller for each lane. A call ends after `seconds`."""
+        super().__init__(queues, "webhook", lanes=len(callers), seconds=seconds)
+        self._callers = callers
 
     async def _carry(self, queue: Document, notice: Notice, lease: Lease, lane: int, to: Endpoint, body: str) -> None:
         content = body.encode()
@@ -119,22 +153,17 @@ class Webhooks:
         point("webhook.before")
         outcome = await self._callers[lane].post(to.target, headers, content)
         point("webhook.after")
-        await self._record(queue, notice, lease, outcome)
-
-    async def _record(self, queue: Document, notice: Notice, lease: Lease, outcome: str) -> None:
-        endpoint, tries = queue["endpoint"], notice["tries"] + 1
-        good = outcome.startswith("http-2")
-        self._lanes.outcome(endpoint, good)
-        if good:
-            await self._queues.store.delivered(queue, lease, notice["id"], tries, outcome)
-        elif outcome == GONE:
-            log.warning("an endpoint is gone", endpoint=endpoint)
-            await self._queues.endpoints.disable(endpoint)
-            await self._queues.store.cancelled(queue, lease, GONE)
+        if outcome == GONE:
+            await self._gone(queue, lease)
         else:
-            await self._queues.again(queue, notice, lease, tries, outcome)
-            if seconds := self._lanes.hold_seconds(endpoint):
-                await self._queues.store.hold(endpoint, seconds)
+            await self._record(queue, notice, lease, outcome, good=outcome.startswith("http-2"))
+
+    async def _gone(self, queue: Document, lease: Lease) -> None:
+        endpoint = queue["endpoint"]
+        log.warning("an endpoint is gone", endpoint=endpoint)
+        self._lanes.outcome(endpoint, False)
+        await self._queues.endpoints.disable(endpoint)
+        await self._queues.store.cancelled(queue, lease, GONE)
 
     async def aclose(self) -> None:
         await asyncio.gather(*(caller.aclose() for caller in self._callers))

@@ -1,17 +1,18 @@
-"""The endpoints of the tenants, in MongoDB; and the mail addresses that the tenants file names, which need no
-registration. Addresses and signing secrets rest sealed under a data key of the tenant.
+"""The endpoints of the tenants, in MongoDB; and those that the tenants file names, which need no registration: mail
+addresses, and a topic of the tenant's own. Addresses and signing secrets rest sealed under a data key of the tenant.
 """
 
 from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from lendrail.contracts.terms import Mode, utc_now
-from lendrail.notifications.notify import Channel, Recipient, mail_recipient, registered_endpoint
-from lendrail.runtime.directory import Mounted, Tenants
+from lendrail.contracts.topics import OUTCOMES
+from lendrail.notifications.notify import Channel, Recipient, mail_recipient, registered_endpoint, topic_recipient
+from lendrail.runtime.directory import Mounted, Tenant, Tenants
 from lendrail.runtime.mongo import Collection, Document
 from lendrail.runtime.vault import Key, Vault
 
@@ -23,7 +24,7 @@ Audience = tuple[str, Mode]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a recipient is told, in plain. `secret` signs webhooks; mails have none."""
+    """Where a recipient is told, in plain. `secret` signs webhooks; mails and topics have none."""
 
     id: str
     tenant: str
@@ -44,7 +45,7 @@ class Endpoints:
     def __init__(self, collection: Collection, vault: Vault, tenants: Mounted[Tenants]) -> None:
         self._collection, self._vault, self._tenants = collection, vault, tenants
         self._recent: dict[str, tuple[float, Endpoint | None]] = {}
-        self._mail: tuple[Tenants, dict[tuple[str, str], str]] | None = None
+        self._named: tuple[Tenants, dict[tuple[str, str], Endpoint]] | None = None
 
     async def prepare(self) -> None:
         await self._collection.create_index([("tenant", 1), ("mode", 1), ("state", 1)])
@@ -103,9 +104,9 @@ class Endpoints:
 
     async def current(self, tenant: str, endpoint: str) -> Endpoint | None:
         """An endpoint to deliver to now, known for a second; None when it was deleted or disabled."""
-        address = self._mail_addresses().get((tenant, endpoint))
-        if address is not None:
-            return Endpoint(endpoint, tenant, "email", address)
+        named = self._of_the_file().get((tenant, endpoint))
+        if named is not None:
+            return named
         known = self._recent.get(endpoint)
         if known is None or known[0] < time.monotonic():
             if len(self._recent) > 10_000:
@@ -118,7 +119,7 @@ class Endpoints:
         """Who is told of the applications of each audience; an address in both lists is told once."""
         wanted = list(dict.fromkeys(audiences))
         tenants = self._tenants.current
-        found: dict[Audience, list[Recipient]] = {a: _mailed(tenants, a) for a in wanted}
+        found: dict[Audience, list[Recipient]] = {a: _listed(tenants, a) for a in wanted}
         cursor = self._collection.find({"$or": [{**_live(*a), "state": ACTIVE} for a in wanted]})
         async for document in cursor:
             audience = (document["tenant"], document["mode"])
@@ -128,11 +129,11 @@ class Endpoints:
                 found[audience].append(Recipient(uuid.UUID(endpoint.id), endpoint.channel))
         return found
 
-    def _mail_addresses(self) -> dict[tuple[str, str], str]:
+    def _of_the_file(self) -> dict[tuple[str, str], Endpoint]:
         tenants = self._tenants.current
-        if self._mail is None or self._mail[0] is not tenants:
-            self._mail = tenants, _addresses(tenants)
-        return self._mail[1]
+        if self._named is None or self._named[0] is not tenants:
+            self._named = tenants, {(t.id, e.id): e for t in tenants.tenants for e in _endpoints(t)}
+        return self._named[1]
 
     async def _open(self, document: Document) -> Endpoint:
         return _opened(document, await self._vault.get(key_id(document["tenant"])))
@@ -157,12 +158,16 @@ def _opened(document: Document, key: Key) -> Endpoint:
     )
 
 
-def _mailed(tenants: Tenants, audience: Audience) -> list[Recipient]:
+def _listed(tenants: Tenants, audience: Audience) -> list[Recipient]:
+    """Whom the tenants file names, each once; only of the tenant's own mode."""
     tenant = tenants.by_id.get(audience[0])
-    addresses: Sequence[str] = tenant.emails if tenant is not None and tenant.mode == audience[1] else ()
-    ids = dict.fromkeys(mail_recipient(audience[0], address) for address in addresses)
-    return [Recipient(endpoint, "email") for endpoint in ids]
+    if tenant is None or tenant.mode != audience[1]:
+        return []
+    return list(dict.fromkeys(Recipient(uuid.UUID(e.id), e.channel) for e in _endpoints(tenant)))
 
 
-def _addresses(tenants: Tenants) -> dict[tuple[str, str], str]:
-    return {(t.id, str(mail_recipient(t.id, address))): address for t in tenants.tenants for address in t.emails}
+def _endpoints(tenant: Tenant) -> Iterator[Endpoint]:
+    for address in tenant.emails:
+        yield Endpoint(str(mail_recipient(tenant.id, address)), tenant.id, "email", address)
+    if tenant.outcomes:
+        yield Endpoint(str(topic_recipient(tenant.id)), tenant.id, "kafka", OUTCOMES.name(tenant.id))

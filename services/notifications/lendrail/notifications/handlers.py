@@ -14,6 +14,7 @@ from lendrail.notifications.endpoints import Endpoints
 from lendrail.notifications.letter import letter
 from lendrail.notifications.notice import webhook_body
 from lendrail.notifications.notify import Recipient, notifies
+from lendrail.notifications.outcome import as_text, outcome_record
 from lendrail.notifications.store import Deliveries
 from lendrail.runtime import inbox
 from lendrail.runtime.inbox import Effect
@@ -47,9 +48,17 @@ class Handlers:
         return [_effect(d, recipients[a]) for d, a in zip(deliveries, audiences, strict=True)]
 
     def _sealed_body(self, delivery: Delivery[Notify]) -> str:
+        return delivery.key.seal(self._body(delivery))
+
+    def _body(self, delivery: Delivery[Notify]) -> str:
         update = delivery.event.update
-        body = webhook_body(update) if delivery.event.channel == "webhook" else letter(update, self.public_url)
-        return delivery.key.seal(body)
+        match delivery.event.channel:
+            case "webhook":
+                return webhook_body(update)
+            case "email":
+                return letter(update, self.public_url)
+            case "kafka":
+                return as_text(outcome_record(update, self.public_url, SERVICE, delivery.envelope))
 
 
 def _effect(delivery: Delivery[StatusUpdated], recipients: Sequence[Recipient]) -> Effect:

@@ -15,7 +15,7 @@ from lendrail.contracts.notify import Notify
 from lendrail.contracts.status_updated import StatusUpdated
 from lendrail.contracts.terms import NAMESPACE, Mode, Status
 
-Channel = Literal["webhook", "email"]
+Channel = Literal["webhook", "email", "kafka"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,11 @@ class Recipient:
 def mail_recipient(tenant: str, address: str) -> uuid.UUID:
     """The endpoint id of an address that stands in the tenants file."""
     return uuid.uuid5(NAMESPACE, f"email|{tenant}|{address.strip().lower()}")
+
+
+def topic_recipient(tenant: str) -> uuid.UUID:
+    """The endpoint id of a tenant's topic."""
+    return uuid.uuid5(NAMESPACE, f"kafka|{tenant}")
 
 
 def registered_endpoint(tenant: str, mode: Mode, idempotency_key: str) -> uuid.UUID:

@@ -183,7 +183,7 @@ def _delivery(queue: Document) -> dict[str, Any]:
         "endpointId": queue["endpoint"],
         "channel": queue["channel"],
         "applicationId": queue["application"],
-        "opportunityId": queue["opportunity"],
+        "opportunityId": notice.get("opportunity", queue["opportunity"]),
         "version": notice["version"],
         "status": notice["state"],
         "tries": notice["tries"],

@@ -34,6 +34,12 @@ class Settings(ServiceSettings):
     mail_lanes: Annotated[int, Field(ge=1, le=16)] = 2
     endpoints_per_tenant: int = 50
 
+    outcome_retry_seconds: Annotated[tuple[float, ...], Field(min_length=1)] = (1, 5, 30, 60)
+    """The same for the tenants' topics, where nothing is ever parked: the last one is repeated."""
+    outcome_seconds: Annotated[float, Field(ge=1)] = 10.0
+    """Deadline of one write to a tenant's topic."""
+    outcome_lanes: Annotated[int, Field(ge=4, le=256)] = 16
+
     @model_validator(mode="after")
     def _secrets_travel_encrypted(self) -> Settings:
         if self.smtp_username and not self.smtp_starttls:

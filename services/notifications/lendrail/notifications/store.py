@@ -1,4 +1,5 @@
-"""What notifications remembers: one queue document for each recipient and opportunity, in `deliveries`.
+"""What notifications remembers: one queue document for each recipient and opportunity, in `deliveries`; for a topic, of
+which all is told in turn, one for each application.
 
 A queue is claimed as a whole, so two workers never tell one recipient of one opportunity at the same time, and version
 n goes before n+1. A notice's body is made once, sealed under the application's data key, and dropped when it was told.
@@ -16,7 +17,17 @@ from typing import Any
 
 from lendrail.contracts.notify import Notify
 from lendrail.contracts.terms import NAMESPACE
-from lendrail.notifications.order import CANCELLED, DELIVERED, FINAL, OPEN, PARKED, SENDING, SUPERSEDED, WAITING
+from lendrail.notifications.order import (
+    CANCELLED,
+    DELIVERED,
+    FINAL,
+    OPEN,
+    PARKED,
+    SENDING,
+    SUPERSEDED,
+    WAITING,
+    in_turn,
+)
 from lendrail.runtime import due
 from lendrail.runtime.due import Lease
 from lendrail.runtime.mongo import Collection, Document, GroupCommit
@@ -42,15 +53,17 @@ class Deliveries:
         await asyncio.gather(*(self._add(*notice) for notice in notices))
 
     async def _add(self, event: Notify, body: str, stated: dt.datetime) -> None:
-        endpoint = str(event.endpoint_id)
+        endpoint, whole = str(event.endpoint_id), in_turn(event.channel)
+        opportunity = str(event.update.opportunity_id) if event.update.opportunity_id else None
         identity = {
             "tenant": event.tenant_id,
             "application": str(event.application_id),
-            "opportunity": str(event.update.opportunity_id) if event.update.opportunity_id else None,
+            "opportunity": None if whole else opportunity,
             "endpoint": endpoint,
             "channel": event.channel,
         }
         notice = {"id": event.id, "version": event.version, "state": WAITING, "tries": 0, "body": body}
+        notice |= {"opportunity": opportunity} if whole else {}
         there = {"$ifNull": ["$notices", []]}
         known = {"$in": [event.id, {"$ifNull": ["$notices.id", []]}]}
         fresh = {"$mergeObjects": [{"$literal": notice | {"stated": stated}}, {"stored": "$$NOW"}]}
@@ -58,7 +71,8 @@ class Deliveries:
             "notices": {"$cond": [known, "$notices", {"$concatArrays": [there, [fresh]]}]},
             "due": {"$cond": [known, "$due", "$$NOW"]},
         }
-        await self._writes.update({"_id": queue_id(endpoint, event.entity)}, [{"$set": change}], upsert=True)
+        about = event.subject if whole else event.entity
+        await self._writes.update({"_id": queue_id(endpoint, about)}, [{"$set": change}], upsert=True)
 
     async def sending(self, queue: Document, lease: Lease, notice_id: str, *, repeated: bool) -> bool:
         """Mark a mail as about to leave. False when the lease is lost: somebody else owns the queue now."""
@@ -105,18 +119,19 @@ class Deliveries:
         newest = {"$max": [-1, {"$max": {"$map": {"input": _those_in(FINAL), "as": "f", "in": "$$f.version"}}}]}
         outdated = {"$and": [{"$eq": ["$$n.state", WAITING]}, {"$lt": ["$$n.version", newest]}]}
         gone = _without_body("$$n", {"state": SUPERSEDED, "ended": "$$NOW"})
-        stages = [
-            {"$set": {"notices": _map({"$eq": ["$$n.id", notice_id]}, changed)}},
-            {"$set": {"notices": _map(outdated, gone)}},
-        ]
+        stages = [{"$set": {"notices": _map({"$eq": ["$$n.id", notice_id]}, changed)}}]
+        if not in_turn(queue["channel"]):
+            stages.append({"$set": {"notices": _map(outdated, gone)}})
         await self._write(queue, lease, stages, seconds)
 
     async def _write(self, queue: Document, lease: Lease, stages: list[Document], seconds: float) -> None:
-        """Apply the stages, set the time of what remains, end the claim; nothing when the claim was lost."""
+        """Apply the stages, set the time of what remains, end the claim; nothing when the claim was lost. What was
+        never tried is due at once, except where it waits its turn.
+        """
         waits = {"$and": [{"$eq": ["$$n.state", WAITING]}, {"$eq": ["$$n.tries", 0]}]}
         untried = {"$filter": {"input": "$notices", "as": "n", "cond": waits}}
         remains = {"$cond": [{"$gt": [{"$size": _those_in(OPEN)}, 0]}, due.in_seconds(seconds), "$$REMOVE"]}
-        at = {"$cond": [{"$gt": [{"$size": untried}, 0]}, "$$NOW", remains]}
+        at = remains if in_turn(queue["channel"]) else {"$cond": [{"$gt": [{"$size": untried}, 0]}, "$$NOW", remains]}
         change = [*stages, {"$set": {"due": at}}, {"$unset": "lease"}]
         await self._writes.update({"_id": queue["_id"], "lease.token": lease.token}, change)
 

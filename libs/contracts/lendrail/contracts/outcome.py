@@ -1,0 +1,112 @@
+"""What a tenant reads on its own topic `outcomes-<tenant>`: a published contract, so it changes by adding only.
+
+It has classes of its own, so a change of our internal events is not a change of what tenants read. No field of it is
+personal, sealed or not (docs/decisions/0009): what a partner wrote or linked for a person is left out, `withheld` names
+it, and `link` says where those who may read it will find it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from lendrail.contracts.event import ApplicationEvent
+from lendrail.contracts.terms import (
+    DecimalString,
+    Fee,
+    FieldProblem,
+    ForeignId,
+    Match,
+    Model,
+    Money,
+    PartnerName,
+    ReasonCode,
+    Reference,
+    Slug,
+    Status,
+    Term,
+    Time,
+)
+
+
+class OfferTerms(Model):
+    """What a partner offers. Its action link opens a person's deal, and stays out."""
+
+    id: str
+    variant: str | None = None
+    amount: Money | None = None
+    term: Term | None = None
+    factor_rate: DecimalString | None = None
+    cost_per_thousand: Money | None = None
+    net_funded: Money | None = None
+    fees: tuple[Fee, ...] = ()
+    details: dict[str, str] = Field(default_factory=dict)
+    """Further terms under the partner's own names, in its own words."""
+    conditions: tuple[str, ...] = ()
+    expires_at: Time | None = None
+
+
+class Refusal(Model):
+    """One reason of a decline: our code, and the partner's own words."""
+
+    code: ReasonCode
+    words: str
+
+
+class Outcome(ApplicationEvent):
+    """Version n of the truth about one opportunity, or about an application that has none."""
+
+    topic: ClassVar[str] = "outcome"
+    prefix: ClassVar[str] = "outcomes-"
+
+    opportunity_id: uuid.UUID | None = None
+    partner: PartnerName | None = None
+    partner_id: ForeignId | None = None
+    """The partner's own id of the opportunity."""
+    number: Annotated[int, Field(alias="version", ge=0)]
+    """Grows with each change of this opportunity; of two outcomes the higher one is the newer truth."""
+    status: Status
+    partner_words: str | None = None
+    """The partner's own status word."""
+    partner_time: Time | None = None
+    observed_at: Time
+    """When we learned it."""
+    offers: tuple[OfferTerms, ...] = ()
+    decline_reasons: tuple[Refusal, ...] = ()
+    wanted_documents: tuple[Slug, ...] = ()
+    """Kinds of document that the partner waits for, where it lists them."""
+    problems: tuple[FieldProblem, ...] = ()
+    close_chance: DecimalString | None = None
+    """Per cent, as the partner reckons."""
+    closes_on: dt.date | None = None
+    commission: Money | None = None
+    matches: tuple[Match, ...] = ()
+    """What a registry found that is the same."""
+    unknown_since: Time | None = None
+    """Since when nobody knows whether the partner has it."""
+    flags: tuple[str, ...] = ()
+    references: tuple[Reference, ...] = ()
+    withheld: tuple[str, ...] = ()
+    """The fields that have a value which is not told here."""
+    link: str
+    """Where the application is to be read, by those who may."""
+
+    @property
+    def address(self) -> str:
+        return f"{self.prefix}{self.tenant_id}"
+
+    @property
+    def entity(self) -> str:
+        return str(self.opportunity_id or self.application_id)
+
+    @property
+    def version(self) -> int:
+        return self.number
+
+    @property
+    def key_id(self) -> str:
+        """Nothing in it is sealed."""
+        return ""
