@@ -33,6 +33,10 @@ CASES: list[tuple[dict[str, Any], str]] = [
         {"status": Status.WITHDRAWN, "source": "ack", "flags": ("not-sent-yet",)},
         "It was withdrawn before it was sent: the partner never had it.",
     ),
+    (
+        {"status": Status.WITHDRAWN, "source": "ack", "flags": ("draft-left",)},
+        "It was withdrawn while it was being sent: the partner has no more than an unfinished draft.",
+    ),
     ({"status": Status.ACCEPTED, "source": "ack"}, "The partner took the acceptance of the offer."),
     ({"status": Status.ACCEPTED, "source": "poll"}, "The partner says that its offer was accepted."),
     (
@@ -51,7 +55,7 @@ CASES: list[tuple[dict[str, Any], str]] = [
         {"flags": ("withdraw-parked",)},
         "Nobody knows whether the partner took the withdrawal; a person decides.",
     ),
-    ({"flags": ("document-not-sent",)}, "Not sent yet: a document."),
+    ({"flags": ("document-not-sent",)}, "Not sent: a document."),
     ({"flags": ("alarm:approved-after-withdrawn",)}, "The partner says approved, although it took the withdrawal."),
 ]
 

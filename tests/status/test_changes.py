@@ -14,7 +14,7 @@ from lendrail.contracts.sensitive import SensitiveText
 from lendrail.contracts.terms import FieldProblem, Offer, Report, Status, Wanted
 from lendrail.status.decided import PATIENCE
 from lendrail.status.fold import fold
-from lendrail.status.observation import NOT_SENT_YET, AcceptReported, Amended, Observation, Reported
+from lendrail.status.observation import UNSENT, AcceptReported, Amended, Observation, Reported
 
 UNABLE = FieldProblem(pointer="", code="not-withdrawable", message="takes no withdrawal", phase="partner")
 OFFER = Offer(id="offer-1")
@@ -53,9 +53,13 @@ def test_a_withdrawal_that_the_partner_took_ends_it_and_its_offers() -> None:
     assert folded.partner_words == "Word"
 
 
-def test_what_was_not_sent_is_withdrawn_here() -> None:
-    folded = state(validated(), change(2, "withdraw", reason=NOT_SENT_YET))
-    assert (folded.status, folded.flags) == (Status.WITHDRAWN, (NOT_SENT_YET,))
+@pytest.mark.parametrize("reason", UNSENT)
+def test_what_was_not_sent_is_withdrawn_here(reason: str) -> None:
+    first = change(2, "withdraw", reason=reason)
+    folded = state(validated(), first)
+    assert (folded.status, folded.flags) == (Status.WITHDRAWN, (reason,))
+    again = change(9, "withdraw", reason="already-withdrawn", version=2)
+    assert state(validated(), first, again).flags == (reason,)
 
 
 def test_a_look_after_the_withdrawal_decides_its_race_with_an_approval() -> None:

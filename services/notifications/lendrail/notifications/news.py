@@ -23,7 +23,7 @@ _CAME_TO = {
     "duplicate": "The partner says that it has {change} already.",
     "unknown": "Nobody knows yet whether the partner took {change}.",
     "parked": "Nobody knows whether the partner took {change}; a person decides.",
-    "not-sent": "Not sent yet: {change}.",
+    "not-sent": "Not sent: {change}.",
 }
 _STANDS = {
     "update": "It still has the application as it was.",
@@ -56,6 +56,8 @@ def _decided(update: StatusUpdated) -> Iterator[str]:
         yield "A person reported that the offer was accepted; the partner has not confirmed it yet."
     elif "not-sent-yet" in update.flags:
         yield "It was withdrawn before it was sent: the partner never had it."
+    elif "draft-left" in update.flags:
+        yield "It was withdrawn while it was being sent: the partner has no more than an unfinished draft."
     elif update.status in _OURS:
         by_us, by_partner = _OURS[update.status]
         yield by_us if update.source == "ack" else by_partner

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lendrail.contracts.terms import Report, Status
-from lendrail.status.observation import LOOKS, Amended, Answered, Missing, Observation, Reported
+from lendrail.status.observation import LOOKS, UNSENT, Amended, Answered, Missing, Observation, Reported
 from lendrail.status.observation import AcceptReported as ByPerson
 
 FINAL = frozenset(
@@ -94,15 +94,20 @@ def decided(heard: Sequence[Observation], answers: Sequence[Observation], flags:
     if course.ruling is not None:
         _alarm(heard, course.overruled, course.ruling, flags)
         if course.ruling.ours:
-            flags.update(dict.fromkeys(_remarks(course.ruling.observation)))
+            flags.update(dict.fromkeys(_remarks(course.ruling.observation, heard)))
     return course.ruling
 
 
-def _remarks(decision: Observation) -> list[str]:
-    """What is to be known of a decision of ours: on whose word, or that the partner never had the application."""
-    if isinstance(decision.said, ByPerson):
+def _remarks(decision: Observation, heard: Sequence[Observation]) -> list[str]:
+    """What is to be known of a decision of ours: on whose word, or that the partner never had the application, which
+    stays true when the same is asked for again.
+    """
+    said = decision.said
+    if isinstance(said, ByPerson):
         return ["accepted-reported"]
-    return [decision.said.reason] if isinstance(decision.said, Answered) and decision.said.reason else []
+    told = [each.said for each in heard if isinstance(each.said, Answered)]
+    mine = [each for each in told if isinstance(said, Answered) and each.attempt_id == said.attempt_id]
+    return [each.reason for each in mine if each.reason in UNSENT]
 
 
 def said_later(heard: Sequence[Observation], moment: dt.datetime) -> list[Report]:

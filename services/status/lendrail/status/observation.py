@@ -41,8 +41,8 @@ RANKS: dict[str, int] = {
 """Of two observations of the same moment the one of the higher rank counts as the later."""
 LOOKS = ("fetch", "poll")
 """Sources that show what holds at the partner while we ask."""
-NOT_SENT_YET = "not-sent-yet"
-"""Reason of a withdrawal that needed no word to the partner."""
+UNSENT = ("not-sent-yet", "draft-left")
+"""Reasons of a withdrawal that needed no word to the partner: it has nothing, or an unfinished draft."""
 
 
 class Validated(Model):

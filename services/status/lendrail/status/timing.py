@@ -15,7 +15,7 @@ from lendrail.partners import PARTNERS
 from lendrail.runtime.due import in_seconds
 from lendrail.runtime.mongo import Document
 from lendrail.status.decided import FINAL
-from lendrail.status.observation import LOOKS, NOT_SENT_YET, AcceptReported, Answered, Observation, Reported, State
+from lendrail.status.observation import LOOKS, UNSENT, AcceptReported, Answered, Observation, Reported, State
 from lendrail.status.settings import Settings
 from lendrail.status.store import Subject
 
@@ -158,7 +158,7 @@ def _only_partner_knows(state: State, fresh: Sequence[Observation]) -> bool:
 def _of_ours(observation: Observation) -> bool:
     said = observation.said
     if isinstance(said, Answered):
-        took_it = said.outcome == "accepted" and said.reason != NOT_SENT_YET
+        took_it = said.outcome == "accepted" and said.reason not in UNSENT
         return said.operation == "withdraw" and took_it and not said.at_registry
     return isinstance(said, AcceptReported)
 
