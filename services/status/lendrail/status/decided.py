@@ -81,7 +81,8 @@ class Layer:
 
     @property
     def status(self) -> Status:
-        return Status(self.fields["status"])
+        found: Status = self.fields["status"]
+        return found
 
 
 def decided(heard: Sequence[Observation], answers: Sequence[Observation], flags: dict[str, None]) -> Layer | None:
@@ -137,7 +138,7 @@ class _Course:
         self._flags = flags
         self._current = {each.id for each in answers}
         self._late = {each.said.document for each in heard if isinstance(each.said, Amended)} - {None}
-        self.overruled = {each.id for each in answers if _is_overruled(each, heard)}
+        self.overruled = {each.id for each in answers if self._is_overruled(each, heard)}
         reports = [each.said.report for each in answers if isinstance(each.said, Answered)]
         told = [flag for report in reports if report for flag in report.flags]
         self._review = tuple(flag for flag in told if flag.startswith(REVIEW))
@@ -165,10 +166,28 @@ class _Course:
         if said.outcome == "accepted" and each.id not in self.overruled:
             if said.operation in _OURS:
                 self._decide(each, _OURS[said.operation])
-            elif said.operation == "update" or (said.operation == "document" and said.document in self._late):
+            elif self._is_answer(said):
                 self._answer_question(each)
         if said.report:
             self._report(each, said.report if said.operation == "create" else self._held(said.report))
+
+    def _is_answer(self, said: Answered) -> bool:
+        """Whether it may be what the partner asked for: not a document of the first submission."""
+        return said.operation == "update" or (said.operation == "document" and said.document in self._late)
+
+    def _is_overruled(self, answer: Observation, heard: Sequence[Observation]) -> bool:
+        """Whether the partner's own later word shows that our withdrawal came too late, or our answer was not
+        enough.
+        """
+        said = answer.said
+        if not isinstance(said, Answered) or said.outcome != "accepted":
+            return False
+        if said.operation == "withdraw" and not said.at_registry:
+            return any(report.status in _AGREED for report in said_later(heard, done_at(answer)))
+        if self._is_answer(said):
+            later = said_later(heard, done_at(answer) + PATIENCE)
+            return any(report.status is Status.INFO_REQUIRED for report in later)
+        return False
 
     def _decide(self, each: Observation, status: Status) -> None:
         before, by_person = self.ruling, isinstance(each.said, ByPerson)
@@ -235,19 +254,6 @@ def _repeats(answered: Layer, report: Report) -> bool:
     assert question is not None
     same = all(getattr(question, name) == getattr(report, name) for name in _ASKED)
     return same and (since is None or since <= done_at(answered.observation))
-
-
-def _is_overruled(answer: Observation, heard: Sequence[Observation]) -> bool:
-    """Whether the partner's own later word shows that our withdrawal came too late, or our answer was not enough."""
-    said = answer.said
-    if not isinstance(said, Answered) or said.outcome != "accepted":
-        return False
-    if said.operation == "withdraw" and not said.at_registry:
-        return any(report.status in _AGREED for report in said_later(heard, done_at(answer)))
-    if said.operation in ("document", "update"):
-        later = said_later(heard, done_at(answer) + PATIENCE)
-        return any(report.status is Status.INFO_REQUIRED for report in later)
-    return False
 
 
 def _alarm(heard: Sequence[Observation], overruled: set[str], ruling: Layer, flags: dict[str, None]) -> None:
