@@ -200,7 +200,7 @@ async def test_the_record_comes_before_the_effect_and_a_repeat_completes_it(
     pauses = Pauses(actions(desk), NoHolds(state(desk)), desk.handlers._tenants, desk.vault)
     told = Pausing.model_validate({"reason": REASON})
     with pytest.raises(ConnectionError):
-        await pauses.carry_out(CALLERS["operator"], "pause", PARTNER, told, "key-1")
+        await pauses.carry_out(CALLERS["operator"], "pause", PARTNER, told, "key-1", "r-1")
     assert await actions(desk).count_documents({"what": "pause"}) == 1
     assert await port(desk).paused() == {}
     again = await http.post(**order("pause"))

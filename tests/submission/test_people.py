@@ -74,7 +74,11 @@ async def test_bound_id_sends_the_waiting_documents(desk: Desk, http: httpx.Asyn
     bound = (await desk.acks(event))[-2]
     assert (bound.outcome, bound.partner_id) == ("id-bound", lead)
     (entry,) = (await desk.opportunity(event)).audit
-    assert (entry["who"], entry["what"], entry["partner_id"]) == ("demo-operator", "partner-id", lead)
+    assert (entry["who"], entry["about"]["outcome"], entry["about"]["partnerId"]) == (
+        "demo-operator",
+        "partner-id",
+        lead,
+    )
     assert (await desk.key(event)).open(entry["why"]) == "told by phone"
 
 

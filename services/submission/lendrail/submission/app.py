@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from lendrail.contracts.topics import STATUS_UPDATED, SUBMIT
 from lendrail.partners import PARTNERS
 from lendrail.partners.channels.rest import CONNECT_SECONDS
+from lendrail.runtime import audit_reads
 from lendrail.runtime.breaker import Rules
 from lendrail.runtime.directory import Credentials, Mounted, Tenants
 from lendrail.runtime.due import MARGIN_SECONDS
@@ -78,7 +79,8 @@ def build(settings: Settings, verifier: Verifier | None = None, **doubles: Any) 
 
     registrations = Registrations(settings, service.database["registrations"], tenants, port, Channels(port, LANES))
     holds = Holds(standing)
-    pauses = Pauses(service.database["operator_actions"], holds, tenants, service.vault)
+    actions = service.database["operator_actions"]
+    pauses = Pauses(actions, holds, tenants, service.vault)
     asker = Asker(settings, port, Channels(port, LISTS_LANES))
     lists = PartnerLists(settings, service.database["lists"], tenants, port, asker)
     service.prepare(store.prepare)
@@ -103,7 +105,8 @@ def build(settings: Settings, verifier: Verifier | None = None, **doubles: Any) 
     app.include_router(refusal_routes(people))
     app.include_router(partner_routes(pauses, Overview(pauses, holds, store.collection, lists)))
     asker = Asker(settings, port, Channels(port, QUESTION_LANES))
-    app.include_router(question_routes(Questions(store, service.database["operator_actions"], pauses, asker)))
+    app.include_router(question_routes(Questions(store, actions, pauses, asker)))
+    app.include_router(audit_reads.routes(audit_reads.keep(service, store.collection, actions)))
     return service, app
 
 

@@ -14,7 +14,7 @@ from lendrail.contracts.sensitive import SealBroken
 from lendrail.partners import PARTNERS
 from lendrail.runtime.directory import PartnerAccount
 from lendrail.runtime.holds import Hold, Holds, Stand
-from lendrail.runtime.http import authorised, reply, strict_body
+from lendrail.runtime.http import authorised, reply, request_id, strict_body
 from lendrail.runtime.mongo import Collection
 from lendrail.runtime.tokens import Caller
 from lendrail.runtime.vault import Key
@@ -81,7 +81,7 @@ def routes(pauses: Pauses, overview: Overview) -> APIRouter:
         return await carry_out(caller, "resume", partner, checked(Resuming, await strict_body(request)), request)
 
     async def carry_out(caller: Caller, what: What, partner: str, told: Resuming, request: Request) -> Response:
-        done = await pauses.carry_out(caller, what, partner, told, idempotency_key(request))
+        done = await pauses.carry_out(caller, what, partner, told, idempotency_key(request), request_id(request))
         return reply(done.answer, headers={"Idempotency-Replayed": "true"} if done.replayed else None)
 
     return router

@@ -19,6 +19,7 @@ from pydantic import Field
 from lendrail.contracts.sensitive import SensitiveText
 from lendrail.contracts.terms import Model
 from lendrail.partners import PARTNERS
+from lendrail.runtime import audit
 from lendrail.runtime.directory import Mounted, PartnerAccount, Tenants
 from lendrail.runtime.holds import Hold, Holds
 from lendrail.runtime.http import Problem
@@ -30,6 +31,8 @@ REASONS_KEY = "operators"
 """Name of the data key that seals reasons: they may name a person."""
 LONGEST_MINUTES = 60 * 24 * 90
 What = Literal["pause", "resume"]
+SAID: dict[What, str] = {"pause": "partner-paused", "resume": "partner-resumed"}
+"""In the audit."""
 
 
 class Resuming(Model):
@@ -69,10 +72,12 @@ class Pauses:
         mine = tenant.partners if tenant else ()
         return [each for each in mine if each.mode == caller.mode and partner in (None, each.partner)]
 
-    async def carry_out(self, caller: Caller, what: What, partner: str, told: Resuming, idempotency: str) -> Done:
-        """Raises `Problem`."""
+    async def carry_out(
+        self, caller: Caller, what: What, partner: str, told: Resuming, idempotency: str, request: str
+    ) -> Done:
+        """`request`: its id. Raises `Problem`."""
         self._check(caller, partner, told)
-        document, replayed = await self._recorded(caller, what, partner, told, idempotency)
+        document, replayed = await self._recorded(caller, what, partner, told, idempotency, request)
         word = Hold(
             action=document["_id"], at=document["at"], paused=what == "pause", until=document.get("until"),
             by=document["who"], reason=document["why"],
@@ -91,12 +96,13 @@ class Pauses:
             raise Problem(404, "not-found", "There is no such partner, or you have no account there.")
 
     async def _recorded(
-        self, caller: Caller, what: What, partner: str, told: Resuming, idempotency: str
+        self, caller: Caller, what: What, partner: str, told: Resuming, idempotency: str, request: str
     ) -> tuple[Document, bool]:
         """The record of this request, and whether it was there before. Raises `Problem` when the key was another's."""
         minutes = told.minutes if isinstance(told, Pausing) else None
         said = [what, partner, caller.mode, told.all_tenants, minutes, told.reason.reveal()]
-        fields = {
+        key = await self.key()
+        fields: Document = {
             "tenant": caller.tenant_id,
             "mode": caller.mode,
             "who": caller.client_id,
@@ -104,18 +110,23 @@ class Pauses:
             "partner": partner,
             "all_tenants": told.all_tenants,
             "credentials": [] if told.all_tenants else [each.credential for each in self.accounts(caller, partner)],
-            "why": told.reason.seal(await self.key()),
-            "fingerprint": hashlib.sha256(orjson.dumps(said)).hexdigest(),
-            "nonce": uuid.uuid4().hex,
+            "why": told.reason.seal(key),
         }
-        document = await self._insert(f"{caller.tenant_id}|{idempotency}", fields, minutes)
+        action = f"{caller.tenant_id}|{idempotency}"
+        about = {"tenants": "all"} if told.all_tenants else None
+        entry = audit.entry(
+            audit.by(caller, request), SAID[what], f"partners/{partner}",
+            why=told.reason, key=key, after=audit.digest(fields), about=about,
+        )  # fmt: skip
+        fields |= {"fingerprint": hashlib.sha256(orjson.dumps(said)).hexdigest(), "nonce": uuid.uuid4().hex}
+        document = await self._insert(action, fields, minutes, entry)
         if document["fingerprint"] != fields["fingerprint"]:
             raise Problem(422, "idempotency-key-reused", "This Idempotency-Key was used with another request.")
         return document, document["nonce"] != fields["nonce"]
 
-    async def _insert(self, action: str, fields: Document, minutes: int | None) -> Document:
+    async def _insert(self, action: str, fields: Document, minutes: int | None, entry: Document) -> Document:
         """The record under this id: ours, with the server's time, or the one that was there."""
-        new: Document = {"at": "$$NOW"}
+        new: Document = {"at": "$$NOW"} | audit.held_now(entry)
         if minutes is not None:
             new["until"] = {"$dateAdd": {"startDate": "$$NOW", "unit": "minute", "amount": minutes}}
         fresh = {"$mergeObjects": ["$$ROOT", {"$literal": fields}, new]}

@@ -22,8 +22,10 @@ from lendrail.contracts.terms import ForeignId, Model, Report
 from lendrail.partners import PARTNERS
 from lendrail.partners.exchange import Comparison, Known, Listing, Request
 from lendrail.partners.partner import Inquiry, Partner
+from lendrail.runtime import audit
+from lendrail.runtime.audit import Actor
 from lendrail.runtime.directory import PartnerAccount
-from lendrail.runtime.http import RETRY_AFTER_SECONDS, Problem, authorised, reply, strict_body
+from lendrail.runtime.http import RETRY_AFTER_SECONDS, Problem, authorised, reply, request_id, strict_body
 from lendrail.runtime.mongo import Collection
 from lendrail.runtime.tokens import Caller
 from lendrail.submission.asking import Answer, Asker, Unanswered
@@ -36,6 +38,8 @@ LANES = 4
 """How many questions of operators are asked at the same time."""
 CALL_SECONDS, WHOLE_SECONDS = 8.0, 12.0
 """At most for one call, and for a question with its waits and all its calls: operators wait for it."""
+ASKED = {"inquiry": "partner-asked", "known": "partner-list-read"}
+"""In the audit; nothing changes by it, so there are no hashes."""
 PAGE = r"[!-~]{1,512}"
 Shown = dict[str, Any]
 
@@ -56,7 +60,7 @@ class Questions:
         for lane in range(LANES):
             self._lanes.put_nowait(lane)
 
-    async def inquire(self, caller: Caller, attempt: str, operation: str, about: About | None) -> Shown:
+    async def inquire(self, caller: Caller, attempt: str, operation: str, about: About | None, request: str) -> Shown:
         """Raises `Problem`."""
         opportunity = await self._opportunity(caller, attempt)
         account, partner = self._account(caller, opportunity.credential)
@@ -65,21 +69,23 @@ class Questions:
             known = f" It has: {', '.join(sorted(partner.inquiries))}." if partner.inquiries else ""
             raise Problem(409, "not-offered", f"The partner has no such inquiry.{known}")
         subject = _subject(inquiry, opportunity, about)
-        await self._record(caller, "inquiry", account, attempt=attempt, operation=operation, subject=subject)
+        actor, application = audit.by(caller, request), str(opportunity.application_id)
+        asked = {"attempt": attempt, "operation": operation, "subject": subject}
+        await self._record(actor, "inquiry", account, asked, application)
         async with self._lane() as lane:
             answer = await self._ask(caller, account, inquiry.request(subject, opportunity.options), lane)
             told = await self._told(caller, account, partner, inquiry, answer, lane)
         fields = {"attempt": attempt, "partner": partner.name, "credential": account.credential, "operation": operation}
         return fields | told
 
-    async def known(self, caller: Caller, credential: str, token: str | None) -> Shown:
+    async def known(self, caller: Caller, credential: str, token: str | None, request: str) -> Shown:
         """One page of what the partner has of us. Raises `Problem`."""
         account, partner = self._account(caller, credential)
         if partner.index is None or partner.listed is None:
             raise Problem(409, "not-offered", "The partner has no list of what it has of us.")
         if token is not None and not re.fullmatch(PAGE, token):
             raise Problem(422, "invalid-request", "pageToken is not one of ours.")
-        await self._record(caller, "known", account)
+        await self._record(audit.by(caller, request), "known", account, {})
         async with self._lane() as lane:
             answer = await self._ask(caller, account, partner.index(token), lane)
         if (listing := partner.listed(answer.reply)) is None:
@@ -148,11 +154,18 @@ class Questions:
         cursor = self._store.collection.find(wanted, HIDDEN)
         return Ours([read(document) async for document in cursor])
 
-    async def _record(self, caller: Caller, what: str, account: PartnerAccount, **more: str) -> None:
-        fields = {"tenant": caller.tenant_id, "mode": caller.mode, "who": caller.client_id, "what": what}
-        fields |= {"partner": account.partner, "credential": account.credential} | more
-        new = [{"$replaceWith": {"$mergeObjects": ["$$ROOT", {"$literal": fields}, {"at": "$$NOW"}]}}]
-        await self._actions.update_one({"_id": f"{caller.tenant_id}|{what}|{uuid.uuid4().hex}"}, new, upsert=True)
+    async def _record(
+        self, actor: Actor, what: str, account: PartnerAccount, asked: dict[str, str], application: str | None = None
+    ) -> None:
+        fields: Shown = {"tenant": actor.tenant, "mode": actor.mode, "who": actor.who, "what": what}
+        about = {"partner": account.partner, "credential": account.credential} | asked
+        action = f"{actor.tenant}|{what}|{uuid.uuid4().hex}"
+        entry = audit.entry(
+            actor, ASKED[what], f"accounts/{account.credential}", application=application, about=about,
+        )  # fmt: skip
+        record = {"at": "$$NOW"} | audit.held_now(entry)
+        new = [{"$replaceWith": {"$mergeObjects": ["$$ROOT", {"$literal": fields | about}, record]}}]
+        await self._actions.update_one({"_id": action}, new, upsert=True)
 
 
 def routes(questions: Questions) -> APIRouter:
@@ -163,12 +176,14 @@ def routes(questions: Questions) -> APIRouter:
     async def inquire(attempt: str, operation: str, request: HttpRequest, caller: Caller = operator) -> Response:
         """Ask the partner about an attempt's application; nothing changes by it."""
         about = checked(About, await strict_body(request)) if await request.body() else None
-        return reply(await questions.inquire(caller, attempt, operation, about))
+        return reply(await questions.inquire(caller, attempt, operation, about, request_id(request)))
 
     @router.get("/partners/{credential}/known", tags=["partners"])
-    async def known(credential: str, pageToken: str | None = None, caller: Caller = operator) -> Response:
+    async def known(
+        credential: str, request: HttpRequest, pageToken: str | None = None, caller: Caller = operator
+    ) -> Response:
         """What the partner has of us, whoever sent it, beside what we know of it."""
-        return reply(await questions.known(caller, credential, pageToken))
+        return reply(await questions.known(caller, credential, pageToken, request_id(request)))
 
     return router
 

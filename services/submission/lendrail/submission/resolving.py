@@ -17,7 +17,9 @@ from lendrail.contracts.sensitive import SensitiveText
 from lendrail.contracts.terms import ForeignId, Model, utc_now
 from lendrail.partners import PARTNERS
 from lendrail.partners.exchange import Request as PartnerRequest
-from lendrail.runtime.http import Problem, authorised, reply, strict_body
+from lendrail.runtime import audit
+from lendrail.runtime.audit import Actor
+from lendrail.runtime.http import Problem, authorised, reply, request_id, strict_body
 from lendrail.runtime.mongo import Document, DuplicateKeyError
 from lendrail.runtime.tokens import Caller
 from lendrail.runtime.vault import Key, Vault
@@ -27,7 +29,7 @@ from lendrail.submission.bodies import checked, idempotency_key
 from lendrail.submission.people import shown
 from lendrail.submission.requests import STORED
 from lendrail.submission.settings import Settings
-from lendrail.submission.store import Store, read, stored_requests
+from lendrail.submission.store import Store, digest, read, stored_requests
 
 
 class Resolution(Model):
@@ -55,7 +57,9 @@ class Resolver:
         """`stored` is called when work and facts were stored."""
         self._store, self._vault, self._settings, self._stored = store, vault, settings, stored
 
-    async def resolve(self, caller: Caller, attempt: str, told: Resolution, idempotency: str) -> dict[str, Any]:
+    async def resolve(
+        self, caller: Caller, attempt: str, told: Resolution, idempotency: str, request: str
+    ) -> dict[str, Any]:
         """Settle an attempt by what a person found out. Raises `Problem`."""
         given = [attempt, told.outcome, told.partner_id, told.reason.reveal()]
         fingerprint = hashlib.sha256(orjson.dumps(given)).hexdigest()
@@ -68,12 +72,13 @@ class Resolver:
             if not _resolvable(opportunity, opportunity.attempt(attempt), told):
                 detail = "Only an attempt whose outcome is unknown, or that is parked, can be resolved so."
                 raise Problem(409, "not-resolvable", detail)
-            if await self._resolved(caller, document, opportunity, attempt, told, name, fingerprint):
+            actor = audit.by(caller, request)
+            if await self._resolved(actor, document, opportunity, attempt, told, name, fingerprint):
                 self._stored()
 
     async def _resolved(
         self,
-        caller: Caller,
+        actor: Actor,
         document: Document,
         opportunity: Opportunity,
         attempt: str,
@@ -95,18 +100,9 @@ class Resolver:
             moved, acks = moves.send_again(opportunity, found, self._settings.not_before(found, now), now)
             if found.operation in STORED:
                 plans = {moved.attempts[-1].id: _again(document, found, key)}
-        entry = {
-            "who": caller.client_id,
-            "what": told.outcome,
-            "attempt": found.id,
-            "was": str(found.state),
-            "why": told.reason.seal(key),
-            "at": now,
-            "idempotency": name,
-            "fingerprint": fingerprint,
-            "answer": shown(moved, moved.attempt(found.id)),
-        } | ({"partner_id": told.partner_id} if told.partner_id else {})
-        audited = replace(moved, audit=(*moved.audit, entry))
+        entry = _entry(actor, opportunity, moved, found, told, key)
+        repeat = {"idempotency": name, "fingerprint": fingerprint, "answer": shown(moved, moved.attempt(found.id))}
+        audited = replace(moved, audit=(*moved.audit, entry | repeat))
         try:
             return await self._store.save(audited, acks, key, plans=plans or None, due="now")
         except DuplicateKeyError:
@@ -141,9 +137,26 @@ def routes(resolver: Resolver) -> APIRouter:
     async def resolve(attempt: str, request: Request, caller: Caller = operator) -> Response:
         """Tell what became of an attempt whose outcome nobody knows; what waited for it then goes on."""
         name, told = idempotency_key(request), checked(Resolution, await strict_body(request))
-        return reply(await resolver.resolve(caller, attempt, told, name))
+        return reply(await resolver.resolve(caller, attempt, told, name, request_id(request)))
 
     return router
+
+
+def _entry(
+    actor: Actor, before: Opportunity, after: Opportunity, attempt: Attempt, told: Resolution, key: Key
+) -> Document:
+    about = {"attempt": attempt.id, "was": str(attempt.state), "outcome": told.outcome}
+    return audit.entry(
+        actor,
+        "attempt-resolved",
+        f"opportunities/{before.id}",
+        application=str(before.application_id),
+        why=told.reason,
+        key=key,
+        before=digest(before),
+        after=digest(after),
+        about=about | ({"partnerId": told.partner_id} if told.partner_id else {}),
+    )
 
 
 def _resolvable(opportunity: Opportunity, attempt: Attempt, told: Resolution) -> bool:

@@ -16,6 +16,7 @@ from lendrail.contracts.event import Envelope, encode, envelope_of
 from lendrail.contracts.partner_ack import PartnerAck
 from lendrail.contracts.terms import utc_now
 from lendrail.partners.exchange import Reply, Request
+from lendrail.runtime import audit
 from lendrail.runtime.due import MARGIN_SECONDS, Lease
 from lendrail.runtime.mongo import ASCENDING, Collection, Document, DuplicateKeyError, GroupCommit
 from lendrail.runtime.vault import Key
@@ -90,7 +91,8 @@ class Store:
         fields |= {"outbox": self._records(opportunity, acks, key), "requests": _sealed(requests, key)}
         if acks:
             fields["pending"] = self._instance
-        stages = [{"$set": {name: {"$literal": value} for name, value in fields.items()}}, _due(opportunity, "now")]
+        stored = {name: {"$literal": value} for name, value in fields.items()} | audit.flag(opportunity.audit)
+        stages = [{"$set": stored}, _due(opportunity, "now")]
         try:
             await self._writes.update({"_id": opportunity.id, "version": {"$exists": False}}, stages, upsert=True)
         except DuplicateKeyError:
@@ -126,6 +128,7 @@ class Store:
             assert key is not None
             changed[f"replies.{attempt}"] = key.seal_bytes(reply.content[:LONGEST_KEPT])
         fields: Document = {name: {"$literal": value} for name, value in changed.items()}
+        fields |= audit.flag(opportunity.audit)
         fields["version"] = opportunity.version + 1
         if acks:
             assert key is not None
@@ -195,6 +198,11 @@ def _fixed(opportunity: Opportunity) -> Document:
         "cause": {name: getattr(opportunity.cause, name) for name in Envelope.__slots__},
         "inbox": list(opportunity.inbox),
     }
+
+
+def digest(opportunity: Opportunity) -> str:
+    """The hash by which an audit entry knows what it was about, before and after."""
+    return audit.digest(_fixed(opportunity) | _moving(opportunity))
 
 
 def _moving(opportunity: Opportunity) -> Document:
