@@ -145,6 +145,7 @@ async def test_openapi_describes_every_public_route(gateway: Gateway) -> None:
         ("get", "/v1/applications"),
         ("get", "/v1/opportunities"),
         ("get", "/v1/applications/{id}"),
+        ("get", "/v1/audit"),
         ("get", "/v1/keys/intake"),
         ("post", "/oauth/token"),
         ("get", "/.well-known/jwks.json"),

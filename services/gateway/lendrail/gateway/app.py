@@ -9,6 +9,7 @@ from fastapi import Depends, FastAPI, Request, Response
 
 from lendrail.contracts.topics import APPLICATION_REJECTED, APPLICATION_VALIDATED, STATUS_UPDATED
 from lendrail.gateway import issuer, lists, openapi
+from lendrail.gateway.audit import AuditReader
 from lendrail.gateway.door import Door
 from lendrail.gateway.forward import Forwarder
 from lendrail.gateway.handlers import Handlers
@@ -19,6 +20,7 @@ from lendrail.gateway.reads import Reader, shown
 from lendrail.gateway.settings import Settings
 from lendrail.gateway.store import Applications, Facts, Webhooks, soon
 from lendrail.gateway.webhooks import WebhookDoor
+from lendrail.runtime import audit_reads
 from lendrail.runtime.broker import subscribe
 from lendrail.runtime.directory import Mounted, Secrets, Tenants
 from lendrail.runtime.http import Problem, authorised, reply
@@ -78,6 +80,8 @@ def build(settings: Settings, **doubles: Any) -> tuple[Service, FastAPI]:
         issuer.install(app, own)
     owners = {owner: str(getattr(settings, f"{owner}_url")) for owner in OWNERS}
     Forwarder(service.http, owners, settings.forward_seconds).install(app)
+    entries = audit_reads.keep(service, applications.collection)
+    AuditReader(entries, service.http, owners, settings.forward_seconds).install(app)
     _applications(app, Door(applications, service.vault, relay, tenants, instance))
     lists.install(app, lists.Lists(listed, listed_opportunities, indexer, service.vault))
     _reads(app, reader, tenants, keys)

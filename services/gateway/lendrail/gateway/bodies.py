@@ -29,6 +29,41 @@ ACCEPTED: Json = {
         "revision": {"type": "integer"},
     },
 }
+_ENTRY: Json = {
+    "type": "object",
+    "required": ["id", "at", "tenant", "mode", "who", "what", "of", "service", "sequence", "hash"],
+    "properties": {
+        "id": {"type": "string"},
+        "at": {"type": "string", "format": "date-time"},
+        "tenant": {"type": "string"},
+        "mode": {"enum": ["test", "live"]},
+        "who": {"type": "string", "description": "A client, an upstream system, or `service:` with a name."},
+        "what": {"type": "string"},
+        "of": {"type": "string", "description": "What changed, as `collection/id`."},
+        "applicationId": {"type": "string"},
+        "requestId": {"type": "string", "description": "Of the request or the event that asked for it."},
+        "why": {"type": "string", "description": "Absent once the person it spoke of is erased."},
+        "before": {"type": "string", "description": "SHA-256 of the stored document; absent where there was none."},
+        "after": {"type": "string"},
+        "about": {"type": "object", "additionalProperties": {"type": "string"}},
+        "service": {"type": "string"},
+        "sequence": {"type": "integer", "description": "Number of its link in the chain of `service`."},
+        "hash": {"type": "string", "description": "Of that link."},
+    },
+}
+AUDIT_FILTERS: tuple[tuple[str, str, Json], ...] = (
+    ("since", "Not before this time.", {"type": "string", "format": "date-time"}),
+    ("until", "Before this time.", {"type": "string", "format": "date-time"}),
+    ("who", "Only this client, upstream system or service.", {"type": "string"}),
+    ("what", "Only this kind, such as `application-received`.", {"type": "string"}),
+    ("application", "Only this application.", {"type": "string"}),
+)
+AUDIT: Json = {
+    "description": "`service`, `sequence` and `hash` name an entry's link in the chain of that service.",
+    "type": "object",
+    "required": ["items"],
+    "properties": {"items": {"type": "array", "items": _ENTRY}, "nextPageToken": {"type": "string"}},
+}
 TOKEN_REQUEST: Json = {
     "type": "object",
     "required": ["grant_type"],

@@ -17,10 +17,11 @@ from lendrail.contracts.application import Application
 from lendrail.contracts.application_received import ApplicationReceived
 from lendrail.contracts.terms import utc_now
 from lendrail.gateway import receive
+from lendrail.gateway.audited import received
 from lendrail.gateway.store import Applications, KeyCutter, soon
 from lendrail.gateway.stored import accepted, document_of, record_of
 from lendrail.runtime.directory import Mounted, Tenant, Tenants
-from lendrail.runtime.http import Problem, correlation_id, reply, strict_body, unavailable
+from lendrail.runtime.http import Problem, correlation_id, reply, request_id, strict_body, unavailable
 from lendrail.runtime.mongo import Document, DuplicateKeyError
 from lendrail.runtime.outbox import Relay, waiting
 from lendrail.runtime.tokens import Caller
@@ -90,7 +91,8 @@ class Door:
         if len(record.value) > receive.MAX_RECORD:
             raise Problem(413, "too-large", f"Sealed, the application exceeds {receive.MAX_RECORD} bytes.")
         document = document_of(event, data_key, receive.fingerprint(data)) | {"idempotency": key}
-        await self._applications.add(document | waiting([record], self._instance))
+        audited = received(event, record, request_id(request))
+        await self._applications.add(document | waiting([record], self._instance) | audited)
         self._relay.wake()
         return document
 

@@ -29,6 +29,7 @@ from lendrail.contracts.problems import pointer, sensitive_fields
 from lendrail.contracts.terms import FieldProblem, utc_now
 from lendrail.contracts.topics import dead_letters_of
 from lendrail.gateway import receive
+from lendrail.gateway.audited import received
 from lendrail.gateway.store import Applications
 from lendrail.gateway.stored import SERVICE, document_of, record_of
 from lendrail.runtime.broker import Batch
@@ -256,4 +257,5 @@ def _document(each: Import, key: Key) -> Document:
         problem = FieldProblem(pointer="", code="too-large", message="is too large once sealed", phase="backend")
         event = event.model_copy(update={"application": None, "problems": (problem,)})
         record = record_of(event, key, each.envelope)
-    return document_of(event, key, each.fingerprint) | published([record])
+    audited = received(event, record, each.envelope.id)
+    return document_of(event, key, each.fingerprint) | published([record]) | audited

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from lendrail.gateway.bodies import (
     ACCEPTED,
     ANY,
+    AUDIT,
+    AUDIT_FILTERS,
     INQUIRED,
     INQUIRY,
     KNOWN,
@@ -178,6 +180,14 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         body_required=False,
         answer=INQUIRED,
         problems=("400", "401", "403", "404", "409", "415", "422", "502", "503"),
+    ),
+    ("get", "/v1/audit"): Operation(
+        "Who did what, and why",
+        "Every change that somebody asked for, newest first; an entry shows about a second after its effect.",
+        OPERATOR,
+        answer=AUDIT,
+        problems=("400", "401", "403", "422", "502", "503"),
+        parameters=(*(_query(*each) for each in AUDIT_FILTERS), *PAGING),
     ),
     ("get", "/v1/refusals"): Operation(
         "Field problems that partners named",

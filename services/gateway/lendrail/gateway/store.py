@@ -20,7 +20,7 @@ from lendrail.runtime.mongo import ASCENDING, OUTAGES, Collection, Document, Gro
 from lendrail.runtime.vault import INTAKE_KEY_DAYS, Key, Vault
 
 log = structlog.get_logger()
-_HEAD = {"outbox": 0}
+_HEAD = {"outbox": 0, "audit": 0}
 _FORMER = ("tenant_1_mode_1_received_-1__id_-1", "tenant_1_mode_1_references.value_1_received_-1__id_-1")
 """Indexes of lists as they once were read."""
 T = TypeVar("T")
