@@ -20,6 +20,7 @@ from typing import Any
 
 import httpx
 from pymongo import AsyncMongoClient
+from pymongo.asynchronous.database import AsyncDatabase
 from rich.console import Console
 from rich.table import Table
 from tests.gateway.process import Gateway
@@ -39,7 +40,7 @@ LENDERS = tuple((f"fake-lender-{number}", f"fake-credential-{number}") for numbe
 COMMON = (Status.DECLINED, Status.IN_REVIEW, Status.APPROVED, Status.FUNDED, Status.WITHDRAWN)
 RARE = 10_000
 """One of so many applications has a status that hardly any has."""
-BULK = 2_000
+BULK, WRITERS = 400, 6
 WARM, TRIES = 20, 300
 
 
@@ -87,16 +88,30 @@ def invented(number: int) -> ApplicationView:
     )
 
 
-async def fill(applications: Index, opportunities: Index, count: int) -> float:
-    """Entries written each second."""
-    began, written = time.monotonic(), 0
-    for first in range(0, count, BULK):
-        views = [(invented(n), "other" if n % 100 == 99 else "demo") for n in range(first, min(first + BULK, count))]
-        entries = [entry_of_application(view, tenant) for view, tenant in views]
-        of_opportunities = [entry for view, tenant in views for entry in entries_of_opportunities(view, tenant)]
-        await asyncio.gather(*map(applications.add, entries), *map(opportunities.add, of_opportunities))
-        written += len(entries) + len(of_opportunities)
-    return written / (time.monotonic() - began)
+async def fill(database: AsyncDatabase[Document], count: int) -> float:
+    """Entries written each second, by several writers at a time."""
+    began, batches = time.monotonic(), iter(range(0, count, BULK))
+
+    async def writer() -> int:
+        (applications, opportunities), written = lists_of(database), 0
+        for first in batches:
+            views = [
+                (invented(n), "other" if n % 100 == 99 else "demo") for n in range(first, min(first + BULK, count))
+            ]
+            entries = [entry_of_application(view, tenant) for view, tenant in views]
+            of_opportunities = [entry for view, tenant in views for entry in entries_of_opportunities(view, tenant)]
+            await asyncio.gather(*map(applications.add, entries), *map(opportunities.add, of_opportunities))
+            written += len(entries) + len(of_opportunities)
+        return written
+
+    return sum(await asyncio.gather(*(writer() for _ in range(WRITERS)))) / (time.monotonic() - began)
+
+
+def lists_of(database: AsyncDatabase[Document]) -> tuple[Index, Index]:
+    return (
+        Index(database["listed_applications"], owner="_id"),
+        Index(database["listed_opportunities"], owner="application"),
+    )
 
 
 def questions(count: int) -> dict[str, Sequence[tuple[str, dict[str, Any]]]]:
@@ -161,13 +176,10 @@ async def one(folder: Path, mongo: str, count: int) -> list[Measured]:
     prefix = f"lists_{count}_"
     client: AsyncMongoClient[Document] = AsyncMongoClient(mongo, tz_aware=True, w="majority", journal=True)
     database = client[f"{prefix}gateway"]
-    applications = Index(database["listed_applications"], owner="_id")
-    opportunities = Index(database["listed_opportunities"], owner="application")
-    for index in (applications, opportunities):
+    for index in lists_of(database):
         await index.prepare()
-    console.print(
-        f"{count} applications: {await fill(applications, opportunities, count):.0f} entries written a second"
-    )
+    rate = await fill(database, count)
+    console.print(f"{count} applications: {rate:.0f} entries written a second")
     await client.close()
     gateway = Gateway(folder, kafka="127.0.0.1:1", mongo=mongo, prefix=prefix).start()
     try:

@@ -62,6 +62,7 @@ async def walk(
         page = await told.room.lists.applications(CALLER, Asked(question, size, token))
         assert len(page.items) <= size
         shown += [item.application_id for item in page.items]
+        assert len(shown) <= len(told.ids), "a walk that does not end"
         token = page.next_page_token
         if token is None:
             return shown, touched
