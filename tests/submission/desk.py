@@ -34,6 +34,7 @@ from lendrail.submission.app import build
 from lendrail.submission.asking import Asker
 from lendrail.submission.attempt import Attempt, Opportunity, reference
 from lendrail.submission.channels import Channels
+from lendrail.submission.desks import Desks
 from lendrail.submission.handlers import Handlers
 from lendrail.submission.lists import PartnerLists
 from lendrail.submission.registry import Registry
@@ -173,15 +174,9 @@ class Desk:
         asker = Asker(self.settings, port, Channels(port, 1))
         lists = mongo.database(self.client, self.settings, "submission")["lists"]
         self.lists = PartnerLists(self.settings, lists, tenants, port, asker)
-        self.handlers = Handlers(
-            self.store,
-            self.registry,
-            self.lists,
-            tenants,
-            credentials,
-            self.settings.gate_seconds,
-            lambda: None,
-        )
+        self.mounted = tenants, credentials
+        self.desks = Desks(tenants, credentials, self.lists)
+        self.handlers = Handlers(self.store, self.registry, self.desks, self.settings.gate_seconds, lambda: None)
 
     def credentials(self, *entries: dict[str, Any]) -> None:
         (self.folder / "credentials.json").write_text(json.dumps({"credentials": entries}))

@@ -20,8 +20,8 @@ from lendrail.runtime.directory import Credential, PartnerAccount
 from lendrail.submission import gates, moves
 from lendrail.submission.attempt import Attempt, Opportunity, State, due_now
 from lendrail.submission.classify import Verdict
+from lendrail.submission.desk import Beside, Desk
 from lendrail.submission.moves import Result
-from lendrail.submission.plan import Beside, Desk
 
 NOW = make.NOW
 LATER = NOW + dt.timedelta(hours=1)

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 from tests import support
 from tests.sandbox.process import Sandbox, free_port
+from tests.submission.amended import corrected, first_of
 from tests.submission.desk import Desk, Shelf, credential
+from tests.submission.others import REFERENCE, ledger, open_accounts, running
 
 from lendrail.contracts.submit import Submit
 from lendrail.runtime import due
@@ -22,6 +24,7 @@ from lendrail.runtime.partner_port import PartnerPort
 from lendrail.submission.channels import Channels
 from lendrail.submission.documents import Documents
 from lendrail.submission.requests import Requests
+from lendrail.submission.settling import Settler
 from lendrail.submission.workers import Submitter
 
 pytestmark = pytest.mark.asyncio
@@ -142,12 +145,13 @@ class Ending(Lease):
 
 async def test_lease_that_ends_before_the_first_byte_sends_nothing(desk: Desk) -> None:
     event = await desk.submit()
-    credentials = desk.handlers._credentials
+    _, credentials = desk.mounted
     port = PartnerPort(desk.client[desk.settings.database_prefix + "partners"]["credentials"], credentials, desk.vault)
     documents = Documents(desk.shelf.url, dict)
     channels = Channels(port, 1)
     requests = Requests(channels, documents)
-    submitter = Submitter(desk.settings, desk.store, port, desk.vault, channels, requests, lambda: None)
+    settler = Settler(desk.store, desk.desks, 60.0, lambda: None)
+    submitter = Submitter(desk.settings, desk.store, port, desk.vault, channels, requests, settler, lambda: None)
     ((document, lease),) = await due.claim(desk.store.collection, {}, 1, 5.0)
     await submitter.carry_out(document, Ending(lease.token, lease.deadline), 0)
     create = await desk.create(event)
@@ -175,3 +179,44 @@ async def test_two_processes_share_one_request_a_second(
         assert [call for call in calls if call["tooSoon"]] == []
         for event in events:
             assert len((await desk.ledger(event))["leads"]) == 1
+
+
+UPDATES = [
+    "store.opportunities.before#1",
+    "store.opportunities.after#1",
+    "partner.sending#1",
+    "partner.after#1",
+    "store.opportunities.before#2",
+    "store.opportunities.after#2",
+]
+"""Points around a correction, in a process that has nothing else to do."""
+
+
+async def test_killed_around_a_correction_the_partner_has_it_once_and_as_it_is_now(
+    tmp_path: Path, mongo: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    with running(tmp_path_factory.mktemp("sandbox")) as sandbox:
+        async with desks(tmp_path, mongo, sandbox, [str(n) for n in range(len(UPDATES))]) as made:
+            cases = [Killed(label, desk, first_of()) for label, desk in zip(UPDATES, made, strict=True)]
+            for case in cases:
+                open_accounts(case.desk, REFERENCE)
+                await case.desk.hear(case.event)
+                async with case.desk.lanes():
+                    await case.desk.until(case.event, "acked")
+                await case.desk.hear(corrected(case.event))
+            dying = [case.desk.process(kill_at=case.label) for case in cases]
+            for case, process in zip(cases, dying, strict=True):
+                assert await asyncio.to_thread(process.wait, 60) == -signal.SIGKILL, case.label
+            async with AsyncExitStack() as others:
+                for case in cases:
+                    await others.enter_async_context(case.desk.lanes())
+                for case in cases:
+                    await case.desk.until(case.event, "acked", "acked", seconds=40)
+            for case in cases:
+                partner_id = (await case.desk.opportunity(case.event)).partner_id
+                kept = [each for each in ledger(case.desk, "reference-partner")["updates"] if each["id"] == partner_id]
+                assert len(kept) == 1, case.label
+                assert kept[0]["body"]["business"]["legalName"] == "Fake Bakery 2 LLC"
+                leads = [each for each in ledger(case.desk, "reference-partner")["leads"] if each["id"] == partner_id]
+                assert len(leads) == 1, case.label

@@ -9,14 +9,18 @@ from typing import Any
 
 import pytest
 from tests import make
+from tests.submission.amended import corrected, desk_of, first_of, heard, taken
 from tests.submission.desk import submit
+from tests.submission.others import MONETAGO
 from tests.submission.test_plan import planned, send
 
+from lendrail.contracts.submit import Submit
 from lendrail.contracts.terms import Match, Status
 from lendrail.submission import gates, moves
 from lendrail.submission.attempt import Opportunity, State, due_now, next_due
 from lendrail.submission.classify import Verdict
 from lendrail.submission.moves import Result
+from lendrail.submission.planned import Plan
 
 GATE = uuid.UUID("00000000-0000-4000-8000-00000000000a")
 NOW = make.NOW
@@ -132,3 +136,96 @@ def test_status_of_the_registry_settles_a_lost_answer() -> None:
     assert settled is not None
     assert settled[1][0].outcome == "accepted"
     assert due_now(settled[0], LATER, 1) == ()
+
+
+# ---- other papers
+
+
+def paper(number: str) -> dict[str, Any]:
+    party = {"name": f"Fake {number} GmbH", "country": "DE"}
+    return {
+        "number": number, "issuedOn": "2030-01-02", "issuer": party, "debtor": party,
+        "amount": {"amount": "100", "currency": "EUR"}, "requested": {"amount": "80", "currency": "EUR"},
+    }  # fmt: skip
+
+
+def about(*numbers: str, **changes: Any) -> Any:
+    return send(application=make.application(invoices=[paper(each) for each in numbers], **changes))
+
+
+def revised(first: Submit, opportunity: Opportunity, intent: Any, revision: int = 2) -> Plan:
+    return planned(submit(first.application_id, revision, intent=intent, gate=GATE), opportunity)
+
+
+def test_other_papers_close_the_gate_again_and_the_same_do_not() -> None:
+    first = submit(intent=about("A-1"), gate=GATE)
+    opened = gates.spoken(planned(first).opportunity, Status.APPROVED, (), NOW)
+    assert opened is not None
+    same = revised(first, opened[0], about("A-1", notes="another note"))
+    assert same.acks == ()
+    assert [each.operation for each in due_now(same.opportunity, NOW, 25)] == ["create"]
+    other = revised(first, opened[0], about("A-2"))
+    assert [(each.operation, each.outcome, each.reason) for each in other.acks] == [
+        ("gate", "not-sent", "registry-pending")
+    ]
+    assert due_now(other.opportunity, LATER, 25) == ()
+    gate = other.opportunity.gate
+    assert gate is not None
+    assert gate.generation == 2
+    assert gates.spoken(other.opportunity, Status.APPROVED, (), NOW, about="word on older papers") is None
+    cleared = gates.spoken(other.opportunity, Status.APPROVED, (), NOW, about=gate.paper)
+    assert cleared is not None
+    assert [each.generation for each in due_now(cleared[0], LATER, 25)] == [2]
+
+
+def test_mended_papers_may_be_cleared_after_a_duplicate() -> None:
+    first = submit(intent=about("A-1"), gate=GATE)
+    stopped = gates.spoken(planned(first).opportunity, Status.DUPLICATE, (MATCH,), NOW)
+    assert stopped is not None
+    again = revised(first, stopped[0], about("A-2"))
+    gate = again.opportunity.gate
+    assert gate is not None
+    assert (gate.state, gate.generation) == (State.PLANNED, 2)
+    cleared = gates.spoken(again.opportunity, Status.APPROVED, (), NOW, about=gate.paper)
+    assert cleared is not None
+    assert [each.operation for each in due_now(cleared[0], LATER, 25)] == ["create"]
+    without = planned(submit(first.application_id, 2, intent=about()), stopped[0])
+    assert [each.operation for each in due_now(without.opportunity, LATER, 25)] == ["create"], "nothing to register"
+
+
+MONETAGO_DESK = desk_of(MONETAGO)
+
+
+def registration(*numbers: str, before: Submit | None = None) -> Submit:
+    invoices = [paper(each) for each in numbers]
+    if before is None:
+        return first_of(MONETAGO, invoices=invoices)
+    return corrected(before, MONETAGO, before.revision + 1, invoices=invoices, business=_business())
+
+
+def _business() -> dict[str, Any]:
+    found: dict[str, Any] = MONETAGO.application(next(iter(MONETAGO.amounts.values())), "1")["business"]
+    return found
+
+
+def test_a_registration_of_other_papers_replaces_the_one_before() -> None:
+    first = registration("A-1")
+    registered_ = taken(heard(None, first, MONETAGO_DESK).opportunity)
+    same = heard(registered_, registration("A-1", before=first), MONETAGO_DESK)
+    assert (same.requests, same.acks, due_now(same.opportunity, LATER, 1)) == ({}, (), ())
+    made = heard(registered_, registration("A-2", before=first), MONETAGO_DESK)
+    (over,) = due_now(made.opportunity, LATER, 1)
+    assert (over.operation, over.subject) == ("withdraw", "replaced")
+    begun = moves.begin(made.opportunity, (over,), "digest", NOW)
+    done, _ = moves.finish(begun, [Result(over.id, Verdict(State.ACKED, "accepted"))], NOW)
+    (create,) = due_now(done, LATER, 1)
+    assert (create.operation, create.generation) == ("create", 2)
+    begun = moves.begin(done, (create,), "digest", LATER)
+    anew, _ = moves.finish(begun, [Result(create.id, Verdict(State.ACKED, "accepted"), partner_id="app-2")], LATER)
+    assert anew.partner_id == "app-2"
+    assert not gates.current(done, "app-1", LATER), "until it is registered anew nothing counts"
+    assert not gates.current(anew, "app-1", LATER)
+    assert not gates.current(anew, "app-2", NOW), "seen before the new one was sent"
+    assert gates.current(anew, "app-2", LATER)
+    ended = gates.ended(anew, "withdraw", "declined", LATER)
+    assert ended is not None, "the new one is cancelled too, when its lenders end"

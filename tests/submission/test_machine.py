@@ -8,14 +8,16 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from tests import make
+from tests.submission.amended import decided
 from tests.submission.desk import submit
-from tests.submission.test_plan import planned, send
+from tests.submission.test_plan import DESK, planned, send
 
 from lendrail.contracts.partner_ack import PartnerAck
+from lendrail.contracts.submit import Submit
 from lendrail.partners import PARTNERS
 from lendrail.partners.exchange import Accepted, CredentialRefused, Duplicate, Rejected, RetryLater, Unknown
 from lendrail.submission import moves
-from lendrail.submission.attempt import FINAL, UNDER_WAY, Attempt, Opportunity, State, due_now, reference
+from lendrail.submission.attempt import FINAL, UNDER_WAY, Attempt, Opportunity, State, due_now, reference, undecided
 from lendrail.submission.classify import Event, Lost, NotSent, classify
 from lendrail.submission.moves import Result
 
@@ -44,6 +46,7 @@ class Lives(RuleBasedStateMachine):
         self.documents: Counter[str] = Counter()
         self.doubt: dict[str, dt.datetime] = {}
         self.acks: list[PartnerAck] = []
+        self.kept: dict[str, Submit] = {}
         self.final: dict[str, State] = {}
 
     def _result(self, attempt: Attempt, event: Event) -> Result:
@@ -60,6 +63,9 @@ class Lives(RuleBasedStateMachine):
     def call(self, reply: str) -> None:
         """A worker claims the opportunity and does what is due."""
         self._take(moves.recover(self.opportunity, lambda each: self._result(each, Lost()), self.now))
+        while (held := undecided(self.opportunity)) is not None:
+            made = decided(self.opportunity, held, self.kept[held.id], DESK, self.kept[held.id])
+            self._take((made.opportunity, made.acks))
         batch = due_now(self.opportunity, self.now, 1)
         if not batch:
             return
@@ -104,8 +110,8 @@ class Lives(RuleBasedStateMachine):
     def revise(self) -> None:
         self.revision += 1
         found = planned(submit(self.application, self.revision, intent=send()), self.opportunity)
-        self.opportunity = found.opportunity
-        self.acks += found.acks
+        self.kept |= found.kept
+        self._take((found.opportunity, found.acks))
 
     @precondition(lambda self: any(a.state == State.SUBMITTED_ID_UNKNOWN for a in self.opportunity.attempts))
     @rule()
@@ -164,7 +170,7 @@ class Lives(RuleBasedStateMachine):
                 State.PREPARED,
                 State.UNKNOWN,
             }
-        if create.state in (State.PREPARED, State.UNKNOWN):
+        if create.state in (State.PREPARED, State.UNKNOWN) and undecided(self.opportunity) is None:
             assert due_now(self.opportunity, self.now + dt.timedelta(days=1), 1) == (create,)
 
 

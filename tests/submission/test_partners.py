@@ -197,7 +197,7 @@ class NoHolds(Holds):
 async def test_the_record_comes_before_the_effect_and_a_repeat_completes_it(
     desk: Desk, http: httpx.AsyncClient
 ) -> None:
-    pauses = Pauses(actions(desk), NoHolds(state(desk)), desk.handlers._tenants, desk.vault)
+    pauses = Pauses(actions(desk), NoHolds(state(desk)), desk.mounted[0], desk.vault)
     told = Pausing.model_validate({"reason": REASON})
     with pytest.raises(ConnectionError):
         await pauses.carry_out(CALLERS["operator"], "pause", PARTNER, told, "key-1", "r-1")

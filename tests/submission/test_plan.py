@@ -9,8 +9,7 @@ from tests import make
 from tests.submission.desk import CREDENTIAL, PARTNER, credential, document, submit
 
 from lendrail.contracts.event import envelope_of
-from lendrail.contracts.sensitive import SensitiveText
-from lendrail.contracts.submit import AcceptOffer, AddDocument, Intent, Send, Submit, Withdraw
+from lendrail.contracts.submit import Send, Submit
 from lendrail.contracts.terms import FieldProblem
 from lendrail.partners import PARTNERS
 from lendrail.partners.exchange import Choice, Request
@@ -18,7 +17,9 @@ from lendrail.partners.partner import Fetched, Lists, Options
 from lendrail.runtime.directory import Credential, PartnerAccount
 from lendrail.runtime.vault import Key
 from lendrail.submission.attempt import Attempt, Opportunity, State
-from lendrail.submission.plan import Desk, Plan, crossing, plan
+from lendrail.submission.desk import Desk, crossing
+from lendrail.submission.plan import plan
+from lendrail.submission.planned import Plan
 
 ACCOUNT = PartnerAccount(
     partner=PARTNER, credential=CREDENTIAL, mode="test", options={"vocabulary": "current"}, webhook_path="x" * 32
@@ -168,24 +169,6 @@ def test_lists_that_fit_no_options_are_parked() -> None:
     assert (told.outcome, told.reason) == ("parked", "mapping-failed")
 
 
-INTENTS: list[Intent] = [
-    AddDocument(document=document(b"late")),
-    AcceptOffer(offer_id="offer-1"),
-    Withdraw(reason=SensitiveText("fake reason")),
-]
-
-
-@pytest.mark.parametrize("intent", INTENTS, ids=lambda intent: str(intent.kind))
-def test_intents_without_a_route_are_answered(intent: Intent) -> None:
-    event = submit(intent=intent)
-    found = planned(event)
-    assert [(each.outcome, each.reason) for each in found.acks] == [("parked", "not-supported-yet")]
-    assert found.opportunity.create is None
-    later = planned(submit(event.application_id, intent=send()), found.opportunity)
-    assert later.opportunity.create is not None
-    assert later.opportunity.create.state == State.PREPARED
-
-
 @pytest.mark.parametrize("state", [State.PREPARED, State.REJECTED, State.CANCELLED])
 def test_newer_revision_after_a_clean_no_is_a_new_generation(state: State) -> None:
     event = submit(intent=send())
@@ -198,21 +181,24 @@ def test_newer_revision_after_a_clean_no_is_a_new_generation(state: State) -> No
     assert second.opportunity.attempt(old.id).state in (State.CANCELLED, State.REJECTED)
 
 
-@pytest.mark.parametrize(
-    "held",
-    [{"state": s, "tries": 1} for s in (State.SENDING, State.ACKED, State.SUBMITTED_ID_UNKNOWN)]
-    + [{"state": s, "tries": 1, "unknowns": 1} for s in (State.UNKNOWN, State.RECONCILING, State.PARKED)],
-    ids=lambda held: str(held["state"]),
-)
-def test_newer_revision_makes_no_second_reference_while_the_first_may_be_there(
-    held: dict[str, Any],
-) -> None:
+HELD = [{"state": s, "tries": 1} for s in (State.SENDING, State.ACKED, State.SUBMITTED_ID_UNKNOWN)]
+HELD += [{"state": s, "tries": 1, "unknowns": 1} for s in (State.UNKNOWN, State.RECONCILING, State.PARKED)]
+
+
+@pytest.mark.parametrize("held", HELD, ids=lambda held: str(held["state"]))
+def test_newer_revision_makes_no_second_reference_while_the_first_may_be_there(held: dict[str, Any]) -> None:
+    """This partner takes no corrections: where it certainly has it, that is told at once; else nobody knows yet."""
     event = submit(intent=send())
     opportunity = with_create(planned(event), **held)
     second = planned(submit(event.application_id, 2, intent=send()), opportunity)
     assert second.opportunity.create == opportunity.create
     assert second.requests == {}
-    assert [(each.operation, each.reason) for each in second.acks] == [("update", "not-supported-yet")]
+    if held["state"] in (State.ACKED, State.SUBMITTED_ID_UNKNOWN):
+        (told,) = second.acks
+        assert (told.operation, told.outcome, told.problems[0].code) == ("update", "rejected", "not-updatable")
+    else:
+        assert second.acks == ()
+        assert len(second.kept) == 1
 
 
 def test_older_revision_changes_nothing() -> None:
@@ -228,3 +214,4 @@ def test_never_taken_means_never_taken() -> None:
     assert replace(attempt, state=State.PARKED).never_taken
     assert not replace(attempt, state=State.PARKED, tries=1).never_taken
     assert not replace(attempt, state=State.REJECTED, unknowns=1).never_taken
+    assert not replace(attempt, state=State.PREPARED, step=1, tries=1).never_taken, "it stands between two calls"

@@ -20,6 +20,7 @@ from lendrail.runtime.service import Service
 from lendrail.runtime.tokens import Verifier
 from lendrail.submission.asking import Asker
 from lendrail.submission.channels import Channels
+from lendrail.submission.desks import Desks
 from lendrail.submission.documents import Documents
 from lendrail.submission.handlers import Handlers
 from lendrail.submission.lanes import Lanes
@@ -38,6 +39,7 @@ from lendrail.submission.requests import Requests
 from lendrail.submission.resolving import Resolver
 from lendrail.submission.resolving import routes as resolve_routes
 from lendrail.submission.settings import Settings
+from lendrail.submission.settling import Settler
 from lendrail.submission.store import SERVICE, Store
 from lendrail.submission.workers import Submitter
 
@@ -55,7 +57,13 @@ def build(settings: Settings, verifier: Verifier | None = None, **doubles: Any) 
     relay = Relay([store.collection], service.publisher, instance)
     channels = Channels(port, settings.lanes)
     documents = Documents(settings.documents_url, service.tokens.header)
-    submitter = Submitter(settings, store, port, service.vault, channels, Requests(channels, documents), relay.wake)
+    lists = PartnerLists(
+        settings, service.database["lists"], tenants, port, Asker(settings, port, Channels(port, LISTS_LANES))
+    )
+    desks = Desks(tenants, credentials, lists)
+    settler = Settler(store, desks, settings.gate_seconds, relay.wake)
+    requests = Requests(channels, documents)
+    submitter = Submitter(settings, store, port, service.vault, channels, requests, settler, relay.wake)
 
     def most(credential: str) -> int:
         known = credentials.current.by_id.get(credential)
@@ -81,15 +89,13 @@ def build(settings: Settings, verifier: Verifier | None = None, **doubles: Any) 
     holds = Holds(standing)
     actions = service.database["operator_actions"]
     pauses = Pauses(actions, holds, tenants, service.vault)
-    asker = Asker(settings, port, Channels(port, LISTS_LANES))
-    lists = PartnerLists(settings, service.database["lists"], tenants, port, asker)
     service.prepare(store.prepare)
     service.prepare(lists.prepare)
     service.prepare(pauses.prepare)
     service.prepare(relay.prepare)
     service.prepare(registrations.prepare)
     registry = Registry(store, service.database["clearances"], service.vault, settings.registry_cancel_seconds, stored)
-    handlers = Handlers(store, registry, lists, tenants, credentials, settings.gate_seconds, stored)
+    handlers = Handlers(store, registry, desks, settings.gate_seconds, stored)
     service.on(SUBMIT, handlers.on_submit)
     service.on(STATUS_UPDATED, registry.on_status_updated)
     service.loop(lanes.run, lanes.drain)

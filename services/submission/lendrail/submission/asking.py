@@ -18,8 +18,8 @@ from lendrail.runtime.partner_port import Open, PartnerPort, Paused
 from lendrail.submission.answers import event_of
 from lendrail.submission.channels import Channels
 from lendrail.submission.classify import Event
+from lendrail.submission.desk import crossing
 from lendrail.submission.hearing import tell
-from lendrail.submission.plan import crossing
 from lendrail.submission.settings import Settings
 
 log = structlog.get_logger()

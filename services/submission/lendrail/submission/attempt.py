@@ -39,6 +39,10 @@ WORKABLE = frozenset({State.PLANNED, State.PREPARED, State.UNKNOWN})
 OUTCOME_UNKNOWN = "outcome-unknown"
 """Reason of an attempt that is parked since nobody knows what became of it."""
 FINAL = frozenset({State.ACKED, State.REJECTED, State.CANCELLED})
+APPLICANT, REPLACED = "applicant", "replaced"
+"""Subjects of a withdrawal: somebody asked for it; a registration gives way to one of other papers. All others are the
+status with which a lender's opportunity ended.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,12 @@ class Attempt:
     operation: Operation
     subject: str = ""
     """SHA-256 of a document, id of an offer, opportunity of a gate, why it is withdrawn; else empty."""
+    variant: str | None = None
+    """Of the offer that is accepted."""
+    paper: str | None = None
+    """Of a gate, and of a registration: a mark of the papers that it is about."""
+    added: bool = False
+    """A document that came after the application: it follows whatever creation there is."""
     generation: int = 1
     state: State = State.PLANNED
     version: int = 0
@@ -101,9 +111,21 @@ class Attempt:
 
     @property
     def never_taken(self) -> bool:
-        """Whether it is certain that the partner holds nothing of it."""
-        clean = {State.PLANNED, State.PREPARED, State.CANCELLED, State.REJECTED}
-        return self.unknowns == 0 and (self.state in clean or (self.state == State.PARKED and self.tries == 0))
+        """Whether it is certain that the partner has no application by it, and gets none.
+
+        A creation of several calls that stands between two of them is not: it may go on. What a refused or cancelled
+        one left there, such as a draft, is no application, and nobody submits it any more.
+        """
+        if self.unknowns:
+            return False
+        if self.state == State.PARKED:
+            return self.tries == 0
+        return self.state in (State.REJECTED, State.CANCELLED) or (self.state in OPEN and self.step == 0)
+
+    @property
+    def left_a_draft(self) -> bool:
+        """It stands between two of its calls: the partner holds a part that is no application by itself."""
+        return self.step > 0 and self.unknowns == 0 and self.state in OPEN
 
     @property
     def planned(self) -> bool:
@@ -153,8 +175,16 @@ class Opportunity:
 
     @property
     def gate(self) -> Attempt | None:
-        """The registry's word that everything waits for."""
-        return next((each for each in self.attempts if each.operation == "gate"), None)
+        """The registry's word that everything waits for: on the newest papers."""
+        gates = [each for each in self.attempts if each.operation == "gate"]
+        return max(gates, key=lambda each: each.generation, default=None)
+
+    @property
+    def withdrawal(self) -> Attempt | None:
+        """What an applicant asked for that stands: everything else waits for it, and ends with it."""
+        given_up = (State.REJECTED, State.CANCELLED)
+        asked = (each for each in self.attempts if each.operation == "withdraw" and each.subject == APPLICANT)
+        return next((each for each in asked if each.state not in given_up), None)
 
     def attempt(self, attempt: str) -> Attempt:
         return next(each for each in self.attempts if each.id == attempt)
@@ -176,16 +206,54 @@ def reference(attempt: Attempt) -> str:
     return attempt.known_as or attempt.id
 
 
+def undecided(opportunity: Opportunity) -> Attempt | None:
+    """What was held until the outcome of the creation is known, once that is known: a withdrawal, else a correction."""
+    create = opportunity.create
+    if create is None:
+        return None
+    held = [each for each in opportunity.attempts if each.state == State.PLANNED]
+    certain = create.never_taken or create.state in (State.ACKED, State.REJECTED)
+    if certain or create.left_a_draft:
+        for each in held:
+            if each.operation == "withdraw":
+                return each
+    return next((each for each in held if each.operation == "update"), None) if certain else None
+
+
 def waiting(opportunity: Opportunity) -> tuple[Attempt, ...]:
     """What could be carried out now or later without anybody's help, in its order."""
-    create, gate = opportunity.create, opportunity.gate
-    if create is None or (gate is not None and gate.state != State.ACKED):
+    if (held := undecided(opportunity)) is not None:
+        return (held,)
+    create, withdrawal = opportunity.create, opportunity.withdrawal
+    if create is None or (withdrawal is not None and withdrawal.state == State.ACKED):
         return ()
     if create.state in WORKABLE:
-        return (create,)
+        return _before(create, opportunity)
     if create.state != State.ACKED:
         return ()
-    return tuple(each for each in opportunity.attempts if each.state in WORKABLE and _follows(each, opportunity))
+    following = tuple(each for each in opportunity.attempts if each.state in WORKABLE and _follows(each, opportunity))
+    if withdrawal is not None:
+        doubtful = tuple(each for each in following if each.state == State.UNKNOWN and each != withdrawal)
+        return doubtful or tuple(each for each in following if each == withdrawal)
+    return _in_turn(following) if opportunity.gate is None or opportunity.gate.state == State.ACKED else ()
+
+
+def _before(create: Attempt, opportunity: Opportunity) -> tuple[Attempt, ...]:
+    """A new registration waits until the old one is cancelled, all else for the registry. What is in doubt is settled
+    also while the registry is asked about other papers.
+    """
+    replaced = [each for each in opportunity.attempts if (each.operation, each.subject) == ("withdraw", REPLACED)]
+    if pending := [each for each in replaced if each.state not in FINAL]:
+        return tuple(each for each in pending if each.state in WORKABLE)
+    gate = opportunity.gate
+    doubtful = create.state == State.UNKNOWN and gate is not None and gate.state in OPEN
+    return (create,) if gate is None or gate.state == State.ACKED or doubtful else ()
+
+
+def _in_turn(following: tuple[Attempt, ...]) -> tuple[Attempt, ...]:
+    """Of several corrections only the oldest: a later one must not be overwritten by an older one's repeat."""
+    first = next((each for each in following if each.operation == "update"), None)
+    return tuple(each for each in following if each.operation != "update" or each is first)
 
 
 def _follows(attempt: Attempt, opportunity: Opportunity) -> bool:
@@ -198,7 +266,7 @@ def _follows(attempt: Attempt, opportunity: Opportunity) -> bool:
         return attempt.generation >= create.generation
     if opportunity.partner_id is None or attempt.operation in ("create", "gate"):
         return False
-    return attempt.operation != "document" or attempt.generation >= create.generation
+    return attempt.operation != "document" or attempt.added or attempt.generation >= create.generation
 
 
 def due_now(opportunity: Opportunity, now: dt.datetime, at_once: int, through: str = "") -> tuple[Attempt, ...]:
@@ -215,16 +283,17 @@ def due_now(opportunity: Opportunity, now: dt.datetime, at_once: int, through: s
 def next_due(opportunity: Opportunity, now: dt.datetime) -> dt.datetime | None:
     """When the opportunity is to be looked at again; None when it waits for nothing but people."""
     gate = opportunity.gate
-    if gate is not None and gate.state in OPEN:
-        return gate.due
-    return min((each.due or now for each in waiting(opportunity)), default=None)
+    due = [each.due or now for each in waiting(opportunity)]
+    if gate is not None and gate.state in OPEN and gate.due is not None:
+        due.append(gate.due)
+    return min(due, default=None)
 
 
 def next_through(opportunity: Opportunity) -> str:
     """The credential of what is next: a mail beside the application must wait for its own, and for no other. A silent
     registry is told of even while the lender is paused.
     """
-    if opportunity.gate is not None and opportunity.gate.state in OPEN:
-        return REGISTRY
     ordered = sorted(waiting(opportunity), key=lambda each: (each.due is not None, each.due))
+    if not ordered and opportunity.gate is not None and opportunity.gate.state in OPEN:
+        return REGISTRY
     return (ordered[0].via if ordered else None) or opportunity.credential

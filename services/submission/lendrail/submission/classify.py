@@ -99,7 +99,7 @@ def classify(
         case Rejected():
             return Verdict(State.REJECTED, "rejected", "refused-after-unknown" if doubtful else "refused")
         case Duplicate():
-            return _duplicate(operation, doubtful)
+            return _duplicate(operation, attempt)
         case CredentialRefused():
             return _put_off(operation, doubtful, "credential-refused", "none", pause=True)
         case RetryLater(after):
@@ -132,10 +132,14 @@ def _not_sent(operation: Operation, attempt: Attempt, reason: str, counts: bool,
     return _put_off(operation, attempt.unknowns > 0, reason, "none")
 
 
-def _duplicate(operation: Operation, doubtful: bool) -> Verdict:
-    """Seen before: our own lost try, where there was one; else a collision, and never a new reference."""
-    if not doubtful:
+def _duplicate(operation: Operation, attempt: Attempt) -> Verdict:
+    """Seen before: our own lost try, where there was one; else a collision, and never a new reference. Only a creation
+    brings an id that can be lost.
+    """
+    if attempt.unknowns == 0:
         return Verdict(State.PARKED, "parked", "reference-collision", alarm=True, plan="person")
+    if operation.capability in KNOWS_REFERENCE and attempt.operation != "create":
+        return Verdict(State.ACKED, "accepted", "seen-before")
     if operation.capability in KNOWS_REFERENCE:
         return Verdict(State.SUBMITTED_ID_UNKNOWN, "accepted-id-unknown", "id-lost", plan="wait")
     return Verdict(State.PARKED, "parked", "duplicate-after-unknown", alarm=True, plan="person")

@@ -9,20 +9,37 @@ from dataclasses import replace
 from lendrail.contracts.partner_ack import Operation
 from lendrail.contracts.terms import FieldProblem, Match, Status
 from lendrail.submission import moves
-from lendrail.submission.attempt import OPEN, Opportunity, State, new_attempt
+from lendrail.submission.attempt import OPEN, REPLACED, Opportunity, State, new_attempt
 from lendrail.submission.moves import Move
 
 CLEARED = frozenset({Status.APPROVED, Status.FUNDED})
 """A registry's words, in ours, that open a gate: registered as the only one, or already marked as financed by us."""
 
 
-def spoken(opportunity: Opportunity, word: Status | None, matches: Sequence[Match], now: dt.datetime) -> Move | None:
-    """The registry's word came: cleared opens, a duplicate stops what was not sent and alarms what was. None: no news.
+def current(registered: Opportunity, partner_id: str | None, observed_at: dt.datetime | None) -> bool:
+    """Whether a word is about the registration that stands: not about one that it replaced, which may still be told
+    under the new one's id, as it was seen before.
+    """
+    create, over = registered.create, [each for each in registered.attempts if each.subject == REPLACED]
+    if create is None or not over:
+        return True
+    if create.state != State.ACKED or partner_id != registered.partner_id:
+        return False
+    return observed_at is not None and create.sent_at is not None and observed_at >= create.sent_at
+
+
+def spoken(
+    opportunity: Opportunity, word: Status | None, matches: Sequence[Match], now: dt.datetime, about: str | None = None
+) -> Move | None:
+    """The registry's word came: cleared opens, a duplicate stops what was not sent and alarms what was. None: no news,
+    or no word `about` the papers that are waited for.
 
     Only *registered unique* opens; any other word leaves it waiting, seen and late.
     """
     before = opportunity.gate
-    if before is None or before.state == State.REJECTED:
+    if about is not None and before is not None and before.paper not in (None, about):
+        return None
+    if before is None or before.state in (State.REJECTED, State.CANCELLED):
         return None
     if word == Status.DUPLICATE:
         stopped = before.state != State.ACKED
@@ -32,6 +49,9 @@ def spoken(opportunity: Opportunity, word: Status | None, matches: Sequence[Matc
         if stopped and (create := opportunity.create) is not None and create.state in OPEN:
             opportunity = opportunity.put(replace(create, state=State.CANCELLED, reason=reason, due=None))
             opportunity = moves.cancel_following(opportunity, create.generation, reason)
+        if stopped:
+            updates = [each for each in opportunity.attempts if each.operation == "update" and each.state in OPEN]
+            opportunity = moves.cancel(opportunity, updates, reason)
         return opportunity, (moves.ack(opportunity, after, "duplicate", now, _matched(matches, opportunity.partner)),)
     if word in CLEARED and before.state != State.ACKED:
         after = replace(before, state=State.ACKED, version=before.version + 1, reason=None, due=None)
@@ -64,7 +84,8 @@ def _matched(matches: Sequence[Match], partner: str) -> tuple[FieldProblem, ...]
 def ended(opportunity: Opportunity, operation: Operation, status: str, due: dt.datetime) -> Opportunity | None:
     """At a registry: tell it that the money flowed, or why it never will. None: it is told or planned already."""
     attempt = new_attempt(opportunity.id, operation, status if operation == "withdraw" else "")
-    known = next((each for each in opportunity.attempts if each.operation == operation), None)
+    told = [each for each in opportunity.attempts if each.operation == operation and each.subject != REPLACED]
+    known = next(iter(told), None)
     if known is not None and known.state != State.CANCELLED:
         return None
     if known is not None:

@@ -9,13 +9,12 @@ from dataclasses import replace
 from lendrail.contracts.event import Record
 from lendrail.contracts.submit import Submit
 from lendrail.contracts.terms import utc_now
-from lendrail.partners import PARTNERS
 from lendrail.partners.partner import Fetched
-from lendrail.runtime.directory import Credentials, Mounted, PartnerAccount, Tenants
 from lendrail.runtime.step import Delivery
 from lendrail.submission.attempt import Opportunity
-from lendrail.submission.lists import PartnerLists
-from lendrail.submission.plan import Beside, Desk, Plan, plan
+from lendrail.submission.desks import Desks
+from lendrail.submission.plan import plan
+from lendrail.submission.planned import Plan
 from lendrail.submission.registry import Registry
 from lendrail.submission.store import Store, read
 
@@ -27,32 +26,26 @@ class Handlers:
         self,
         store: Store,
         registry: Registry,
-        lists: PartnerLists,
-        tenants: Mounted[Tenants],
-        credentials: Mounted[Credentials],
+        desks: Desks,
         gate_seconds: float,
         stored: Callable[[], None],
     ) -> None:
         """`stored` is called when work and facts were stored."""
-        self._store, self._registry, self._lists = store, registry, lists
-        self._tenants, self._credentials, self._stored = tenants, credentials, stored
-        self._gate_seconds = gate_seconds
+        self._store, self._registry = store, registry
+        self._desks, self._gate_seconds, self._stored = desks, gate_seconds, stored
 
     async def on_submit(self, deliveries: Deliveries) -> Sequence[Record]:
         """Plan it. What is to be told waits in the stored documents, from where the relay publishes it."""
         by_opportunity: dict[str, list[Delivery[Submit]]] = {}
         for delivery in deliveries:
             by_opportunity.setdefault(str(delivery.event.opportunity_id), []).append(delivery)
-        known, lists = await asyncio.gather(self._store.find(by_opportunity), self._fetched(deliveries))
+        known, lists = await asyncio.gather(
+            self._store.find(by_opportunity), self._desks.fetched([each.event for each in deliveries])
+        )
         await asyncio.gather(*(self._plan(known.get(name), group, lists) for name, group in by_opportunity.items()))
         await self._look_behind(deliveries)
         self._stored()
         return []
-
-    async def _fetched(self, deliveries: Deliveries) -> Mapping[str, Fetched]:
-        """By credential, the lists of those partners that give any."""
-        giving = {each.event.credential for each in deliveries if _gives_lists(each.event.partner)}
-        return await self._lists.fetched(giving) if giving else {}
 
     async def _look_behind(self, deliveries: Deliveries) -> None:
         """A registry may have spoken while its lenders' opportunities were being planned."""
@@ -64,7 +57,7 @@ class Handlers:
         """The events of one opportunity, in their order; each has its effect once."""
         for delivery in deliveries:
             while known is None or delivery.id not in known.inbox:
-                desk, now = self._desk(delivery.event, lists), utc_now()
+                desk, now = self._desks.of(delivery.event.tenant_id, delivery.event, lists), utc_now()
                 made = plan(known, delivery.event, delivery.envelope, desk, delivery.key, now, self._gate_seconds)
                 if await self._stored_plan(made, delivery, new=known is None):
                     known = replace(made.opportunity, version=made.opportunity.version + 1)
@@ -74,23 +67,5 @@ class Handlers:
     async def _stored_plan(self, made: Plan, delivery: Delivery[Submit], *, new: bool) -> bool:
         if new:
             return await self._store.add(made.opportunity, made.requests, made.acks, delivery.key)
-        return await self._store.save(made.opportunity, made.acks, delivery.key, plans=made.requests, due="now")
-
-    def _desk(self, submit: Submit, lists: Mapping[str, Fetched]) -> Desk:
-        tenant = self._tenants.current.by_id.get(submit.tenant_id)
-        accounts = {each.credential: each for each in tenant.partners} if tenant else {}
-        credential, account = self._credentials.current.by_id.get(submit.credential), accounts.get(submit.credential)
-        beside = self._beside(account, accounts)
-        return Desk(PARTNERS.get(submit.partner), account, credential, beside, lists.get(submit.credential, {}))
-
-    def _beside(self, account: PartnerAccount | None, accounts: Mapping[str, PartnerAccount]) -> Beside | None:
-        if account is None or account.supplement is None:
-            return None
-        mail = accounts.get(account.supplement)
-        login = self._credentials.current.by_id.get(account.supplement)
-        return Beside(PARTNERS.get(mail.partner) if mail else None, mail, login)
-
-
-def _gives_lists(partner: str) -> bool:
-    found = PARTNERS.get(partner)
-    return found is not None and found.lists is not None
+        plans, kept = made.requests, made.kept
+        return await self._store.save(made.opportunity, made.acks, delivery.key, plans=plans, kept=kept, due="now")

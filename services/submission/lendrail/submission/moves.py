@@ -10,7 +10,16 @@ from typing import Any
 from lendrail.contracts import partner_ack
 from lendrail.contracts.partner_ack import PartnerAck
 from lendrail.contracts.terms import FieldProblem, Report, Status
-from lendrail.submission.attempt import OPEN, UNDER_WAY, Attempt, Opportunity, State, new_attempt, reference
+from lendrail.submission.attempt import (
+    APPLICANT,
+    OPEN,
+    UNDER_WAY,
+    Attempt,
+    Opportunity,
+    State,
+    new_attempt,
+    reference,
+)
 from lendrail.submission.classify import Verdict
 
 
@@ -64,6 +73,8 @@ def finish(opportunity: Opportunity, results: Sequence[Result], now: dt.datetime
         opportunity = opportunity.put(after)
         if after.operation == "create":
             opportunity = _created(opportunity, after, result)
+        if after.subject == APPLICANT and after.state == State.ACKED:
+            opportunity = withdrawn(opportunity)
         if result.verdict.tell is not None:
             acks.append(ack(opportunity, after, result.verdict.tell, now, result.problems, result.report))
     return opportunity, tuple(acks)
@@ -72,7 +83,7 @@ def finish(opportunity: Opportunity, results: Sequence[Result], now: dt.datetime
 def _created(opportunity: Opportunity, create: Attempt, result: Result) -> Opportunity:
     """What a creation means for all that was to follow it."""
     if create.state in (State.REJECTED, State.CANCELLED):
-        return cancel_following(opportunity, create.generation, "not-submitted")
+        return cancel_following(opportunity, create.generation, "not-submitted", added=False)
     if create.state != State.ACKED:
         return opportunity
     opportunity = replace(opportunity, partner_id=result.partner_id or create.given.get(PARTNER_ID))
@@ -146,16 +157,26 @@ def put_off(
     return opportunity.put(*(replace(each, due=due, reason=reason, delays=each.delays + counts) for each in batch))
 
 
-def cancel_following(opportunity: Opportunity, generation: int, reason: str, keep: str = "") -> Opportunity:
-    """What was to follow a creation that will not be, or after which there is nothing to do."""
+def cancel_following(
+    opportunity: Opportunity, generation: int, reason: str, keep: str = "", added: bool = True
+) -> Opportunity:
+    """What was to follow a creation that will not be, or after which there is nothing to do. Without `added` documents
+    that came after the application wait for its next creation.
+    """
     open_ones = [
         replace(each, state=State.CANCELLED, reason=reason, due=None)
         for each in opportunity.attempts
         if each.operation in {"document", "supplement"} - {keep}
-        and each.generation == generation
+        and (added if each.added else each.generation == generation)
         and each.state in OPEN
     ]
     return opportunity.put(*open_ones)
+
+
+def withdrawn(opportunity: Opportunity) -> Opportunity:
+    """Whatever has not begun will not be done."""
+    planned = [each for each in opportunity.attempts if each.state in OPEN]
+    return cancel(opportunity, planned, "withdrawn")
 
 
 def cancel(opportunity: Opportunity, batch: Sequence[Attempt], reason: str) -> Opportunity:
@@ -190,7 +211,15 @@ def settle(opportunity: Opportunity, attempt: Attempt, now: dt.datetime) -> Move
     opportunity = opportunity.put(after)
     if after.operation == "create":
         opportunity = cancel_following(opportunity, after.generation, "nothing-to-follow")
-    return opportunity, (ack(opportunity, after, "accepted-id-unknown", now),)
+    if after.subject == APPLICANT:
+        opportunity = withdrawn(opportunity)
+    done: partner_ack.Outcome = (
+        "accepted" if after.operation in ("update", "accept", "withdraw") else "accepted-id-unknown"
+    )
+    return opportunity, (ack(opportunity, after, done, now),)
+
+
+_SENT_AGAIN = ("calls", "channel", "via", "document", "variant", "paper", "added")
 
 
 def send_again(opportunity: Opportunity, attempt: Attempt, not_before: dt.datetime, now: dt.datetime) -> Move:
@@ -198,9 +227,11 @@ def send_again(opportunity: Opportunity, attempt: Attempt, not_before: dt.dateti
     permission. What followed the old one follows the new one.
     """
     over = replace(attempt, state=State.CANCELLED, reason="not-sent", plan=None, due=None)
-    generation = max(each.generation for each in opportunity.attempts if each.operation == attempt.operation) + 1
+    generation = next_generation(opportunity, attempt.operation)
     fresh = new_attempt(opportunity.id, attempt.operation, attempt.subject, generation)
-    kept = {name: getattr(attempt, name) for name in ("calls", "channel", "via", "document")}
+    kept = {
+        name: getattr(attempt, name) for name in ("calls", "channel", "via", "document", "variant", "paper", "added")
+    }
     fresh = replace(
         fresh, **kept, known_as=reference(attempt), state=State.PREPARED, version=1, due=not_before, reason="again"
     )
@@ -211,10 +242,16 @@ def send_again(opportunity: Opportunity, attempt: Attempt, not_before: dt.dateti
             for each in opportunity.attempts
             if each.operation in ("document", "supplement")
             and each.generation == attempt.generation
+            and not each.added
             and (each.state in OPEN or (each.state == State.CANCELLED and each.planned))
         ]
         opportunity = opportunity.put(*moved)
     return opportunity, (ack(opportunity, fresh, "not-sent", now),)
+
+
+def next_generation(opportunity: Opportunity, operation: str, least: int = 1) -> int:
+    known = [each.generation + 1 for each in opportunity.attempts if each.operation == operation]
+    return max([least, *known])
 
 
 def ack(

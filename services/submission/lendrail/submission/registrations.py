@@ -32,8 +32,8 @@ from lendrail.runtime.due import Lease, Worker
 from lendrail.runtime.mongo import OUTAGES, Collection, Document
 from lendrail.runtime.partner_port import Open, PartnerPort, Paused
 from lendrail.submission.channels import Channels
+from lendrail.submission.desk import crossing
 from lendrail.submission.hearing import tell
-from lendrail.submission.plan import crossing
 from lendrail.submission.settings import Settings
 
 log = structlog.get_logger()

@@ -40,6 +40,8 @@ class Clearance:
 
     status: Status
     matches: tuple[Match, ...] = ()
+    partner_id: str | None = None
+    observed_at: dt.datetime | None = None
 
 
 class Registry:
@@ -81,12 +83,19 @@ class Registry:
                 await self._change(own, lambda it: gates.seen(it, ENDED_AS[event.status], utc_now()), key)
 
     async def open(self, gate: str, clearance: Clearance, key: Key) -> None:
-        """Move the lenders' opportunities behind it as the registry's word allows."""
-        now = utc_now()
+        """Move the lenders' opportunities behind it as the registry's word allows: those that wait for a word on the
+        papers that it is about.
+        """
+        now, registered = utc_now(), (await self._store.find([gate])).get(gate)
+        if registered is not None and not gates.current(registered, clearance.partner_id, clearance.observed_at):
+            return
+        about = registered.create.paper if registered is not None and registered.create is not None else None
+
+        def spoken(it: Opportunity) -> Move | None:
+            return gates.spoken(it, clearance.status, clearance.matches, now, about)
+
         for each in await self._store.behind(gate):
-            await self._change(
-                each, lambda it: gates.spoken(it, clearance.status, clearance.matches, now), key, alarm=True
-            )
+            await self._change(each, spoken, key, alarm=True)
 
     async def _keep(self, gate: str, event: StatusUpdated) -> Clearance:
         """The newest word, which may be another one than this."""
@@ -94,6 +103,8 @@ class Registry:
             "status": event.status.value,
             "matches": [each.model_dump(mode="json", by_alias=True, exclude_none=True) for each in event.matches],
             "version": event.state_version,
+            "partner_id": event.partner_id,
+            "observed_at": event.observed_at,
         }
         older = {"_id": gate, "version": {"$lt": event.state_version}}
         try:
@@ -157,4 +168,5 @@ def _mark(opportunity: Opportunity, status: Status) -> Move | None:
 
 
 def _clearance(word: Document) -> Clearance:
-    return Clearance(Status(word["status"]), tuple(Match.model_validate(each) for each in word["matches"]))
+    matches = tuple(Match.model_validate(each) for each in word["matches"])
+    return Clearance(Status(word["status"]), matches, word.get("partner_id"), word.get("observed_at"))

@@ -1,4 +1,4 @@
-"""The bytes of the next call: a creation's as they were stored, a document's made from its content."""
+"""The bytes of the next call: a creation's and a correction's as they were stored, a document's from its content."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from lendrail.contracts.terms import DocumentRef
+from lendrail.contracts.terms import DocumentRef, Status
 from lendrail.partners.exchange import Request
 from lendrail.partners.partner import Partner
-from lendrail.submission.attempt import Attempt, Opportunity, reference
+from lendrail.submission.attempt import APPLICANT, Attempt, Opportunity, reference
 from lendrail.submission.channels import Channels
 from lendrail.submission.documents import Documents, Undeliverable
 from lendrail.submission.job import Job
 from lendrail.submission.store import stored_request
 
 log = structlog.get_logger()
-STORED = frozenset({"create", "supplement"})
+STORED = frozenset({"create", "supplement", "update"})
 """Operations whose bytes were fixed when they were planned."""
 
 
@@ -55,7 +55,7 @@ class Requests:
         first, partner = batch[0], job.partner_of(batch[0])
         if first.operation in STORED:
             return made(first, lambda: stored_request(job.document, first, job.key))
-        if first.operation in ("finance", "withdraw"):
+        if first.operation in ("finance", "withdraw", "accept"):
             return made(first, lambda: _ending(first, partner, opportunity))
         files = []
         for each in batch:
@@ -71,10 +71,15 @@ class Requests:
 
 
 def _ending(attempt: Attempt, partner: Partner, opportunity: Opportunity) -> Request:
-    """Tell a registry how it ended."""
-    assert opportunity.partner_id is not None
+    """Tell how it ended: at a registry that the money flowed, at a lender what the applicant decided."""
+    partner_id, options = opportunity.partner_id, opportunity.options
+    assert partner_id is not None
     if attempt.operation == "finance":
         assert partner.finance is not None
-        return partner.finance(opportunity.partner_id, opportunity.options)
+        return partner.finance(partner_id, options)
+    if attempt.operation == "accept":
+        assert partner.accept is not None
+        return partner.accept(partner_id, attempt.subject, attempt.variant, options)
     assert partner.withdraw is not None
-    return partner.withdraw(opportunity.partner_id, attempt.subject, opportunity.options)
+    why = Status.WITHDRAWN.value if attempt.subject == APPLICANT else attempt.subject
+    return partner.withdraw(partner_id, why, options)

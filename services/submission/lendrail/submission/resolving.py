@@ -169,10 +169,16 @@ def _resolvable(opportunity: Opportunity, attempt: Attempt, told: Resolution) ->
     if attempt.operation == "gate" or attempt.state not in (State.PARKED, State.UNKNOWN, State.SUBMITTED_ID_UNKNOWN):
         return False
     if told.outcome == "not-sent":
+        if attempt.operation == "update" and attempt != _newest_update(opportunity):
+            return False  # a newer correction must not be overwritten by an older one
         return attempt.planned and attempt.state != State.SUBMITTED_ID_UNKNOWN
     if attempt.tries == 0:
         return False
     return told.outcome == "sent-elsewhere" or attempt.operation == "create"
+
+
+def _newest_update(opportunity: Opportunity) -> Attempt:
+    return max((each for each in opportunity.attempts if each.operation == "update"), key=lambda it: it.generation)
 
 
 def _again(document: Document, attempt: Attempt, key: Key) -> tuple[PartnerRequest, ...]:

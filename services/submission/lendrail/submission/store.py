@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
-from lendrail.contracts.event import Envelope, encode, envelope_of
+from lendrail.contracts.event import Envelope, decode, encode, envelope_of
 from lendrail.contracts.partner_ack import PartnerAck
+from lendrail.contracts.submit import Submit
 from lendrail.contracts.terms import utc_now
 from lendrail.partners.exchange import Reply, Request
 from lendrail.runtime import audit
@@ -25,7 +26,7 @@ from lendrail.submission.attempt import Attempt, Opportunity, State, next_due, n
 SERVICE = "submission"
 LONGEST_KEPT = 64 * 1024
 """Bytes of a reply that nobody could read; the rest of a longer one is not kept."""
-HIDDEN = {"outbox": 0, "requests": 0, "replies": 0}
+HIDDEN = {"outbox": 0, "requests": 0, "replies": 0, "kept": 0}
 """What is long and of no interest to most readers."""
 Due = dt.datetime | Literal["now"] | None
 """Due at once; or with the first waiting attempt, given the server's time now; or as it was."""
@@ -106,6 +107,7 @@ class Store:
         key: Key | None = None,
         *,
         plans: Mapping[str, Sequence[Request]] | None = None,
+        kept: Mapping[str, Submit] | None = None,
         replies: Mapping[str, Reply] | None = None,
         begins: Lease | None = None,
         releases: Lease | None = None,
@@ -113,9 +115,10 @@ class Store:
     ) -> bool:
         """Write `opportunity` over the version that it was made from; false when somebody was faster.
 
-        `plans`: a new plan with these requests. `replies`: what nobody could read, by attempt, to be kept. `begins`:
-        only while this lease is held. `releases`: let go of it. `key` seals acks, requests and replies. Raises
-        `DuplicateKeyError` where the partner's id, or an idempotency key, is somebody else's.
+        `plans`: a new plan with these requests. `kept`: events, by attempt, that are decided later. `replies`: what
+        nobody could read, by attempt, to be kept. `begins`: only while this lease is held. `releases`: let go of it.
+        `key` seals all of these and the acks. Raises `DuplicateKeyError` where the partner's id, or an idempotency
+        key, is somebody else's.
         """
         where: Document = {"_id": opportunity.id, "version": opportunity.version}
         if begins is not None:
@@ -124,6 +127,9 @@ class Store:
         if plans is not None:
             assert key is not None
             changed |= _fixed(opportunity) | {f"requests.{a}": each for a, each in _sealed(plans, key).items()}
+        for attempt, event in (kept or {}).items():
+            assert key is not None
+            changed[f"kept.{attempt}"] = encode(event, opportunity.cause, key).value
         for attempt, reply in (replies or {}).items():
             assert key is not None
             changed[f"replies.{attempt}"] = key.seal_bytes(reply.content[:LONGEST_KEPT])
@@ -178,6 +184,12 @@ def stored_request(document: Document, attempt: Attempt, key: Key) -> Request:
     """The call that is next, as it will be sent. Raises KeyError where there is none, `SealBroken`."""
     sealed = document["requests"][attempt.id][attempt.step]
     return Request.load(key.open_bytes(bytes(sealed))).filled(attempt.given, reference(attempt))
+
+
+def kept_event(document: Document, attempt: Attempt, key: Key) -> Submit | None:
+    """What this attempt was kept with until it can be decided. Raises `SealBroken`."""
+    value = document.get("kept", {}).get(attempt.id)
+    return None if value is None else decode(Submit, bytes(value), key)
 
 
 def token_of(document: Document) -> str | None:

@@ -28,19 +28,22 @@ from lendrail.runtime.partner_port import Open, PartnerPort, Paused
 from lendrail.runtime.vault import Vault
 from lendrail.submission import gates, moves
 from lendrail.submission.answers import each_event, event_of, looked_up, still_open, unread
-from lendrail.submission.attempt import OPEN, UNDER_WAY, Attempt, Opportunity, due_now
+from lendrail.submission.attempt import APPLICANT, OPEN, REPLACED, UNDER_WAY, Attempt, Opportunity, due_now
 from lendrail.submission.channels import Channels
 from lendrail.submission.classify import ABSENCES, SEARCHED, Event, IdTaken, LookedUp, Lost, NotSent, classify, expired
+from lendrail.submission.desk import crossing
 from lendrail.submission.documents import DocumentsAway
 from lendrail.submission.hearing import tell
 from lendrail.submission.job import Job
 from lendrail.submission.moves import Move, Result
-from lendrail.submission.plan import crossing
 from lendrail.submission.requests import Requests, Unsendable
 from lendrail.submission.settings import Settings
+from lendrail.submission.settling import Settler, is_held
 from lendrail.submission.store import Store, read, server_time, token_of
 
 log = structlog.get_logger()
+ASKED_FOR = frozenset({APPLICANT, REPLACED})
+"""Withdrawals that no lender's end is the reason of."""
 STALE_START_SECONDS = 0.03
 """A start that was granted longer ago is given up for another one: partners count from the first byte they see."""
 
@@ -56,11 +59,12 @@ class Submitter:
         vault: Vault,
         channels: Channels,
         requests: Requests,
+        settler: Settler,
         stored: Callable[[], None],
     ) -> None:
         """`stored` is called when facts were stored that wait to be published."""
         self._settings, self._store, self._port, self._vault = settings, store, port, vault
-        self._channels, self._requests, self._stored = channels, requests, stored
+        self._channels, self._requests, self._settler, self._stored = channels, requests, settler, stored
 
     async def carry_out(self, document: Document, lease: Lease, lane: int) -> None:
         """Everything of this opportunity that is due."""
@@ -91,10 +95,13 @@ class Submitter:
 
     async def _call(self, job: Job, batch: Sequence[Attempt]) -> bool:
         """One call with all that belongs to it; whether to go on with this opportunity."""
+        if is_held(batch[0]):
+            return await self._settler.settle(job)
         first, looks, job.reply = batch[0], self._looks_first(job, batch[0]), None
         if first.unknowns and not looks and expired(job.operation(first), job.age(first)):
             return await self._write(job, lambda it: moves.park(it, batch, "key-expired", job.now))
-        if first.operation == "withdraw" and await self._store.lenders_open(job.opportunity.id):
+        ends = first.operation == "withdraw" and first.subject not in ASKED_FOR
+        if ends and await self._store.lenders_open(job.opportunity.id):
             return await self._write(job, lambda it: (moves.cancel(it, batch, "still-open"), ()))
         if (request := await self._request(job, batch, looks)) is None:
             return True

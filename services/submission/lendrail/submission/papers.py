@@ -1,0 +1,25 @@
+"""Which papers an application is about, as far as a registry compares them. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from lendrail.contracts.application import Application
+from lendrail.runtime.vault import Key
+
+
+def mark(application: Application, key: Key) -> str:
+    """The same for the same papers of the same applicant, and of no use to anybody without the key."""
+    context = {"reveal": True}
+    business = application.business
+    told = {
+        "invoices": [each.model_dump(mode="json", context=context) for each in application.invoices],
+        "applicant": business.model_dump(
+            mode="json", include={"legal_name", "country", "registrations"}, context=context
+        ),
+    }
+    if any(each.requested is None for each in application.invoices):  # then the whole amount is asked for on it
+        told["amount"] = application.requested_finance.amount.model_dump(mode="json", context=context)
+    plain = json.dumps(told, sort_keys=True).encode()
+    return hashlib.sha256(key.seal_content(plain)).hexdigest()
