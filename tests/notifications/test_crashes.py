@@ -16,12 +16,14 @@ from lendrail.contracts.event import Record
 from lendrail.contracts.status_updated import StatusUpdated
 from lendrail.notifications.endpoints import Endpoint, Endpoints
 from lendrail.notifications.signing import new_secret
+from lendrail.runtime.audit import Actor
 from lendrail.runtime.directory import Mounted, Tenants
 from lendrail.runtime.settings import read_key
 from lendrail.runtime.vault import LocalWrapper, Vault
 
 from .conftest import Document, Mailbox, answer, updated
 
+ACTOR = Actor("demo", "test", "demo-upstream", "r-1")
 WINDOWS = (
     "store.notices.before",
     "store.notices.after",
@@ -70,7 +72,7 @@ async def test_no_window_loses_a_notice_or_gives_it_two_ids(
     collections = client[f"{database_prefix}notifications"]
     tenants = Mounted(tmp_path / "tenants.json", Tenants)
     wish = Endpoint("", "demo", "webhook", listener.url, secret=new_secret())
-    await Endpoints(collections["endpoints"], vault, tenants).register(("demo", "test"), "k", wish)
+    await Endpoints(collections["endpoints"], vault, tenants).register(("demo", "test"), "k", wish, ACTOR)
 
     events: list[StatusUpdated] = []
     for window in WINDOWS:

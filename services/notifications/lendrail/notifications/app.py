@@ -18,6 +18,7 @@ from lendrail.notifications.routes import Api
 from lendrail.notifications.settings import Settings
 from lendrail.notifications.store import Deliveries
 from lendrail.notifications.web import Caller
+from lendrail.runtime import audit_reads
 from lendrail.runtime.directory import Mounted, Tenants
 from lendrail.runtime.mail_port import MailPort
 from lendrail.runtime.service import Service
@@ -65,6 +66,7 @@ def build(
     service.on(NOTIFY, handlers.on_notify)
     api = service.api("Lendrail notifications", verifier)
     limit = settings.endpoints_per_tenant
+    api.include_router(audit_reads.routes(audit_reads.keep(service, service.database["endpoints"])))
     api.include_router(Api(endpoints, deliveries, checked, development=development, limit=limit).router())
     return service, api
 

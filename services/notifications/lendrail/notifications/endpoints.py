@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from lendrail.contracts.terms import Mode, utc_now
 from lendrail.contracts.topics import OUTCOMES
 from lendrail.notifications.notify import Channel, Recipient, mail_recipient, registered_endpoint, topic_recipient
+from lendrail.runtime import audit
+from lendrail.runtime.audit import Actor
 from lendrail.runtime.directory import Mounted, Tenant, Tenants
 from lendrail.runtime.mongo import Collection, Document
 from lendrail.runtime.vault import Key, Vault
@@ -50,7 +52,7 @@ class Endpoints:
     async def prepare(self) -> None:
         await self._collection.create_index([("tenant", 1), ("mode", 1), ("state", 1)])
 
-    async def register(self, audience: Audience, idempotency_key: str, wish: Endpoint) -> Endpoint:
+    async def register(self, audience: Audience, idempotency_key: str, wish: Endpoint, actor: Actor) -> Endpoint:
         """Store `wish` (its id is given here) and return what is stored under this idempotency key: it, or an older
         one.
         """
@@ -67,8 +69,10 @@ class Endpoints:
             "description": key.seal(wish.description) if wish.description is not None else None,
             "created": utc_now(),
         }
+        after, about = audit.digest({"_id": endpoint} | fresh), {"channel": wish.channel}
+        entry = audit.entry(actor, "endpoint-registered", f"endpoints/{endpoint}", after=after, about=about)
         stored = await self._collection.find_one_and_update(
-            {"_id": endpoint}, {"$setOnInsert": fresh}, upsert=True, return_document=True
+            {"_id": endpoint}, {"$setOnInsert": fresh | audit.held(entry)}, upsert=True, return_document=True
         )
         assert stored is not None
         self._recent.pop(endpoint, None)
@@ -86,17 +90,27 @@ class Endpoints:
         found = await self._collection.find(where).sort("_id", 1).limit(limit).to_list()
         return [await self._open(document) for document in found]
 
-    async def delete(self, audience: Audience, endpoint: str) -> bool:
+    async def delete(self, audience: Audience, endpoint: str, actor: Actor) -> bool:
         """Whether this tenant had it; deleting again changes nothing. Its address and secret are forgotten."""
         where = {"_id": endpoint, "tenant": audience[0], "mode": audience[1]}
-        change = {"$set": {"state": DELETED}, "$unset": {"target": "", "secret": "", "description": ""}}
-        self._recent.pop(endpoint, None)
-        return (await self._collection.update_one(where, change)).matched_count == 1
+        return await self._turn(where, DELETED, "endpoint-deleted", actor)
 
     async def disable(self, endpoint: str) -> None:
         """The endpoint said that it is gone for good (410)."""
-        await self._collection.update_one({"_id": endpoint, "state": ACTIVE}, {"$set": {"state": DISABLED}})
-        self._recent.pop(endpoint, None)
+        await self._turn({"_id": endpoint}, DISABLED, "endpoint-disabled")
+
+    async def _turn(self, where: Document, state: str, what: str, actor: Actor | None = None) -> bool:
+        """Bring an endpoint into a state that it is not in yet; without an actor it was we. Whether there is one."""
+        self._recent.pop(where["_id"], None)
+        while (document := await self._collection.find_one(where)) is not None:
+            if document["state"] in (state, DELETED):
+                return True
+            by = actor or audit.by_service(document["tenant"], document["mode"], "notifications")
+            change = _turned(document, state, what, by)
+            matched = await self._collection.update_one(where | {"state": document["state"]}, change)
+            if matched.matched_count == 1:
+                return True
+        return False
 
     async def find(self, endpoint: str) -> Endpoint | None:
         document = await self._collection.find_one({"_id": endpoint})
@@ -137,6 +151,16 @@ class Endpoints:
 
     async def _open(self, document: Document) -> Endpoint:
         return _opened(document, await self._vault.get(key_id(document["tenant"])))
+
+
+def _turned(document: Document, state: str, what: str, actor: Actor) -> Document:
+    """The update that turns it, with its audit entry."""
+    gone = dict.fromkeys(("target", "secret", "description"), "") if state == DELETED else {}
+    after = {name: value for name, value in document.items() if name not in gone} | {"state": state}
+    before, of = audit.digest(document), f"endpoints/{document['_id']}"
+    more = audit.pushed(audit.entry(actor, what, of, before=before, after=audit.digest(after)))
+    change = {"$set": {"state": state} | more["$set"], "$push": more["$push"]}
+    return change | ({"$unset": gone} if gone else {})
 
 
 def _live(tenant: str, mode: Mode) -> Document:

@@ -16,7 +16,9 @@ from lendrail.notifications.endpoints import Audience, Endpoint, Endpoints
 from lendrail.notifications.signing import new_secret
 from lendrail.notifications.store import Deliveries
 from lendrail.notifications.web import BadUrl, read_url
-from lendrail.runtime.http import Problem, authorised, reply, strict_body
+from lendrail.runtime import audit
+from lendrail.runtime.audit import Actor
+from lendrail.runtime.http import Problem, authorised, reply, request_id, strict_body
 from lendrail.runtime.mongo import Document
 from lendrail.runtime.tokens import Caller
 
@@ -48,7 +50,8 @@ class Api:
 
         @router.post("/endpoints", status_code=201)
         async def register(request: Request, caller: Annotated[Caller, Depends(write)]) -> Response:
-            return await self.register(caller, _idempotency_key(request), await strict_body(request))
+            actor = audit.by(caller, request_id(request))
+            return await self.register(caller, _idempotency_key(request), await strict_body(request), actor)
 
         @router.get("/endpoints")
         async def endpoints(
@@ -57,8 +60,11 @@ class Api:
             return await self.list(caller, size, token)
 
         @router.delete("/endpoints/{endpoint_id}", status_code=204)
-        async def delete(endpoint_id: uuid.UUID, caller: Annotated[Caller, Depends(write)]) -> Response:
-            if not await self._endpoints.delete(_audience(caller), str(endpoint_id)):
+        async def delete(
+            request: Request, endpoint_id: uuid.UUID, caller: Annotated[Caller, Depends(write)]
+        ) -> Response:
+            actor = audit.by(caller, request_id(request))
+            if not await self._endpoints.delete(_audience(caller), str(endpoint_id), actor):
                 raise Problem(404, "not-found", "There is no such endpoint.")
             return Response(status_code=204)
 
@@ -73,7 +79,7 @@ class Api:
 
         return router
 
-    async def register(self, caller: Caller, idempotency_key: str, body: Any) -> Response:
+    async def register(self, caller: Caller, idempotency_key: str, body: Any, actor: Actor) -> Response:
         """201 with what is stored under the key. The same key with another body is 422."""
         audience, wish = _audience(caller), self._wish(caller, body)
         stored = await self._endpoints.registered(audience, idempotency_key)
@@ -82,7 +88,7 @@ class Api:
             await self._reachable(wish)
             if await self._endpoints.count(audience) >= self._limit:
                 raise Problem(409, "too-many-endpoints", f"A tenant may have at most {self._limit} endpoints.")
-            stored = await self._endpoints.register(audience, idempotency_key, wish)
+            stored = await self._endpoints.register(audience, idempotency_key, wish, actor)
         if not stored.target:
             detail = "This Idempotency-Key belongs to an endpoint that was deleted; use a new key."
             raise Problem(422, "idempotency-key-reused", detail)
