@@ -47,8 +47,8 @@ class ApplicationValidated(ApplicationEvent):
     received_at: Time
     application: Application
     amendment: Amendment | None = None
-    """What this revision changed; None: the first. Then `eligible` and `ineligible` name those whom the change concerns,
-    and no others: all that stand elsewhere are as they were.
+    """What this revision changed; None: the first. Then `eligible` and `ineligible` name those whom the change
+    concerns, and no others: all that stand elsewhere are as they were.
     """
     eligible: tuple[Eligible, ...]
     ineligible: tuple[Ineligible, ...] = ()
