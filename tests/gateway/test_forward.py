@@ -73,6 +73,9 @@ async def test_the_callers_own_token_ids_and_body_go_through(caller: httpx.Async
         ("GET", "/v1/deliveries?application=7"),
         ("GET", "/v1/orphans"),
         ("GET", "/v1/looks"),
+        ("GET", "/v1/documents?application=7"),
+        ("GET", "/v1/documents/7"),
+        ("POST", "/v1/documents/7/links/revoke"),
     ],
 )
 async def test_the_table(caller: httpx.AsyncClient, owner: Owner, method: str, path: str) -> None:
@@ -145,6 +148,13 @@ async def test_openapi_describes_every_public_route(gateway: Gateway) -> None:
         ("get", "/v1/applications"),
         ("get", "/v1/opportunities"),
         ("get", "/v1/applications/{id}"),
+        ("put", "/v1/applications/{id}"),
+        ("post", "/v1/applications/{id}/opportunities"),
+        ("post", "/v1/applications/{id}/documents"),
+        ("post", "/v1/applications/{id}/withdraw"),
+        ("post", "/v1/opportunities/{id}/withdraw"),
+        ("post", "/v1/opportunities/{id}/accept"),
+        ("get", "/v1/opportunities/{id}/offers/{offerId}/link"),
         ("get", "/v1/audit"),
         ("get", "/v1/keys/intake"),
         ("post", "/oauth/token"),

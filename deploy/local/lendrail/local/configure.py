@@ -33,7 +33,7 @@ PARTNER = FORWARD_FINANCING.partner
 CLIENT = "demo-upstream"
 OPERATOR = "demo-operator"
 OPERATES = ["applications:read", "operator"]
-SCOPES = ["applications:write", "applications:read", "endpoints:write", "operator"]
+SCOPES = ["applications:write", "applications:read", "offers:accept", "endpoints:write", "operator"]
 
 
 @dataclass(frozen=True)

@@ -85,8 +85,7 @@ APPLICATION_AMENDED = Topic(
     "stored: corrected, document or partner added, offer accepted, withdrawn",
     "application",
     ("gateway",),
-    ("validation",),
-    planned=True,
+    (),
 )
 APPLICATION_VALIDATED = Topic(
     ApplicationValidated,

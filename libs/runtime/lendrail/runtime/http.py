@@ -104,6 +104,11 @@ def authorised(*scopes: str) -> Callable[[Request], Awaitable[Caller]]:
     return dependency
 
 
+def allow_body(app: FastAPI, method: str, path: str, limit: int) -> None:
+    """Let requests of `method` to paths that match the regular expression `path` bring at most `limit` bytes."""
+    app.state.bodies = [*getattr(app.state, "bodies", ()), (method, re.compile(path), limit)]
+
+
 def install(app: FastAPI, max_body_bytes: int) -> None:
     """Give `app` our error answers and the outer layer."""
 
@@ -158,7 +163,7 @@ class OuterLayer:
         await self._exchange(scope, receive, send, headers)
 
     async def _exchange(self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes]) -> None:
-        started, status = time.monotonic(), 0
+        started, status, limit = time.monotonic(), 0, self._limit_of(scope)
 
         async def answer(message: Message) -> None:
             nonlocal status
@@ -170,9 +175,9 @@ class OuterLayer:
 
         try:
             declared = headers.get(b"content-length", b"0")
-            if not declared.isdigit() or int(declared) > self._limit:
-                raise too_large(self._limit)
-            await self._app(scope, self._counted(receive), answer)
+            if not declared.isdigit() or int(declared) > limit:
+                raise too_large(limit)
+            await self._app(scope, self._counted(receive, limit), answer)
         except Problem as problem:
             await problem.response(scope["lendrail.request_id"])(scope, receive, answer)
         except Exception as error:
@@ -184,15 +189,20 @@ class OuterLayer:
             took = round((time.monotonic() - started) * 1000, 1)
             log.debug("request", method=scope["method"], status=status, ms=took)
 
-    def _counted(self, receive: Receive) -> Receive:
+    def _limit_of(self, scope: Scope) -> int:
+        bodies = getattr(scope["app"].state, "bodies", ()) if "app" in scope else ()
+        method, path = scope["method"], scope["path"]
+        return next((limit for m, pattern, limit in bodies if m == method and pattern.fullmatch(path)), self._limit)
+
+    def _counted(self, receive: Receive, limit: int) -> Receive:
         seen = 0
 
         async def counted() -> Message:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
-            if seen > self._limit:
-                raise too_large(self._limit)
+            if seen > limit:
+                raise too_large(limit)
             return message
 
         return counted

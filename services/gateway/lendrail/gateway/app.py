@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI, Request, Response
 
 from lendrail.contracts.topics import APPLICATION_REJECTED, APPLICATION_VALIDATED, STATUS_UPDATED
-from lendrail.gateway import issuer, lists, openapi
+from lendrail.gateway import amending, issuer, lists, openapi
+from lendrail.gateway.amendments import Amendments
 from lendrail.gateway.audit import AuditReader
 from lendrail.gateway.door import Door
 from lendrail.gateway.forward import Forwarder
@@ -16,9 +17,11 @@ from lendrail.gateway.handlers import Handlers
 from lendrail.gateway.index import Index
 from lendrail.gateway.indexer import Indexer, Sweep
 from lendrail.gateway.intake import PATTERN, IntakeDoor, IntakeKeys
+from lendrail.gateway.intake_amendments import Changes
 from lendrail.gateway.reads import Reader, shown
 from lendrail.gateway.settings import Settings
 from lendrail.gateway.store import Applications, Facts, Webhooks, soon
+from lendrail.gateway.uploads import Uploads
 from lendrail.gateway.webhooks import WebhookDoor
 from lendrail.runtime import audit_reads
 from lendrail.runtime.broker import subscribe
@@ -49,12 +52,14 @@ def build(settings: Settings, **doubles: Any) -> tuple[Service, FastAPI]:
     webhooks = Webhooks(service.database["webhooks"])
     facts = Facts(service.database["facts"])
     relay = Relay([applications.collection, webhooks.collection], service.publisher, instance)
-    for store in (applications, webhooks, facts, listed, listed_opportunities, relay):
-        service.prepare(store.prepare)
-    service.loop(relay.run)
-
     reader = Reader(applications, facts, service.vault)
     indexer = Indexer(applications, reader.views, listed, listed_opportunities)
+    amendments = Amendments(applications, facts, reader, service.vault, relay, tenants, instance, indexer.refresh)
+    changes = Changes(service.database["changes"], amendments, service.vault, service.defects)
+    for store in (applications, webhooks, facts, listed, listed_opportunities, relay, changes):
+        service.prepare(store.prepare)
+    service.loop(relay.run)
+    service.loop(changes.run)
     service.loop(Sweep(indexer, applications, listed, service.database["sweeps"]).run)
 
     handlers = Handlers(facts, indexer)
@@ -70,6 +75,7 @@ def build(settings: Settings, **doubles: Any) -> tuple[Service, FastAPI]:
         keys,
         service.publisher,
         service.defects,
+        changes,
         clear_allowed=settings.environment == "development",
     )
     service.watch(subscribe(service.broker, intake.consume, group=f"{NAME}.intake", settings=settings, pattern=PATTERN))
@@ -83,6 +89,8 @@ def build(settings: Settings, **doubles: Any) -> tuple[Service, FastAPI]:
     entries = audit_reads.keep(service, applications.collection)
     AuditReader(entries, service.http, owners, settings.forward_seconds).install(app)
     _applications(app, Door(applications, service.vault, relay, tenants, instance))
+    uploads = Uploads(service.http, owners["documents"], service.tokens, settings.upload_seconds)
+    amending.install(app, amending.AmendingDoor(amendments, uploads), settings.max_upload_bytes)
     lists.install(app, lists.Lists(listed, listed_opportunities, indexer, service.vault))
     _reads(app, reader, tenants, keys)
     _webhooks(
@@ -109,7 +117,8 @@ def _applications(app: FastAPI, door: Door) -> None:
 def _reads(app: FastAPI, reader: Reader, tenants: Mounted[Tenants], keys: IntakeKeys) -> None:
     @app.get("/v1/applications/{application_id}")
     async def one(caller: Reading, application_id: str) -> Response:
-        return reply(shown(await soon(reader.one(caller, application_id))), headers=NO_STORE)
+        found = await soon(reader.one(caller, application_id))
+        return reply(shown(found), headers=NO_STORE | {"ETag": f'"{found.revision}"'})
 
     @app.get("/v1/keys/intake")
     async def intake_key(caller: Anybody) -> Response:

@@ -20,6 +20,23 @@ PROBLEM: Json = {
         "errors": {"type": "array", "items": {"$ref": "#/components/schemas/FieldProblem"}},
     },
 }
+PROBLEMS = {
+    "400": "The request cannot be read.",
+    "401": "No valid bearer token, or a webhook without a right proof of its sender.",
+    "403": "The token lacks a scope.",
+    "404": "There is nothing here, or it is not yours.",
+    "409": "Things do not stand so that it could be done (`code` says why); or the same Idempotency-Key is under way: "
+    "repeat after `Retry-After` seconds.",
+    "410": "It was here and is no longer available.",
+    "412": "The application is at another revision by now; `ETag` names it.",
+    "413": "The body is too large.",
+    "415": "The body is not JSON, or the file is of no type that is taken.",
+    "422": "The content is not valid; nothing was stored.",
+    "428": "State `If-Match`.",
+    "429": "Too much at once; repeat after `Retry-After` seconds.",
+    "502": "The service behind the route gave no readable answer.",
+    "503": "Temporarily unavailable; nothing was half done. Repeat after `Retry-After` seconds.",
+}
 ACCEPTED: Json = {
     "type": "object",
     "required": ["applicationId", "status", "revision"],

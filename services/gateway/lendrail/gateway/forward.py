@@ -45,6 +45,9 @@ ROUTES = (
     Route(("GET", "POST"), "/v1/endpoints", "notifications"),
     Route(("DELETE",), "/v1/endpoints/{id}", "notifications"),
     Route(("GET",), "/v1/deliveries", "notifications"),
+    Route(("GET",), "/v1/documents", "documents"),
+    Route(("GET",), "/v1/documents/{id}", "documents"),
+    Route(("POST",), "/v1/documents/{id}/links/revoke", "documents"),
     Route(("GET", "HEAD"), "/d/{token}", "documents", public=True),
 )
 REQUEST_HEADERS = ("authorization", "content-type", "accept", "idempotency-key", "if-none-match")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from lendrail.contracts.application_rejected import ApplicationRejected
 from lendrail.contracts.application_validated import ApplicationValidated
@@ -46,10 +46,24 @@ def _fact(delivery: Delivery[E]) -> dict[str, object]:
     event = delivery.event
     return {
         "application": event.subject,
+        **_opportunities(event),
         "event": event.topic,
         "service": delivery.envelope.source,
         "time": delivery.envelope.time,
         "said": event.model_dump(
-            mode="json", by_alias=True, exclude_none=True, exclude={"application"}, context={"key": delivery.key}
+            mode="json", by_alias=True, exclude_none=True, exclude=_STORED, context={"key": delivery.key}
         ),
     }
+
+
+_STORED: Any = {"application": True, "amendment": {"application": True}}
+
+
+def _opportunities(event: ApplicationEvent) -> dict[str, list[str]]:
+    """Those that the event names, by which their application is found."""
+    if isinstance(event, ApplicationValidated):
+        named = [each.opportunity_id for each in event.eligible] + [each.opportunity_id for each in event.ineligible]
+        return {"opportunities": [str(each) for each in named]}
+    if isinstance(event, StatusUpdated) and event.opportunity_id is not None:
+        return {"opportunities": [str(event.opportunity_id)]}
+    return {}

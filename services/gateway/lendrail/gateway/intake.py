@@ -30,6 +30,7 @@ from lendrail.contracts.terms import FieldProblem, utc_now
 from lendrail.contracts.topics import dead_letters_of
 from lendrail.gateway import receive
 from lendrail.gateway.audited import received
+from lendrail.gateway.intake_amendments import Change, Changes, amends, read_change
 from lendrail.gateway.store import Applications
 from lendrail.gateway.stored import SERVICE, document_of, record_of
 from lendrail.runtime.broker import Batch
@@ -93,10 +94,7 @@ class Import:
 
 def read_record(record: Any, tenants: Tenants, keys: IntakeKeys, clear_allowed: bool) -> Import:
     """What a record says. Raises `Malformed` when it cannot be read."""
-    upstream = record.topic.removeprefix(Intake.prefix)
-    tenant = tenants.by_upstream.get(upstream)
-    if tenant is None:
-        raise Malformed("no tenant has this upstream")
+    upstream, tenant = sender(record, tenants)
     envelope = read_envelope(record.headers, Intake.type)
     intent = _intent(record.value)
     key = keys.of(tenant)
@@ -115,6 +113,15 @@ def read_record(record: Any, tenants: Tenants, keys: IntakeKeys, clear_allowed: 
         problems=tuple(problems),
     )
     return Import(record, envelope, receive.fingerprint(data), event)
+
+
+def sender(record: Any, tenants: Tenants) -> tuple[str, Tenant]:
+    """The upstream system whose topic it is, and its tenant. Raises `Malformed`."""
+    upstream = record.topic.removeprefix(Intake.prefix)
+    tenant = tenants.by_upstream.get(upstream)
+    if tenant is None:
+        raise Malformed("no tenant has this upstream")
+    return upstream, tenant
 
 
 def _intent(value: bytes | None) -> NewApplication:
@@ -161,12 +168,14 @@ class IntakeDoor:
         keys: IntakeKeys,
         publisher: Publisher,
         defects: DefectMeter,
+        changes: Changes,
         *,
         clear_allowed: bool,
     ) -> None:
         self._applications, self._conflicts = applications, conflicts
         self._vault, self._tenants, self._keys = vault, tenants, keys
         self._publisher, self._defects, self._clear_allowed = publisher, defects, clear_allowed
+        self._changes = changes
 
     async def consume(self, records: Batch) -> None:
         """Store and publish a batch; an outage hands it out again, too many defects stop the consumer."""
@@ -184,12 +193,16 @@ class IntakeDoor:
             await asyncio.Event().wait()
 
     async def take(self, records: Batch) -> list[Record]:
-        """Stored events of the readable records, dead letters of the others."""
+        """Stored events of the readable records, dead letters of the others. What amends is stored as due work."""
         imports: list[Import] = []
+        changes: list[Change] = []
         letters: list[Record] = []
         for record in records:
             try:
-                imports.append(read_record(record, self._tenants.current, self._keys, self._clear_allowed))
+                if amends(record):
+                    changes.append(self._change(record))
+                else:
+                    imports.append(read_record(record, self._tenants.current, self._keys, self._clear_allowed))
             except Malformed as fault:
                 letters.append(await self._dead(record, str(fault)))
             except Exception as error:
@@ -197,7 +210,14 @@ class IntakeDoor:
                 self._defects.count()
                 letters.append(await self._dead(record, f"defect: {type(error).__name__}"))
             await asyncio.sleep(0)  # opening a seal takes a third of a millisecond; HTTP goes on in between
-        return letters + await self._imported(imports)
+        out = letters + await self._imported(imports)
+        for change in await self._changes.keep(changes):
+            await self._park(change.tenant.id, change.application, change.envelope, change.record)
+        return out
+
+    def _change(self, record: Any) -> Change:
+        _, tenant = sender(record, self._tenants.current)
+        return read_change(record, tenant, self._keys.of(tenant), self._clear_allowed)
 
     async def _imported(self, imports: Sequence[Import]) -> list[Record]:
         first = {each.id: each for each in reversed(imports)}
@@ -213,7 +233,7 @@ class IntakeDoor:
             if keys[each.id].open(known[each.id]["fingerprint"]) == each.fingerprint:
                 out[each.id] = restored(known[each.id])
             else:
-                await self._park(each)
+                await self._park(each.event.tenant_id, each.id, each.envelope, each.record)
         return [record for records in out.values() for record in records]
 
     async def _insert(self, fresh: Sequence[Import]) -> dict[str, Document]:
@@ -228,20 +248,20 @@ class IntakeDoor:
         stored = {document["_id"]: document for document in documents}
         return stored | (await self._applications.known(taken) if taken else {})
 
-    async def _park(self, each: Import) -> None:
+    async def _park(self, tenant: str, application: str, envelope: Envelope, record: Any) -> None:
         """The same import with other content: the first stays, this one waits for a person."""
-        place = f"{each.record.topic}|{each.record.partition}|{each.record.offset}"
-        log.warning("an import came again with other content", application=each.id, place=place)
+        place = f"{record.topic}|{record.partition}|{record.offset}"
+        log.warning("an import came again with other content", application=application, place=place)
         now = utc_now()
         key = await self._vault.intake(now)
         parked = {
-            "tenant": each.event.tenant_id,
-            "application": each.id,
-            "source": each.envelope.source,
-            "event": each.envelope.id,
+            "tenant": tenant,
+            "application": application,
+            "source": envelope.source,
+            "event": envelope.id,
             "parked": now,
             "key": key.id,
-            "value": key.seal_bytes(each.record.value or b""),
+            "value": key.seal_bytes(record.value or b""),
         }
         await self._conflicts.update_one({"_id": place}, {"$setOnInsert": parked}, upsert=True)
 

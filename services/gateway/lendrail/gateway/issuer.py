@@ -25,8 +25,9 @@ from lendrail.runtime.tokens import AUDIENCE
 
 LIFETIME_SECONDS = 3600
 SCOPES = {
-    "applications:write": "Send applications.",
+    "applications:write": "Send applications, change them and withdraw them.",
     "applications:read": "Read applications, their offers and their timeline.",
+    "offers:accept": "Accept offers, and get the links by which some partners have them accepted.",
     "endpoints:write": "Register where notices go, and see what was delivered.",
     "operator": "Look at attempts that wait for a person, and decide them; pause and resume partners.",
     "platform": "Pause and resume partners for all tenants.",

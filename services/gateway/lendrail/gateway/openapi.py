@@ -10,17 +10,18 @@ from pydantic.json_schema import models_json_schema
 
 from lendrail.contracts.application import Application
 from lendrail.contracts.terms import FieldProblem
-from lendrail.gateway.bodies import PROBLEM, Json
+from lendrail.gateway.amending_operations import AMENDING
+from lendrail.gateway.bodies import PROBLEM, PROBLEMS, Json
 from lendrail.gateway.issuer import SCOPES
 from lendrail.gateway.list_operations import LISTS
 from lendrail.gateway.listed import ApplicationPage, OpportunityPage
-from lendrail.gateway.operations import ABOUT, ISSUER_OPERATIONS, OPERATIONS, PROBLEMS, Operation
+from lendrail.gateway.operations import ABOUT, ISSUER_OPERATIONS, OPERATIONS, Operation
 from lendrail.gateway.shapes import ApplicationView
 
 
 def document(url: str, *, with_issuer: bool) -> Json:
     """The whole description."""
-    operations = {**OPERATIONS, **LISTS, **(ISSUER_OPERATIONS if with_issuer else {})}
+    operations = {**OPERATIONS, **LISTS, **AMENDING, **(ISSUER_OPERATIONS if with_issuer else {})}
     paths: Json = {}
     for (method, path), operation in operations.items():
         paths.setdefault(path, {})[method] = _operation(method, path, operation)
@@ -61,10 +62,9 @@ def _operation(method: str, path: str, operation: Operation) -> Json:
         "responses": _responses(operation),
     }
     if operation.body is not None:
-        media = "application/x-www-form-urlencoded" if operation.form else "application/json"
         said["requestBody"] = {
             "required": operation.body_required,
-            "content": {media: {"schema": _schema(operation.body)}},
+            "content": {operation.body_media: {"schema": _schema(operation.body)}},
         }
     return said
 

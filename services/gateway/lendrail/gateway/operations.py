@@ -33,20 +33,6 @@ Errors are problem details (RFC 9457): `code` is for machines, `detail` says wha
 field by JSON pointer. They never repeat what you sent. `X-Request-Id` and `X-Correlation-Id` are taken from you when
 you state them, come back with the answer, and stay with the application. Personal fields are marked `x-sensitive`.
 """
-PROBLEMS = {
-    "400": "The request cannot be read.",
-    "401": "No valid bearer token, or a webhook without a right proof of its sender.",
-    "403": "The token lacks a scope.",
-    "404": "There is nothing here, or it is not yours.",
-    "409": "Things do not stand so that it could be done (`code` says why); or the same Idempotency-Key is under way: "
-    "repeat after `Retry-After` seconds.",
-    "410": "It was here and is no longer available.",
-    "413": "The body is too large.",
-    "415": "The body is not JSON.",
-    "422": "The content is not valid; nothing was stored.",
-    "502": "The service behind the route gave no readable answer.",
-    "503": "Temporarily unavailable; nothing was half done. Repeat after `Retry-After` seconds.",
-}
 
 
 @dataclass(frozen=True)
@@ -63,7 +49,7 @@ class Operation:
     success: str = "200"
     problems: tuple[str, ...] = ()
     parameters: tuple[Json, ...] = ()
-    form: bool = False
+    body_media: str = "application/json"
     media: str = "application/json"
 
 
@@ -282,7 +268,7 @@ ISSUER_OPERATIONS: dict[tuple[str, str], Operation] = {
         scopes=None,
         body=TOKEN_REQUEST,
         answer=TOKEN,
-        form=True,
+        body_media="application/x-www-form-urlencoded",
     ),
     ("get", "/.well-known/jwks.json"): Operation("Keys that sign access tokens", scopes=None),
     ("get", "/.well-known/oauth-authorization-server"): Operation("What the token issuer supports", scopes=None),

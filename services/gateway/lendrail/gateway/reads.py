@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lendrail.contracts.status_updated import StatusUpdated
-from lendrail.contracts.terms import Model, Reference, utc_now
+from lendrail.contracts.terms import FieldProblem, Model, Reference, utc_now
 from lendrail.gateway import view
-from lendrail.gateway.shapes import ApplicationView
+from lendrail.gateway.shapes import AmendmentView, ApplicationView
 from lendrail.gateway.store import Applications, Facts, utc
 from lendrail.runtime.http import Problem
 from lendrail.runtime.mongo import Document
@@ -39,6 +39,10 @@ class Reader:
             document = await self._applications.one(caller.tenant_id, caller.mode, application)
         if document is None:
             raise Problem(404, "not-found", "You have no such application.")
+        return await self.view(document)
+
+    async def view(self, document: Document) -> ApplicationView:
+        """How this stored application stands now."""
         return (await self.views([document]))[0]
 
     async def views(self, documents: Sequence[Document]) -> list[ApplicationView]:
@@ -78,6 +82,23 @@ def _received(document: Document) -> view.Received:
         upstream=document["upstream"],
         received_at=utc(document["received"]),
         references=tuple(Reference(**reference) for reference in document["references"]),
+        revision=document["revision"],
+        amendments=tuple(map(_asked, document.get("amendments", ()))),
+    )
+
+
+def _asked(stored: Document) -> AmendmentView:
+    problems = tuple(FieldProblem.model_validate(each) for each in stored.get("problems", ()))
+    return AmendmentView(
+        revision=stored.get("revision"),
+        kind=stored["kind"],
+        at=utc(stored["at"]),
+        by=stored["by"],
+        state="received" if "revision" in stored else "refused",
+        opportunity_id=stored.get("opportunity"),
+        partners=tuple(stored.get("partners", ())),
+        document=stored.get("document"),
+        problems=problems,
     )
 
 

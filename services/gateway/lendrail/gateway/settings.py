@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import HttpUrl
+from pydantic import Field, HttpUrl
 
 from lendrail.runtime.settings import ServiceSettings
 
@@ -24,3 +25,9 @@ class Settings(ServiceSettings):
 
     forward_seconds: float = 15.0
     """How long the owner of a forwarded route may take until its answer begins."""
+
+    max_upload_bytes: Annotated[int, Field(ge=1024)] = 25 * 1024 * 1024
+    """The largest document; the documents service has its own limit beside this one."""
+
+    upload_seconds: float = 180.0
+    """How long a document may take on its way through."""

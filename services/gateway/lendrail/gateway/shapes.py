@@ -27,13 +27,37 @@ from lendrail.contracts.terms import (
 Kind = Literal["lender", "registry"]
 
 
+AmendmentState = Literal["received", "accepted", "refused"]
+
+
+class AmendmentView(Model):
+    """A change that somebody asked for. `received`: validation has not spoken of it yet."""
+
+    revision: int | None = None
+    """Absent where it was refused at the door (an amendment from Kafka, where nobody waits for the answer)."""
+    kind: str
+    at: Time
+    by: str
+    state: AmendmentState
+    opportunity_id: uuid.UUID | None = None
+    partners: tuple[str, ...] = ()
+    document: str | None = None
+    """Id of the document that was added."""
+    problems: tuple[FieldProblem, ...] = ()
+    """Why it was refused."""
+
+
 class TimelineEntry(Model):
     """Something that happened. `words` are the partner's own."""
 
     time: Time
     event: str
     service: str
-    status: Status
+    status: Status | None = None
+    """Absent where it changed none."""
+    revision: int | None = None
+    amendment: str | None = None
+    """Which kind of change, where it is about one."""
     opportunity_id: uuid.UUID | None = None
     partner: str | None = None
     source: str | None = None
@@ -97,5 +121,7 @@ class ApplicationView(ApplicationSummary):
     """Why the application was rejected."""
     checks: tuple[Check, ...] = ()
     """What outside registers said of the business, at the newest revision that was validated."""
+    amendments: tuple[AmendmentView, ...] = ()
+    """Changes in their order, with those that were refused."""
     timeline: tuple[TimelineEntry, ...] = ()
     opportunities: tuple[OpportunityView, ...] = ()

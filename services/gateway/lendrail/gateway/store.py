@@ -50,6 +50,10 @@ class Applications:
         await self.collection.create_index(
             [("tenant", 1), ("idempotency", 1)], unique=True, partialFilterExpression=keyed
         )
+        amended = {"amendments.idempotency": {"$exists": True}}
+        await self.collection.create_index(
+            [("tenant", 1), ("amendments.idempotency", 1)], unique=True, partialFilterExpression=amended
+        )
         await self.collection.create_index("received")
         for name in set(_FORMER) & (await self.collection.index_information()).keys():
             await self.collection.drop_index(name)
@@ -70,6 +74,17 @@ class Applications:
 
     async def one(self, tenant: str, mode: str, application: str) -> Document | None:
         return await self.collection.find_one({"_id": application, "tenant": tenant, "mode": mode}, _HEAD)
+
+    async def whole(self, tenant: str, mode: str, application: str) -> Document | None:
+        """With its outbox, which holds what it was at each revision."""
+        return await self.collection.find_one({"_id": application, "tenant": tenant, "mode": mode})
+
+    async def amend(self, application: str, revision: int, idempotency: str, change: Document) -> bool:
+        """Whether it still stood at `revision`, and nobody had used the key on it. Raises `DuplicateKeyError` when the
+        key is taken on another application of the tenant.
+        """
+        where = {"_id": application, "revision": revision, "amendments.idempotency": {"$ne": idempotency}}
+        return await self._inserts.update(where, change)
 
     async def heads(self, ids: Iterable[str]) -> list[Document]:
         return await self.collection.find({"_id": {"$in": list(ids)}}, _HEAD).to_list()
@@ -97,6 +112,14 @@ class Facts:
 
     async def prepare(self) -> None:
         await self.collection.create_index("application")
+        await self.collection.create_index(
+            "opportunities", partialFilterExpression={"opportunities": {"$exists": True}}
+        )
+
+    async def application_of(self, opportunity: str) -> str | None:
+        """The application that an opportunity belongs to."""
+        fact = await self.collection.find_one({"opportunities": opportunity}, {"application": 1})
+        return str(fact["application"]) if fact else None
 
     async def of(self, applications: Sequence[str]) -> dict[str, list[Document]]:
         found: dict[str, list[Document]] = {application: [] for application in applications}

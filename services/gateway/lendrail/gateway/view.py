@@ -13,14 +13,33 @@ from dataclasses import dataclass
 from lendrail.contracts.application_validated import Check, Eligible, Ineligible
 from lendrail.contracts.status_updated import StatusUpdated
 from lendrail.contracts.terms import FieldProblem, Mode, Model, Reference, Status
-from lendrail.gateway.shapes import ApplicationView, Kind, OpportunityView, TimelineEntry
+from lendrail.gateway.shapes import (
+    AmendmentView,
+    ApplicationView,
+    Kind,
+    OpportunityView,
+    TimelineEntry,
+)
 from lendrail.partners import PARTNERS
+
+
+class Change(Model):
+    """What the read model has to know of a change."""
+
+    kind: str
+
+
+SENDING = (None, "corrected", "partner-added")
+"""Kinds of changes (None: the application itself) after which validation's word says where the application goes; after
+all others it names the opportunities concerned, which stay as they are.
+"""
 
 
 class Validated(Model):
     """What the read model keeps of `application-validated`: all but the application."""
 
     revision: int
+    amendment: Change | None = None
     eligible: tuple[Eligible, ...] = ()
     ineligible: tuple[Ineligible, ...] = ()
     checks: tuple[Check, ...] = ()
@@ -52,6 +71,9 @@ class Received:
     upstream: str
     received_at: dt.datetime
     references: tuple[Reference, ...]
+    revision: int = 1
+    amendments: tuple[AmendmentView, ...] = ()
+    """Changes as they were asked for, nothing yet said of them."""
 
 
 _TOLD = (
@@ -88,19 +110,20 @@ def view(received: Received, facts: Iterable[Fact], now: dt.datetime) -> Applica
     """The application as all facts together tell it; the order and the number of times they came do not matter."""
     once = sorted({fact.id: fact for fact in facts}.values(), key=_order)
     opportunities = _opportunities(once, now)
-    rejected = [fact.said for fact in once if isinstance(fact.said, Rejected) and fact.said.revision == 1]
+    rejected = _rejection(once)
     return ApplicationView(
         application_id=received.application_id,
-        status=_overall(once, opportunities, bool(rejected)),
-        revision=max([1, *(f.said.revision for f in once if isinstance(f.said, Validated))]),
+        status=_overall(once, opportunities, rejected is not None),
+        revision=max([received.revision, *(f.said.revision for f in once if isinstance(f.said, Validated))]),
         mode=received.mode,
         door=received.door,
         upstream=received.upstream,
         received_at=received.received_at,
         references=received.references,
-        problems=rejected[0].problems if rejected else (),
+        problems=rejected.problems if rejected else (),
         checks=_checks(once),
-        timeline=(_arrival(received), *(_entry(fact) for fact in once)),
+        amendments=tuple(_judged(each, once) for each in received.amendments),
+        timeline=_timeline(received, once),
         opportunities=tuple(opportunities),
     )
 
@@ -110,7 +133,7 @@ def erased(received: Received) -> ApplicationView:
     return ApplicationView(
         application_id=received.application_id,
         status=Status.ERASED,
-        revision=1,
+        revision=received.revision,
         mode=received.mode,
         door=received.door,
         upstream=received.upstream,
@@ -123,6 +146,42 @@ def _order(fact: Fact) -> tuple[dt.datetime, int, str]:
     return fact.time, fact.said.state_version if isinstance(fact.said, StatusUpdated) else 0, fact.id
 
 
+def _rejection(facts: Sequence[Fact]) -> Rejected | None:
+    """The newest word against the application itself, while none was found sound. A refused change is not one."""
+    if any(isinstance(fact.said, Validated) for fact in facts):
+        return None
+    rejected = [fact.said for fact in facts if isinstance(fact.said, Rejected)]
+    return max(rejected, key=lambda said: said.revision) if any(each.revision == 1 for each in rejected) else None
+
+
+def _judged(asked: AmendmentView, facts: Sequence[Fact]) -> AmendmentView:
+    """With what validation said of it."""
+    for fact in facts:
+        if asked.revision is None or isinstance(fact.said, StatusUpdated) or fact.said.revision != asked.revision:
+            continue
+        if isinstance(fact.said, Rejected):
+            return asked.model_copy(update={"state": "refused", "problems": fact.said.problems})
+        return asked.model_copy(update={"state": "accepted"})
+    return asked
+
+
+def _timeline(received: Received, facts: Sequence[Fact]) -> tuple[TimelineEntry, ...]:
+    asked = [_asked(each) for each in received.amendments]
+    return (_arrival(received), *sorted([*asked, *map(_entry, facts)], key=lambda entry: entry.time))
+
+
+def _asked(amendment: AmendmentView) -> TimelineEntry:
+    refused = amendment.revision is None
+    return TimelineEntry(
+        time=amendment.at,
+        event="amendment-refused" if refused else "application-amended",
+        service="gateway",
+        revision=amendment.revision,
+        amendment=amendment.kind,
+        opportunity_id=amendment.opportunity_id,
+    )
+
+
 def _arrival(received: Received) -> TimelineEntry:
     return TimelineEntry(
         time=received.received_at, event="application-received", service="gateway", status=Status.RECEIVED
@@ -130,14 +189,17 @@ def _arrival(received: Received) -> TimelineEntry:
 
 
 def _entry(fact: Fact) -> TimelineEntry:
-    entry = TimelineEntry(time=fact.time, event=fact.event, service=fact.service, status=Status.RECEIVED)
+    entry = TimelineEntry(time=fact.time, event=fact.event, service=fact.service)
     said = fact.said
     if isinstance(said, StatusUpdated):
         told = {name: getattr(said, name) for name in ("status", "opportunity_id", "partner", "source")}
         return entry.model_copy(update=told | {"words": said.partner_words})
+    entry = entry.model_copy(update={"revision": said.revision})
     if isinstance(said, Rejected):
-        return entry.model_copy(update={"status": Status.INVALID})
-    return entry.model_copy(update={"status": Status.SUBMITTING if said.eligible else Status.INELIGIBLE})
+        return entry.model_copy(update={"status": Status.INVALID if said.revision == 1 else None})
+    kind = said.amendment.kind if said.amendment else None
+    status = Status.SUBMITTING if said.eligible else Status.INELIGIBLE
+    return entry.model_copy(update={"amendment": kind, "status": status if _sends(said) else None})
 
 
 def _overall(facts: Sequence[Fact], opportunities: Sequence[OpportunityView], rejected: bool) -> Status:
@@ -160,7 +222,7 @@ def _checks(facts: Sequence[Fact]) -> tuple[Check, ...]:
 def _opportunities(facts: Sequence[Fact], now: dt.datetime) -> list[OpportunityView]:
     """Every opportunity that validation named or status spoke of, by partner."""
     found: dict[uuid.UUID, OpportunityView] = {}
-    validated = [fact for fact in facts if isinstance(fact.said, Validated)]
+    validated = [fact for fact in facts if isinstance(fact.said, Validated) and _sends(fact.said)]
     for fact in sorted(validated, key=lambda fact: fact.said.revision if isinstance(fact.said, Validated) else 0):
         found |= {each.opportunity_id: each for each in _named(fact, now)}
     updates: dict[uuid.UUID, list[StatusUpdated]] = {}
@@ -170,6 +232,10 @@ def _opportunities(facts: Sequence[Fact], now: dt.datetime) -> list[OpportunityV
     for opportunity, versions in updates.items():
         found[opportunity] = _told(found.get(opportunity), versions, now)
     return sorted(found.values(), key=lambda each: (each.partner or "", each.credential or "", each.opportunity_id))
+
+
+def _sends(said: Validated) -> bool:
+    return (said.amendment.kind if said.amendment else None) in SENDING
 
 
 def _named(fact: Fact, now: dt.datetime) -> Iterable[OpportunityView]:

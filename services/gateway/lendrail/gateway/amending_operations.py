@@ -1,0 +1,171 @@
+"""The operations that change an application, in the words of the public description."""
+
+from __future__ import annotations
+
+from lendrail.contracts.application_words import UploadKind
+from lendrail.gateway.bodies import ANY, Json
+from lendrail.gateway.operations import KEY, OPERATOR, READ, WRITE, Operation
+
+ACCEPT = ("offers:accept",)
+BINARY: Json = {"type": "string", "contentMediaType": "application/octet-stream"}
+ID: Json = {"type": "string", "format": "uuid"}
+AMENDED: Json = {
+    "type": "object",
+    "required": ["applicationId", "revision"],
+    "properties": {"applicationId": ID, "revision": {"type": "integer", "description": "The one that this made."}},
+}
+_REF = {name: {"type": "string"} for name in ("id", "kind", "name", "contentType", "sha256")}
+DOCUMENT: Json = AMENDED | {
+    "properties": AMENDED["properties"]
+    | {"document": {"type": "object", "properties": _REF | {"size": {"type": "integer"}}}}
+}
+PARTNERS: Json = {
+    "type": "object",
+    "required": ["partners"],
+    "properties": {"partners": {"type": "array", "minItems": 1, "maxItems": 50, "items": {"type": "string"}}},
+}
+WITHDRAWAL: Json = {
+    "type": "object",
+    "required": ["reason"],
+    "properties": {"reason": {"type": "string", "x-sensitive": True, "description": "Sealed; it may name a person."}},
+}
+ACCEPTANCE: Json = {
+    "type": "object",
+    "required": ["offerId"],
+    "properties": {
+        "offerId": {"type": "string"},
+        "variant": {"type": "string", "description": "Needed where the offer has several."},
+        "reported": {
+            "type": "boolean",
+            "default": False,
+            "description": "You took it up at the partner already; it is recorded, and nothing is sent.",
+        },
+    },
+}
+REVOKING: Json = {
+    "type": "object",
+    "required": ["reason"],
+    "properties": {"reason": {"type": "string"}, "opportunityId": ID},
+}
+LINK: Json = {"type": "object", "required": ["link"], "properties": {"link": {"type": "string", "format": "uri"}}}
+IF_MATCH: Json = {
+    "name": "If-Match",
+    "in": "header",
+    "required": True,
+    "description": 'The revision that you correct, as the `ETag` of the application says it: `"1"`.',
+    "schema": {"type": "string", "pattern": '^"[0-9]{1,9}"$'},
+}
+REFUSALS = ("400", "401", "403", "404", "409", "410", "413", "415", "422", "503")
+
+
+def _query(name: str, description: str, schema: Json, *, required: bool = False) -> Json:
+    return {"name": name, "in": "query", "required": required, "description": description, "schema": schema}
+
+
+_LATER = (
+    "`202` means that the change is stored and has its revision. Whether it was found sound shows in `amendments` of "
+    "the application, and what the partner made of it at the opportunity."
+)
+
+AMENDING: dict[tuple[str, str], Operation] = {
+    ("put", "/v1/applications/{id}"): Operation(
+        "Correct an application",
+        "The whole application as it shall be. Until it was sent somewhere this is free; afterwards each partner is "
+        "told where it can be told, and the opportunity says where it cannot. " + _LATER,
+        WRITE,
+        body="Application",
+        answer=AMENDED,
+        success="202",
+        problems=(*REFUSALS, "412", "428"),
+        parameters=(KEY, IF_MATCH),
+    ),
+    ("post", "/v1/applications/{id}/opportunities"): Operation(
+        "Send an application to further partners",
+        "The others are not touched. " + _LATER,
+        WRITE,
+        body=PARTNERS,
+        answer=AMENDED,
+        success="202",
+        problems=REFUSALS,
+        parameters=(KEY,),
+    ),
+    ("post", "/v1/applications/{id}/documents"): Operation(
+        "Add a document",
+        "The bytes as they are; what they are is found out from them. The same bytes again are the same document. With "
+        "`opportunity` it goes to the partner that asked for it, otherwise to every one that has the application and "
+        "takes documents, and to those that get it later. " + _LATER,
+        WRITE,
+        body=BINARY,
+        body_media="application/octet-stream",
+        answer=DOCUMENT,
+        success="202",
+        problems=(*REFUSALS, "429", "502"),
+        parameters=(
+            KEY,
+            _query("kind", "What it is.", {"enum": [kind.value for kind in UploadKind]}, required=True),
+            _query("name", "What you call it; sealed.", {"type": "string", "maxLength": 255}),
+            _query("opportunity", "Id of the opportunity that it is for.", ID),
+        ),
+    ),
+    ("post", "/v1/applications/{id}/withdraw"): Operation(
+        "Withdraw an application everywhere",
+        "What was not sent yet is not sent; what is at a partner is withdrawn there where the partner takes that. "
+        + _LATER,
+        WRITE,
+        body=WITHDRAWAL,
+        answer=AMENDED,
+        success="202",
+        problems=REFUSALS,
+        parameters=(KEY,),
+    ),
+    ("post", "/v1/opportunities/{id}/withdraw"): Operation(
+        "Withdraw an application from one partner",
+        "A partner that takes no withdrawal of what it has is a 409 `not-possible-at-partner`. " + _LATER,
+        WRITE,
+        body=WITHDRAWAL,
+        answer=AMENDED,
+        success="202",
+        problems=REFUSALS,
+        parameters=(KEY,),
+    ),
+    ("post", "/v1/opportunities/{id}/accept"): Operation(
+        "Accept an offer",
+        "Where the partner only has a link for it, this is a 409 `accept-by-link`: get the link, take the offer up "
+        "there, and report it here. Other codes: `unknown-offer`, `offer-expired`, `already-accepted`, "
+        "`already-ended`. " + _LATER,
+        ACCEPT,
+        body=ACCEPTANCE,
+        answer=AMENDED,
+        success="202",
+        problems=REFUSALS,
+        parameters=(KEY,),
+    ),
+    ("get", "/v1/opportunities/{id}/offers/{offerId}/link"): Operation(
+        "Get the link by which an offer is accepted",
+        "Whoever has the link can act on the offer. Who was given it is recorded.",
+        ACCEPT,
+        answer=LINK,
+        problems=("401", "403", "404", "409", "410", "503"),
+        parameters=(_query("variant", "Needed where the offer has several.", {"type": "string"}),),
+    ),
+    ("get", "/v1/documents"): Operation(
+        "List the documents of an application",
+        "Oldest first: what was made here and what was added.",
+        READ,
+        problems=("401", "403", "404", "410", "422", "502", "503"),
+        parameters=(_query("application", "Id of the application.", ID, required=True),),
+    ),
+    ("get", "/v1/documents/{id}"): Operation(
+        "Show a document and who was given links to it",
+        scopes=READ,
+        answer=ANY,
+        problems=("401", "403", "404", "410", "502", "503"),
+    ),
+    ("post", "/v1/documents/{id}/links/revoke"): Operation(
+        "Take back the links to a document",
+        "All of them, or those of one opportunity. Saying it again changes nothing.",
+        OPERATOR,
+        body=REVOKING,
+        problems=("400", "401", "403", "404", "410", "415", "422", "502", "503"),
+    ),
+}
