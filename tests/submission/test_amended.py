@@ -10,7 +10,7 @@ from tests import support
 from tests.sandbox.process import Sandbox
 from tests.submission.amended import SOAP_LENDER, accept, corrected, first_of, intended, withdraw
 from tests.submission.desk import Desk, document
-from tests.submission.others import REFERENCE, dial, ledger, open_accounts, running, undial
+from tests.submission.others import MONETAGO, REFERENCE, dial, ledger, open_accounts, running, undial
 
 from lendrail.contracts.submit import AddDocument, Submit
 from lendrail.submission.attempt import Attempt
@@ -26,7 +26,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 @pytest.fixture(autouse=True)
 def accounts(desk: Desk) -> Iterator[None]:
-    open_accounts(desk, REFERENCE, SOAP_LENDER)
+    open_accounts(desk, REFERENCE, SOAP_LENDER, MONETAGO)
     yield
     for partner in ("reference-partner", "soap-lender"):
         undial(desk, partner)
@@ -203,3 +203,33 @@ async def test_a_withdrawal_of_what_waits_is_certain_at_once(desk: Desk) -> None
     ]
     calls = ledger(desk, "reference-partner")["calls"]
     assert [each for each in calls if each["reference"] == (await desk.create(first)).id] == []
+
+
+def _invoices(*numbers: str) -> list[dict[str, Any]]:
+    party = {"name": "Fake Trading GmbH", "country": "DE"}
+    amounts = {"amount": {"amount": "100", "currency": "EUR"}, "requested": {"amount": "80", "currency": "EUR"}}
+    return [{"number": each, "issuedOn": "2030-01-02", "issuer": party, "debtor": party, **amounts} for each in numbers]
+
+
+async def test_other_papers_are_registered_anew_and_are_no_duplicates_of_the_ones_before(desk: Desk) -> None:
+    first = first_of(MONETAGO, invoices=_invoices("A-1", "A-2"))
+    await desk.hear(first)
+    async with desk.lanes():
+        before = await desk.until(first, "acked")
+        await desk.hear(corrected(first, MONETAGO, invoices=_invoices("A-1", "A-3")))
+        after = await desk.until(first, "acked", "acked", "acked")
+    assert [each.operation for each in after.attempts] == ["create", "create", "withdraw"]
+    assert before.partner_id is not None
+    assert after.partner_id not in (None, before.partner_id)
+    old, new = ([each["id"] for each in lead["fvrs"]] for lead in ledger(desk, "monetago")["leads"])
+
+    async def found() -> bool:
+        return [_stand(desk, each) for each in (*old, *new)] == ["CANC", "CANC", "REGU", "REGU"]
+
+    await support.eventually(found, 10)
+    assert ledger(desk, "monetago")["duplicates"] == []
+
+
+def _stand(desk: Desk, fvr: str) -> str | None:
+    told = [each["status"] for each in ledger(desk, "monetago")["decisions"] if each["fvr"] == fvr]
+    return told[-1] if told else None
