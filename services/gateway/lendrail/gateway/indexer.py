@@ -38,21 +38,30 @@ class Indexer:
         """
         waiting = set(applications)
         while waiting:
-            before = [await index.of(waiting) for index in (self._applications, self._opportunities)]
+            entries = await self._applications.of(waiting)
+            theirs: dict[str, dict[str, Document]] = {application: {} for application in waiting}
+            for id, entry in (await self._opportunities.of(waiting)).items():
+                theirs[entry["application"]][id] = entry
             documents = await self._documents.heads(waiting)
             views = await self._views(documents)
-            done = await asyncio.gather(*(self._write(d, v, before) for d, v in zip(documents, views, strict=True)))
+            done = await asyncio.gather(
+                *(
+                    self._write(d, v, entries.get(d["_id"]), theirs[d["_id"]])
+                    for d, v in zip(documents, views, strict=True)
+                )
+            )
             waiting = {d["_id"] for d, written in zip(documents, done, strict=True) if not written}
 
-    async def _write(self, document: Document, view: ApplicationView, before: Sequence[dict[str, Document]]) -> bool:
-        entry = entry_of_application(view, document["tenant"])
+    async def _write(
+        self, document: Document, view: ApplicationView, before: Document | None, theirs: dict[str, Document]
+    ) -> bool:
+        """Whether all was written over what was read: the application's entry and those of its opportunities."""
         opportunities = entries_of_opportunities(view, document["tenant"])
-        named = {each["_id"] for each in opportunities}
-        over = [id for id, each in before[1].items() if each["application"] == entry["_id"] and id not in named]
-        await self._opportunities.remove(over)  # of an erased application nothing but its existence is left
+        over = theirs.keys() - {each["_id"] for each in opportunities}
+        await self._opportunities.remove(list(over))  # of an erased application nothing but its existence is left
         written = await asyncio.gather(
-            self._applications.put(entry, before[0].get(entry["_id"])),
-            *(self._opportunities.put(each, before[1].get(each["_id"])) for each in opportunities),
+            self._applications.put(entry_of_application(view, document["tenant"]), before),
+            *(self._opportunities.put(each, theirs.get(each["_id"])) for each in opportunities),
         )
         return all(written)
 
