@@ -154,6 +154,21 @@ def test_our_withdrawal_and_acceptance_count_when_the_partner_took_them() -> Non
     assert state(approved, ack(2, "accepted", "withdraw")).status is Status.WITHDRAWN
 
 
+@pytest.mark.parametrize("before", [Status.APPROVED, Status.DUPLICATE])
+def test_a_registration_that_replaces_another_begins_anew(before: Status) -> None:
+    first, over, second = (uuid.uuid4() for _ in range(3))
+    heard = [
+        ack(1, "accepted", partner_id="REG-1", at_registry=True, attempt_id=first),
+        report(2, before),
+        ack(3, "accepted", "withdraw", at_registry=True, attempt_id=over),
+        report(4, Status.WITHDRAWN),
+        ack(5, "accepted", partner_id="REG-2", at_registry=True, attempt_id=second),
+    ]
+    anew = state(*heard)
+    assert (anew.status, anew.partner_id) == (Status.SUBMITTED, "REG-2")
+    assert state(*heard, report(6, Status.APPROVED)).status == Status.APPROVED
+
+
 def test_an_id_that_the_partner_forgot_is_flagged_until_it_knows_it_again() -> None:
     accepted, missing = ack(0, "accepted", partner_id="L1"), seen(1, Missing())
     assert state(accepted, missing).flags == ("unknown-at-partner",)

@@ -135,6 +135,7 @@ class _Course:
 
     def __init__(self, heard: Sequence[Observation], answers: Sequence[Observation], flags: dict[str, None]) -> None:
         self.ruling: Layer | None = None
+        self._registered: str | None = None
         self._flags = flags
         self._current = {each.id for each in answers}
         self._late = {each.said.document for each in heard if isinstance(each.said, Amended)} - {None}
@@ -162,7 +163,13 @@ class _Course:
         return report.model_copy(update={"status": status, "flags": (*report.flags, *self._review)})
 
     def _answer(self, each: Observation, said: Answered) -> None:
-        """What the partner took of ours; then what it says itself in the same breath."""
+        """What the partner took of ours; then what it says itself in the same breath. A registration that replaces one
+        of other papers begins anew: what was said of that one says nothing of this one.
+        """
+        if said.at_registry and said.operation == "create" and said.partner_id:
+            if self._registered not in (None, said.partner_id):
+                self.ruling = None
+            self._registered = said.partner_id
         if said.outcome == "accepted" and each.id not in self.overruled:
             if said.operation in _OURS:
                 self._decide(each, _OURS[said.operation])
