@@ -85,7 +85,7 @@ APPLICATION_AMENDED = Topic(
     "stored: corrected, document or partner added, offer accepted, withdrawn",
     "application",
     ("gateway",),
-    (),
+    ("validation",),
 )
 APPLICATION_VALIDATED = Topic(
     ApplicationValidated,

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from lendrail.contracts.topics import APPLICATION_RECEIVED
+from lendrail.contracts.topics import APPLICATION_AMENDED, APPLICATION_RECEIVED
 from lendrail.runtime.directory import Credentials, Mounted, Tenants
 from lendrail.runtime.outbox import Relay
 from lendrail.runtime.partner_port import PartnerPort
@@ -87,6 +87,7 @@ def build(settings: Settings, *, verifier: Verifier | None = None, **doubles: An
     for each in (parts.reports, parts.relay, parts.checks, parts.early):
         service.prepare(each.prepare)
     service.on(APPLICATION_RECEIVED, parts.handlers.on_application_received)
+    service.on(APPLICATION_AMENDED, parts.handlers.on_application_amended)
     service.loop(parts.checks.worker.run, parts.checks.drain)
     service.loop(parts.order.worker.run, parts.order.worker.drain)
     service.loop(parts.relay.run)
