@@ -84,33 +84,26 @@ def sound(links: Sequence[Document]) -> None:
         previous = link["hash"]
 
 
-ACTIONS = st.lists(
-    st.one_of(
-        st.tuples(st.just("go"), st.integers(0, 2)),
-        st.tuples(st.just("die"), st.integers(0, 2)),
-        st.tuples(st.just("write"), st.integers(0, 3)),
-    ),
-    max_size=120,
-)
+WRITES = st.tuples(st.just("write"), st.integers(0, 3), st.just(1))
+STEPS = st.tuples(st.just("go"), st.integers(0, 2), st.integers(1, 14))
+DEATHS = st.tuples(st.just("die"), st.integers(0, 2), st.just(1))
+ACTIONS = st.lists(st.one_of(WRITES, STEPS, STEPS, DEATHS), min_size=10, max_size=60)
+"""A round takes about a dozen steps, so most lists hold whole rounds, and deaths and rivals at every place of one."""
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(ACTIONS)
-def test_workers_that_race_and_die_chain_each_entry_once(actions: list[tuple[str, int]]) -> None:
+def test_workers_that_race_and_die_chain_each_entry_once(actions: list[tuple[str, int, int]]) -> None:
     memory = Memory({str(n): [] for n in range(4)})
     working: dict[int, Coroutine[Any, Any, int]] = {}
-    for what, which in actions:
+    for what, which, steps in actions:
         if what == "write":
             memory.owners[str(which)].append(entry())
         elif what == "die" and which in working:
             working.pop(which).close()
         elif what == "go":
-            if which not in working:
-                working[which] = chain(SERVICE, memory)
-            try:
-                working[which].send(None)
-            except StopIteration:
-                del working[which]
+            for _ in range(steps):
+                one_step(working, which, memory)
         sound(memory.links)
     for one in working.values():
         one.close()
@@ -123,6 +116,16 @@ def test_workers_that_race_and_die_chain_each_entry_once(actions: list[tuple[str
     for ids in written.values():
         assert [each for each in linked if each in ids] == ids, "of one document in its order"
     assert memory.chained == {name: len(ids) for name, ids in written.items()}
+
+
+def one_step(working: dict[int, Coroutine[Any, Any, int]], which: int, memory: Memory) -> None:
+    """Of a worker that may be in the middle of a round, or begins one."""
+    if which not in working:
+        working[which] = chain(SERVICE, memory)
+    try:
+        working[which].send(None)
+    except StopIteration:
+        del working[which]
 
 
 def run(coroutine: Coroutine[Any, Any, int]) -> int:
