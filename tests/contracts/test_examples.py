@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from pydantic import ValidationError
 from tests import make
 
 from lendrail.contracts.application import Application
 from lendrail.contracts.event import Record, decode, encode, read_envelope
-from lendrail.contracts.intake import Intake
+from lendrail.contracts.intake import Intake, IntakeAmendment
 from lendrail.contracts.json_schemas import schemas
 from lendrail.contracts.outcome import Outcome
 from lendrail.contracts.topics import INTAKE, OUTCOMES, TOPICS
@@ -36,7 +37,8 @@ def _topic_of(path: Path) -> str:
 
 
 OUTCOME_FILES = [path for path in FILES if path.stem.partition("-")[0] == "outcome"]
-EVENTS = [path for path in FILES if path.name not in (*PLAIN, "intake.json") and path not in OUTCOME_FILES]
+INTAKES = ("intake.json", "intake-amendment.json")
+EVENTS = [path for path in FILES if path.name not in (*PLAIN, *INTAKES) and path not in OUTCOME_FILES]
 
 
 @pytest.mark.parametrize("path", EVENTS, ids=lambda path: path.stem)
@@ -86,6 +88,18 @@ def test_the_intake_example_is_sealed_and_fits() -> None:
     assert not list(Draft202012Validator(SCHEMAS["intake"]).iter_errors(example["body"]))
 
 
+def test_the_example_of_an_amendment_from_outside_names_its_application_and_fits() -> None:
+    example = _read(make.EXAMPLES / "intake-amendment.json")
+    assert example["headers"]["ce_type"] == IntakeAmendment.type != Intake.type
+    intent = IntakeAmendment.model_validate(example["body"]).intent
+    first = _read(make.EXAMPLES / "intake.json")["headers"]
+    assert (intent.intake_event, example["headers"]["ce_source"]) == (first["ce_id"], first["ce_source"])
+    assert not list(Draft202012Validator(SCHEMAS["intake-amendment"]).iter_errors(example["body"]))
+    for both in ({}, {"applicationId": str(make.new_id()), "intakeEvent": "x"}):
+        with pytest.raises(ValidationError):
+            IntakeAmendment.model_validate({"intent": {"amendment": {"kind": "withdrawn"}, **both}})
+
+
 @pytest.mark.parametrize("path", OUTCOME_FILES, ids=lambda path: path.stem)
 def test_an_outcome_example_is_a_record_of_a_tenants_topic(path: Path) -> None:
     example = _read(path)
@@ -124,6 +138,6 @@ def test_examples_are_only_ever_added() -> None:
 
 
 def test_no_example_holds_a_personal_value_in_plain() -> None:
-    for path in (*EVENTS, *OUTCOME_FILES, make.EXAMPLES / "intake.json"):
+    for path in (*EVENTS, *OUTCOME_FILES, *(make.EXAMPLES / name for name in INTAKES)):
         text = path.read_text()
         assert not any(word in text for word in ("Fakename", "900-", "Fake Street", "Zelda"))

@@ -38,7 +38,7 @@ def test_personal_fields_are_tokens_in_events_and_text_in_the_application() -> N
         marked = [node for node in _nodes(schema) if node.get("x-sensitive")]
         sealed = [node for node in marked if node.get("pattern", "").startswith("^enc1:")]
         assert sealed == ([] if name == "application" else marked)
-        assert marked or name in ("intake", "application-rejected", "outcome")
+        assert marked or name in ("intake", "intake-amendment", "application-rejected", "outcome")
 
 
 def test_no_field_of_an_outcome_is_personal() -> None:

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from lendrail.contracts.application import Application
-from lendrail.contracts.intake import Intake
+from lendrail.contracts.intake import Intake, IntakeAmendment
 from lendrail.contracts.outcome import Outcome
 from lendrail.contracts.sensitive import TOKEN
 from lendrail.contracts.topics import TOPICS
@@ -24,6 +24,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 def schemas() -> dict[str, Schema]:
     """Every schema by its file name without the ending."""
     published: dict[str, type[BaseModel]] = {"application": Application, "intake": Intake, "outcome": Outcome}
+    published["intake-amendment"] = IntakeAmendment
     plain: dict[str, Schema] = {name: _schema(name, model) for name, model in published.items()}
     events = {topic.name: sealed(_schema(topic.name, topic.event)) for topic in TOPICS}
     return plain | events
