@@ -226,6 +226,8 @@ def test_what_the_partner_refused_may_be_asked_again() -> None:
     said = FieldProblem(pointer="", code="not-withdrawable", message="cannot be withdrawn")
     now = standing(opportunity(reasons=(said,)), amendments=(asked("withdrawn"),))
     assert code(ONE_WITHDRAWN, now) is code(WITHDRAWN, now) is None
+    flagged = standing(opportunity(flags=("accept-rejected",)), amendments=(asked("offer-accepted"),))
+    assert code(ACCEPTED, flagged) is None
 
 
 def test_adding_partners() -> None:

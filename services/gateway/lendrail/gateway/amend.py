@@ -43,8 +43,11 @@ TAKEN = frozenset(
         Status.ACCEPTED,
     }
 )
-REFUSED_BY_PARTNER = {"withdrawn": "not-withdrawable", "offer-accepted": "not-acceptable"}
-"""After this word of submission the same may be asked again."""
+REFUSED_BY_PARTNER = {
+    "withdrawn": {"not-withdrawable", "withdraw-rejected"},
+    "offer-accepted": {"not-acceptable", "accept-rejected"},
+}
+"""After one of these, as a reason or as a flag of the opportunity, the same may be asked again."""
 
 
 @dataclass(frozen=True)
@@ -253,7 +256,7 @@ def _withdrawal_under_way(standing: Standing, at: OpportunityView | None = None)
 def _asked(standing: Standing, kind: str, at: OpportunityView | None) -> bool:
     """Whether this was asked before and neither validation nor the partner refused it."""
     places = standing.view.opportunities if at is None else (at,)
-    if any(reason.code == REFUSED_BY_PARTNER[kind] for each in places for reason in each.reasons):
+    if any(REFUSED_BY_PARTNER[kind] & {*each.flags, *(why.code for why in each.reasons)} for each in places):
         return False
     return any(_concerns(each, at) for each in standing.view.amendments if each.kind == kind)
 
