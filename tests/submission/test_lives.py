@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tests.submission.amended import (
     NOW,
     SOAP_LENDER,
@@ -81,13 +81,16 @@ class Lives(RuleBasedStateMachine):
         self.heard.add(submit.revision)
         self._take((made.opportunity, made.acks))
 
-    @rule(place=st.integers(0, len(EVENTS) - 1))
-    def hear(self, place: int) -> None:
-        self._hear(EVENTS[place])
+    @initialize(early=st.booleans())
+    def begin(self, early: bool) -> None:
+        """Mostly the application comes first, and the partner has it."""
+        if not early:
+            self._hear(FIRST)
+            self.call("answer")
 
-    @rule()
-    def hear_the_withdrawal(self) -> None:
-        self._hear(WITHDRAWAL)
+    @rule(submit=st.sampled_from([*EVENTS, *EVENTS, WITHDRAWAL]))
+    def hear(self, submit: Submit) -> None:
+        self._hear(submit)
 
     @precondition(lambda self: self.opportunity is not None)
     @rule(reply=REPLIES)
@@ -181,7 +184,7 @@ class Narrow(Lives):
 
 
 for machine in (Lives, Narrow):
-    machine.TestCase.settings = hypothesis_settings(max_examples=120, stateful_step_count=30, deadline=None)
+    machine.TestCase.settings = hypothesis_settings(max_examples=200, stateful_step_count=40, deadline=None)
 TestLives = Lives.TestCase
 TestNarrow = Narrow.TestCase
 
