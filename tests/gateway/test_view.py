@@ -15,7 +15,7 @@ from tests import make
 from lendrail.contracts.application_validated import Check, Eligible, Ineligible
 from lendrail.contracts.sensitive import SensitiveText
 from lendrail.contracts.status_updated import StatusUpdated
-from lendrail.contracts.terms import Contact, FieldProblem, Match, Money, Status
+from lendrail.contracts.terms import Contact, FieldProblem, Match, Money, Status, Wanted
 from lendrail.gateway.view import ADVANCE, Fact, Received, Rejected, Validated, erased, view
 from lendrail.partners import PARTNERS
 
@@ -132,6 +132,22 @@ def test_all_that_a_partner_told_is_shown() -> None:
     assert isinstance(fact.said, StatusUpdated)
     (shown,) = view(RECEIVED, [replace(fact, said=fact.said.model_copy(update=told))], NOW).opportunities
     assert {name: getattr(shown, name) for name in told} == told
+
+
+def test_what_is_missing_is_listed_with_the_way_to_send_it() -> None:
+    said = update(1, Status.INFO_REQUIRED).said
+    assert isinstance(said, StatusUpdated)
+    wanted = (Wanted(kind="bank-statement"),)
+    fact = replace(update(1, Status.INFO_REQUIRED), said=said.model_copy(update={"wanted": wanted}))
+    (seen,) = view(RECEIVED, [fact], NOW).opportunities
+    assert seen.to_do is not None
+    assert seen.to_do.items == wanted
+    assert [way.path for way in seen.to_do.ways] == [
+        f"/v1/applications/{APPLICATION}/documents",
+        f"/v1/applications/{APPLICATION}",
+    ]
+    (seen,) = view(RECEIVED, [update(1, Status.APPROVED)], NOW).opportunities
+    assert seen.to_do is None
 
 
 def test_a_rejected_application_says_why() -> None:

@@ -23,6 +23,7 @@ from lendrail.contracts.terms import (
     Status,
     Time,
 )
+from lendrail.contracts.wanted import ToDo
 
 Kind = Literal["lender", "registry"]
 
@@ -86,6 +87,8 @@ class OpportunityView(Model):
     offers: tuple[Offer, ...] = ()
     decline_reasons: tuple[DeclineReason, ...] = ()
     missing_info: SensitiveText | None = None
+    to_do: ToDo | None = None
+    """What the partner waits for, item by item where it lists them, and how to send it."""
     contact: Contact | None = None
     """Who looks after it at the partner."""
     close_chance: DecimalString | None = None

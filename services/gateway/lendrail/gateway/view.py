@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from lendrail.contracts.application_validated import Check, Eligible, Ineligible
 from lendrail.contracts.status_updated import StatusUpdated
 from lendrail.contracts.terms import FieldProblem, Mode, Model, Reference, Status
+from lendrail.contracts.wanted import to_do
 from lendrail.gateway.shapes import (
     AmendmentView,
     ApplicationView,
@@ -276,6 +277,7 @@ def _told(named: OpportunityView | None, versions: Sequence[StatusUpdated], now:
         status_since=since,
         age_seconds=_age(since, now),
         reasons=newest.problems or (named.reasons if named else ()),
+        to_do=to_do(newest.status, newest.application_id, newest.wanted, newest.missing_info, newest.problems),
         **{name: getattr(newest, name) for name in _TOLD},
     )
 
