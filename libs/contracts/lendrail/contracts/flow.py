@@ -21,10 +21,9 @@ def _topics() -> Iterator[str]:
     yield "|---|---|---|---|---|---|---|"
     yield _template(INTAKE)
     for topic in TOPICS:
-        says = topic.says + (" (planned)" if topic.planned else "")
         kept = f"{topic.retention_hours // DAY} days"
         sides = f"{', '.join(topic.producers)} | {', '.join(topic.consumers)}"
-        yield f"| `{topic.name}` | {says} | {topic.keyed_by} | {sides} | {topic.partitions} | {kept} |"
+        yield f"| `{topic.name}` | {topic.says} | {topic.keyed_by} | {sides} | {topic.partitions} | {kept} |"
     yield _template(OUTCOMES)
 
 
@@ -37,11 +36,10 @@ def _template(family: TopicTemplate) -> str:
 def _services() -> Iterator[str]:
     yield "| service | hears | says |"
     yield "|---|---|---|"
-    present = [topic for topic in TOPICS if not topic.planned]
-    for service in dict.fromkeys(s for topic in present for s in (*topic.producers, *topic.consumers)):
+    for service in dict.fromkeys(s for topic in TOPICS for s in (*topic.producers, *topic.consumers)):
         hears = [INTAKE.placeholder] if service in INTAKE.consumers else []
-        hears += [topic.name for topic in present if service in topic.consumers]
-        says = [topic.name for topic in present if service in topic.producers]
+        hears += [topic.name for topic in TOPICS if service in topic.consumers]
+        says = [topic.name for topic in TOPICS if service in topic.producers]
         says += [OUTCOMES.placeholder] if service in OUTCOMES.producers else []
         yield f"| {service} | {_listed(hears)} | {_listed(says)} |"
 

@@ -33,8 +33,6 @@ class Topic(Generic[E]):
     consumers: tuple[str, ...]
     partitions: int = 6
     retention_hours: int = 7 * DAY
-    planned: bool = False
-    """The topic and its event are agreed, and nobody states or hears it yet."""
 
     @property
     def name(self) -> str:

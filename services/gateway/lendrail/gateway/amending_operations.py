@@ -67,27 +67,42 @@ _LATER = (
     "the application, and what the partner made of it at the opportunity."
 )
 
+
+def _change(
+    summary: str,
+    text: str,
+    body: str | Json,
+    *,
+    scope: tuple[str, ...] = WRITE,
+    more: tuple[str, ...] = (),
+    match: bool = False,
+) -> Operation:
+    """A change told by a JSON body; `more` problems than all of them have."""
+    return Operation(
+        summary,
+        text + _LATER,
+        scope,
+        body=body,
+        answer=AMENDED,
+        success="202",
+        problems=(*REFUSALS, *more),
+        parameters=(KEY, IF_MATCH) if match else (KEY,),
+    )
+
+
 AMENDING: dict[tuple[str, str], Operation] = {
-    ("put", "/v1/applications/{id}"): Operation(
+    ("put", "/v1/applications/{id}"): _change(
         "Correct an application",
         "The whole application as it shall be. Until it was sent somewhere this is free; afterwards each partner is "
-        "told where it can be told, and the opportunity says where it cannot. " + _LATER,
-        WRITE,
-        body="Application",
-        answer=AMENDED,
-        success="202",
-        problems=(*REFUSALS, "412", "428"),
-        parameters=(KEY, IF_MATCH),
+        "told where it can be told, and the opportunity says where it cannot. ",
+        "Application",
+        more=("412", "428"),
+        match=True,
     ),
-    ("post", "/v1/applications/{id}/opportunities"): Operation(
+    ("post", "/v1/applications/{id}/opportunities"): _change(
         "Send an application to further partners",
-        "The others are not touched. " + _LATER,
-        WRITE,
-        body=PARTNERS,
-        answer=AMENDED,
-        success="202",
-        problems=REFUSALS,
-        parameters=(KEY,),
+        "The others are not touched. ",
+        PARTNERS,
     ),
     ("post", "/v1/applications/{id}/documents"): Operation(
         "Add a document",
@@ -107,38 +122,23 @@ AMENDING: dict[tuple[str, str], Operation] = {
             _query("opportunity", "Id of the opportunity that it is for.", ID),
         ),
     ),
-    ("post", "/v1/applications/{id}/withdraw"): Operation(
+    ("post", "/v1/applications/{id}/withdraw"): _change(
         "Withdraw an application everywhere",
-        "What was not sent yet is not sent; what is at a partner is withdrawn there where the partner takes that. "
-        + _LATER,
-        WRITE,
-        body=WITHDRAWAL,
-        answer=AMENDED,
-        success="202",
-        problems=REFUSALS,
-        parameters=(KEY,),
+        "What was not sent yet is not sent; what is at a partner is withdrawn there where the partner takes that. ",
+        WITHDRAWAL,
     ),
-    ("post", "/v1/opportunities/{id}/withdraw"): Operation(
+    ("post", "/v1/opportunities/{id}/withdraw"): _change(
         "Withdraw an application from one partner",
-        "A partner that takes no withdrawal of what it has is a 409 `not-possible-at-partner`. " + _LATER,
-        WRITE,
-        body=WITHDRAWAL,
-        answer=AMENDED,
-        success="202",
-        problems=REFUSALS,
-        parameters=(KEY,),
+        "A partner that takes no withdrawal of what it has is a 409 `not-possible-at-partner`. ",
+        WITHDRAWAL,
     ),
-    ("post", "/v1/opportunities/{id}/accept"): Operation(
+    ("post", "/v1/opportunities/{id}/accept"): _change(
         "Accept an offer",
         "Where the partner only has a link for it, this is a 409 `accept-by-link`: get the link, take the offer up "
         "there, and report it here. Other codes: `unknown-offer`, `offer-expired`, `already-accepted`, "
-        "`already-ended`. " + _LATER,
-        ACCEPT,
-        body=ACCEPTANCE,
-        answer=AMENDED,
-        success="202",
-        problems=REFUSALS,
-        parameters=(KEY,),
+        "`already-ended`. ",
+        ACCEPTANCE,
+        scope=ACCEPT,
     ),
     ("get", "/v1/opportunities/{id}/offers/{offerId}/link"): Operation(
         "Get the link by which an offer is accepted",
