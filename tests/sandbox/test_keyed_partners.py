@@ -51,6 +51,19 @@ class Client:
         assert reply.status_code == 200
         return reply.json()
 
+    def until(self, application_id: str, status: str) -> Any:
+        """The state, once it has this status."""
+
+        def there() -> Any:
+            state = self.get(f"/applications/{application_id}")
+            return state if state["status"] == status else None
+
+        return wait_for(there)
+
+    def dial(self, **dial: Any) -> None:
+        url = f"{self._sandbox.url}/_dials/{self._partner}"
+        httpx.post(url, json=dial, trust_env=False).raise_for_status()
+
     def ledger(self) -> Any:
         return httpx.get(f"{self._sandbox.url}/_ledger/{self._partner}", trust_env=False).json()
 
@@ -163,6 +176,25 @@ def test_reference_partner_outlives_a_kill(tmp_path: Path) -> None:
         assert wait_for(lambda: client.ledger()["webhooks"])[0]["status"] == 204
     assert client.ledger()["counts"]["leads"] == 1
     assert client.ledger()["counts"]["decisions"] == 1
+    sandbox.stop()
+
+
+def test_an_accepted_offer_is_paid_out_only_where_a_dial_says_so_also_after_a_kill(tmp_path: Path) -> None:
+    sandbox = started(tmp_path, "reference-partner", decisionDelayMs=0)
+    client = Client(sandbox, "reference-partner")
+    paid, unpaid = (client.post("/applications", APPLICATION, f"reference-{each}") for each in (1, 2))
+    client.dial(kind="funding", ms=700, operation="accept", reference="reference-1", times=1)
+    for each in (unpaid, paid):
+        client.until(each["id"], "approved")
+        client.post(f"/applications/{each['id']}/accept", {"offerId": "offer-1"}, f"accept-{each['id']}", 200)
+    sandbox.kill()
+    sandbox.start()
+    client = Client(sandbox, "reference-partner")
+    state = client.until(paid["id"], "funded")
+    assert [each["id"] for each in state["offers"]] == ["offer-1"]
+    assert client.get(f"/applications/{unpaid['id']}")["status"] == "accepted"
+    assert [each["outcome"] for each in client.ledger()["decisions"]].count("fund") == 1
+    client.post(f"/applications/{paid['id']}/accept", {"offerId": "offer-1"}, "once more", 409)
     sandbox.stop()
 
 

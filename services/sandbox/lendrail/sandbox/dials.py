@@ -48,6 +48,13 @@ class DecisionDelay(Dial):
     ms: int = Field(ge=0)
 
 
+class Funding(Dial):
+    """Milliseconds from the acceptance of an offer to the money; without this dial it never flows."""
+
+    kind: Literal["funding"]
+    ms: int = Field(ge=0)
+
+
 class Delay(Dial):
     """Milliseconds before anything is recorded, or after recording and before the reply."""
 
@@ -139,8 +146,8 @@ class WebhookLate(Dial):
 
 
 AnyDial = Annotated[
-    Outcome | DecisionDelay | Delay | DropReply | Refuse | Status | Garbled | Empty422 | Redirect | RequireTls | Rate
-    | WebhookLost | WebhookDuplicated | WebhookEarly | WebhookLate,
+    Outcome | DecisionDelay | Funding | Delay | DropReply | Refuse | Status | Garbled | Empty422 | Redirect
+    | RequireTls | Rate | WebhookLost | WebhookDuplicated | WebhookEarly | WebhookLate,
     Field(discriminator="kind"),
 ]  # fmt: skip
 DIAL: TypeAdapter[AnyDial] = TypeAdapter(AnyDial)

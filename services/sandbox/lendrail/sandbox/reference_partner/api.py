@@ -227,6 +227,7 @@ class ReferencePartner:
 
             async def begin() -> None:
                 self._book.tell(effect["planned"])
+                self._book.schedule(held.id)
 
             state = {"id": held.id, "reference": held.reference} | effect["said"]
             return Answer(200, state, [effect], held.reference, held.id, begin)

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from lendrail.sandbox.dials import OutcomeName
 from lendrail.sandbox.journal import Record
 from lendrail.sandbox.ledger import Effect, event
 from lendrail.sandbox.partner import Tools
@@ -77,7 +78,7 @@ class Book:
                     held.application = effect.get("body", held.application)
                 case "acceptances":
                     held = self._held[effect["id"]]
-                    held.due, held.said = None, effect["said"]
+                    held.due, held.said = effect.get("due"), effect["said"]
                     held.decisions += 1
                 case "decisions":
                     held = self._held[effect["id"]]
@@ -102,18 +103,27 @@ class Book:
         held, used = self._held[application_id], list[str]()
         if held.due is None:
             return
-        dial = self._tools.dials.take("outcome", "create", held.reference, used)
-        outcome = outcome_of(held.application, dial, held.outcome)
-        said = {"statusAt": moment(time.time())} | told(held.application, outcome, dial)
+        outcome, state = self._next(held, used)
+        said = {"statusAt": moment(time.time())} | state
         planned = self._webhooks(held, said, used)
         effect = {"kind": "decisions", "id": held.id, "user": held.user, "outcome": outcome, "said": said}
         await self._tools.ledger.commit(event([effect | {"planned": planned}], held.reference, used))
         self.tell(planned)
 
+    def _next(self, held: Held, used: list[str]) -> tuple[OutcomeName, Effect]:
+        """What is decided, and how the state says so: an accepted offer is paid out, else dial and amount choose."""
+        if held.said["status"] == "accepted":
+            return "fund", {"status": "funded", "offers": held.said["offers"]}
+        dial = self._tools.dials.take("outcome", "create", held.reference, used)
+        outcome = outcome_of(held.application, dial, held.outcome)
+        return outcome, told(held.application, outcome, dial)
+
     def accepted(self, held: Held, offer: dict[str, Any], wall: float, used: list[str]) -> Effect:
         """The effect of taking this offer, with the webhooks that tell it."""
         said = {"status": "accepted", "statusAt": moment(wall), "offers": [offer]}
-        effect = {"kind": "acceptances", "id": held.id, "offerId": offer["id"], "said": said}
+        dial = self._tools.dials.take("funding", "accept", held.reference, used)
+        due = wall + dial.ms / 1000 if dial else None
+        effect = {"kind": "acceptances", "id": held.id, "offerId": offer["id"], "said": said, "due": due}
         return effect | {"planned": self._webhooks(held, said, used)}
 
     def tell(self, webhooks: list[Effect]) -> None:
