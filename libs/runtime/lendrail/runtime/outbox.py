@@ -35,6 +35,13 @@ def waiting(records: Sequence[Record], instance: str) -> Document:
     return {"outbox": [record.stored() for record in records], "sent": 0, "pending": instance}
 
 
+def emptied() -> Document:
+    """The change by which a document of an erased person has nothing to publish any more. The outbox itself stays: a
+    relay may have read it a moment ago and is about to mark it.
+    """
+    return {"$set": {"outbox": [], "sent": 0}, "$unset": {"pending": "", "pending_since": ""}}
+
+
 def restored(document: Document) -> list[Record]:
     """All records of a document, oldest first."""
     return [Record.restored(stored) for stored in document.get("outbox", ())]

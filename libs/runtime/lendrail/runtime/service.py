@@ -25,6 +25,7 @@ from lendrail.contracts.topics import Topic
 from lendrail.runtime import http, logs, mongo, tasks
 from lendrail.runtime.broker import assigned, make_broker, start_when_there
 from lendrail.runtime.failures import DefectMeter
+from lendrail.runtime.forgetting import Forget, Forgetting
 from lendrail.runtime.publisher import KafkaPublisher, Publisher
 from lendrail.runtime.settings import ServiceSettings, read_key
 from lendrail.runtime.step import Handler, Steps
@@ -62,8 +63,9 @@ class Service:
         self.steps = Steps(name, settings, self.broker, self.publisher, self.vault, self.defects)
         self._subscribers: list[Any] = []
         self._prepare: list[Prepare] = [self.vault.prepare]
-        self._loops: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        self._loops: list[Callable[[], Coroutine[Any, Any, None]]] = [self._forgetting]
         self._drains: list[Callable[[float], Awaitable[None]]] = []
+        self._forget: list[Forget] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._prepared = False
         self.needs_broker = True
@@ -94,6 +96,13 @@ class Service:
         self._loops.append(run)
         if drain is not None:
             self._drains.append(drain)
+
+    def forgets(self, forget: Forget) -> None:
+        """Call `forget` with the ids of applications whose person was erased: once soon, and once more later."""
+        self._forget.append(forget)
+
+    async def _forgetting(self) -> None:
+        await Forgetting(self.vault, self.database["forgotten"], self._forget).run()
 
     def api(self, title: str, verifier: Verifier | None = None) -> FastAPI:
         """The HTTP application, with health, error answers and the service's life tied to it."""

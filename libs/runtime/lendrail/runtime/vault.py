@@ -13,7 +13,7 @@ import datetime as dt
 import hmac
 import os
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, Protocol
 
 from cryptography.exceptions import InvalidTag
@@ -28,6 +28,7 @@ from lendrail.runtime.faults import point
 INTAKE = "intake-"
 INTAKE_KEY_DAYS = 45
 """How long unmatched bytes stay readable: longer than dead letters are kept (30 days)."""
+_ERASED = {"erased": {"$exists": True}}
 
 
 class Wrapper(Protocol):
@@ -104,8 +105,9 @@ class Vault:
         self._known: OrderedDict[str, Key] = OrderedDict()
 
     async def prepare(self) -> None:
-        """Create the index that destroys intake keys after their time."""
+        """Create the index that destroys intake keys after their time, and the one along which erasures are followed."""
         await self._keys.create_index("expires", expireAfterSeconds=0)
+        await self._keys.create_index([("erased", 1), ("_id", 1)], partialFilterExpression=_ERASED)
 
     async def create(self, key_ids: Sequence[str], expires: dt.datetime | None = None) -> dict[str, Key]:
         """Durable new keys; an id that has a key already keeps it. Raises `Erased` for one that was erased."""
@@ -150,14 +152,42 @@ class Vault:
 
     async def erased(self, key_ids: Iterable[str]) -> set[str]:
         """Which of these keys were deleted on purpose."""
-        cursor = self._keys.find({"_id": {"$in": list(key_ids)}, "erased": {"$exists": True}}, {"_id": 1})
+        cursor = self._keys.find({"_id": {"$in": list(key_ids)}} | _ERASED, {"_id": 1})
         return {document["_id"] async for document in cursor}
 
     async def erase(self, key_id: str) -> None:
-        """Delete the key for good and leave a mark that it was deleted."""
-        self._known.pop(key_id, None)
-        change = {"$unset": {"wrapped": ""}, "$set": {"erased": dt.datetime.now(dt.UTC)}}
+        """Delete the key for good and leave a mark when that was, by the server's clock."""
+        change = [{"$set": {"erased": {"$ifNull": ["$erased", "$$NOW"]}}}, {"$unset": "wrapped"}]
+        point("store.keys.before")
         await self._keys.update_one({"_id": key_id}, change, upsert=True)
+        point("store.keys.after")
+        self.forget([key_id])
+
+    def forget(self, key_ids: Iterable[str]) -> None:
+        """Drop these keys from the memory of this process."""
+        for key_id in key_ids:
+            self._known.pop(key_id, None)
+
+    async def newest_erasure(self) -> dt.datetime | None:
+        found = await self._keys.find(_ERASED, {"erased": 1}).sort("erased", -1).limit(1).to_list()
+        return found[0]["erased"] if found else None
+
+    async def erased_since(self, time: dt.datetime) -> AsyncIterator[str]:
+        """The ids of keys that were deleted then or later."""
+        async for document in self._keys.find({"erased": {"$gte": time}}, {"_id": 1}):
+            yield document["_id"]
+
+    async def erasures(
+        self, after: tuple[dt.datetime, str] | None, delay: float, limit: int
+    ) -> list[tuple[str, dt.datetime]]:
+        """Deleted keys and when, in the order of time and id: those behind `after`, at least `delay` seconds ago."""
+        wanted: dict[str, Any] = dict(_ERASED)
+        if after is not None:
+            time, key_id = after
+            wanted |= {"$or": [{"erased": {"$gt": time}}, {"erased": time, "_id": {"$gt": key_id}}]}
+        aged = {"$lte": ["$erased", {"$dateSubtract": {"startDate": "$$NOW", "unit": "second", "amount": int(delay)}}]}
+        cursor = self._keys.find(wanted | {"$expr": aged}, {"erased": 1}).sort([("erased", 1), ("_id", 1)])
+        return [(document["_id"], document["erased"]) async for document in cursor.limit(limit)]
 
     async def intake(self, now: dt.datetime) -> Key:
         """The intake key of this UTC day."""
