@@ -52,7 +52,7 @@ def opportunity(**changes: Any) -> OpportunityView:
         "age_seconds": 0,
         "observed_at": make.NOW,
         "source": "ack",
-        "offers": (Offer(id="base"),),
+        "made": (Offer(id="base"),),
     }
     return OpportunityView(**(values | changes))
 
@@ -176,12 +176,12 @@ def test_a_registry_is_not_asked_by_hand() -> None:
 
 def test_offers() -> None:
     past, future = make.NOW - dt.timedelta(seconds=1), make.NOW + dt.timedelta(seconds=1)
-    assert code(ACCEPTED, standing(opportunity(offers=()))) == "unknown-offer"
-    assert code(ACCEPTED, standing(opportunity(offers=(Offer(id="other"),)))) == "unknown-offer"
-    assert code(ACCEPTED, standing(opportunity(offers=(Offer(id="base", expires_at=past),)))) == "offer-expired"
-    assert code(ACCEPTED, standing(opportunity(offers=(Offer(id="base", expires_at=make.NOW),)))) == "offer-expired"
-    assert refusal(ACCEPTED, standing(opportunity(offers=(Offer(id="base", expires_at=future),)))) is None
-    variants = standing(opportunity(offers=(Offer(id="base", variant="a"), Offer(id="base", variant="b"))))
+    assert code(ACCEPTED, standing(opportunity(made=()))) == "unknown-offer"
+    assert code(ACCEPTED, standing(opportunity(made=(Offer(id="other"),)))) == "unknown-offer"
+    assert code(ACCEPTED, standing(opportunity(made=(Offer(id="base", expires_at=past),)))) == "offer-expired"
+    assert code(ACCEPTED, standing(opportunity(made=(Offer(id="base", expires_at=make.NOW),)))) == "offer-expired"
+    assert refusal(ACCEPTED, standing(opportunity(made=(Offer(id="base", expires_at=future),)))) is None
+    variants = standing(opportunity(made=(Offer(id="base", variant="a"), Offer(id="base", variant="b"))))
     assert code(ACCEPTED, variants) == "unknown-offer"
     assert refusal(ACCEPTED.model_copy(update={"variant": "b"}), variants) is None
     assert code(ACCEPTED.model_copy(update={"variant": "c"}), variants) == "unknown-offer"
@@ -200,7 +200,7 @@ def test_an_offer_is_accepted_once(status: Status) -> None:
 
 def test_where_the_partner_has_a_link_only() -> None:
     offer = Offer(id="base", action_link=Sensitive("https://offers.example.test/secret"))
-    now = standing(opportunity(partner=UNABLE, offers=(offer,)))
+    now = standing(opportunity(partner=UNABLE, made=(offer,)))
     refused = refusal(ACCEPTED, now)
     assert refused is not None
     assert refused.code == "accept-by-link"

@@ -246,7 +246,8 @@ async def test_a_partner_with_a_link_only(
     gateway: Gateway, caller: httpx.AsyncClient, others: Others, stored: Any
 ) -> None:
     offer = Offer(id="base", action_link=Sensitive(LINK))
-    application, place = await at_a_lender(others, caller, Status.APPROVED, offers=(offer,))
+    odd = Offer(id="up/front 50%", variant="a&b", action_link=Sensitive(f"{LINK}/odd"))
+    application, place = await at_a_lender(others, caller, Status.APPROVED, offers=(offer, odd))
     path = f"/v1/opportunities/{place}"
     told = problem(await post(caller, f"{path}/accept", {"offerId": "base"}), 409, "accept-by-link")
     assert f"{path}/offers/" in told["detail"]
@@ -254,6 +255,9 @@ async def test_a_partner_with_a_link_only(
     problem(await caller.get(f"{path}/offers/none/link"), 404, "unknown-offer")
     link = await caller.get(f"{path}/offers/base/link")
     assert (link.json(), link.headers["cache-control"]) == ({"link": LINK}, "no-store")
+    (shown,) = (await caller.get(f"/v1/applications/{application}")).json()["opportunities"]
+    handed = [(await caller.get(each["linkPath"])).json() for each in shown["offers"]]
+    assert handed == [{"link": LINK}, {"link": f"{LINK}/odd"}]
     document = await stored["applications"].find_one({"_id": application})
     noted = document["audit"][-1]
     assert (noted["what"], noted["who"]) == ("offer-link-given", "demo-upstream")

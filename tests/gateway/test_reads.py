@@ -98,7 +98,12 @@ async def test_the_way_of_an_application_is_shown_to_its_owner(
     shown = await support.eventually(complete)
     (seen,) = shown["opportunities"]
     assert (shown["status"], seen["status"], seen["partnerId"]) == ("approved", "approved", "lead-7")
-    assert (seen["offers"][0]["actionLink"], seen["missingInfo"]) == (LINK, "Bank statements of Testa")
+    handed_over = f"/v1/opportunities/{opportunity}/offers/base/link"
+    assert (seen["offers"], seen["missingInfo"]) == (
+        [{"id": "base", "fees": [], "details": {}, "conditions": [], "linkPath": handed_over}],
+        "Bank statements of Testa",
+    )
+    assert LINK not in json.dumps(shown)
     assert seen["documentsSent"] == ["summary.xlsx"]
     services = {entry["service"] for entry in shown["timeline"]}
     assert services == {"gateway", "application-validated", "status-updated"}

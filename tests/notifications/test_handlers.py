@@ -34,7 +34,8 @@ async def test_an_update_is_told_by_signed_webhook_and_by_mail(start: Any, liste
     assert told["data"]["applicationId"] == str(event.application_id)
     assert told["data"]["status"] == "approved"
     assert told["data"]["version"] == 1
-    assert told["data"]["offers"][0]["actionLink"] == "https://x.test/a"
+    assert told["data"]["offers"][0]["linkPath"] == f"/v1/opportunities/{event.opportunity_id}/offers/offer-1/link"
+    assert b"x.test/a" not in body
     assert told["data"]["references"][0]["value"] == "DEAL-1"
     assert len(listener.calls) == len(mailbox.mails) == 1
     mail = email.message_from_bytes(mailbox.mails[0], policy=email.policy.default)

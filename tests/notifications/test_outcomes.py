@@ -70,6 +70,7 @@ async def test_an_update_is_a_cloud_event_on_the_tenants_own_topic(start: Any, t
     assert Outcome.model_validate(said).id == envelope.id
     assert (said["version"], said["status"], said["partner"]) == (3, "approved", "forward-financing")
     assert said["offers"][0]["amount"] == {"amount": "25000.00", "currency": "USD"}
+    assert said["offers"][0]["linkPath"] == f"/v1/opportunities/{event.opportunity_id}/offers/offer-1/link"
     assert said["withheld"] == ["declineNotes", "missingInfo", "notes", "contact", "actionLink"]
     assert said["link"] == f"{URL}/v1/applications/{event.application_id}"
     assert not any(word in str(record) for word in WORDS)

@@ -16,7 +16,8 @@ READER, OPERATOR = bearer("applications:read"), bearer("operator")
 async def test_the_owner_sees_the_whole_truth(bench: Bench, client: httpx.AsyncClient) -> None:
     deal = Deal()
     offer = Offer(
-        id="base",
+        id="base one",
+        variant="12/3",
         amount=Money.model_validate({"amount": "30000", "currency": "USD"}),
         action_link=Sensitive("https://offers.example.test/fake"),
     )
@@ -28,7 +29,10 @@ async def test_the_owner_sees_the_whole_truth(bench: Bench, client: httpx.AsyncC
     body = reply.json()
     assert (body["status"], body["version"], body["source"]) == ("approved", 2, "ack")
     assert (body["partnerWords"], body["notes"]) == ("Approval Sent", "call Testa")
-    assert body["offers"][0]["actionLink"] == "https://offers.example.test/fake"
+    handed_over = f"/v1/opportunities/{deal.id}/offers/base%20one/link?variant=12%2F3"
+    assert body["offers"][0]["linkPath"] == handed_over
+    assert "offers.example.test" not in reply.text
+    assert body["observations"][1]["said"]["report"]["offers"] == body["offers"]
     assert body["offers"][0]["amount"] == {"amount": "30000", "currency": "USD"}
     assert 0 <= body["ageSeconds"] < 60
     assert [each["source"] for each in body["observations"]] == ["validation", "ack"]

@@ -14,9 +14,9 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from lendrail.contracts.event import ApplicationEvent
+from lendrail.contracts.offered import OfferTerms
 from lendrail.contracts.terms import (
     DecimalString,
-    Fee,
     FieldProblem,
     ForeignId,
     Match,
@@ -27,26 +27,8 @@ from lendrail.contracts.terms import (
     Reference,
     Slug,
     Status,
-    Term,
     Time,
 )
-
-
-class OfferTerms(Model):
-    """What a partner offers. Its action link opens a person's deal, and stays out."""
-
-    id: str
-    variant: str | None = None
-    amount: Money | None = None
-    term: Term | None = None
-    factor_rate: DecimalString | None = None
-    cost_per_thousand: Money | None = None
-    net_funded: Money | None = None
-    fees: tuple[Fee, ...] = ()
-    details: dict[str, str] = Field(default_factory=dict)
-    """Further terms under the partner's own names, in its own words."""
-    conditions: tuple[str, ...] = ()
-    expires_at: Time | None = None
 
 
 class Refusal(Model):

@@ -218,7 +218,7 @@ def _accepting(amendment: OfferAccepted, standing: Standing) -> Refusal | None:
         return _ended()
     if withdrawn := _withdrawal_under_way(standing, at):
         return withdrawn
-    offers = meant(at.offers, amendment.offer_id, amendment.variant)
+    offers = meant(at.made, amendment.offer_id, amendment.variant)
     if len(offers) != 1:
         detail = "State which variant." if offers else "The partner made no such offer here."
         return Refusal("unknown-offer", detail)

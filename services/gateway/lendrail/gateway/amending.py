@@ -108,7 +108,7 @@ class AmendingDoor:
         document = await self._amendments.find(caller.tenant_id, caller.mode, application)
         key = await self._amendments.key_of(document)
         at = (await self._amendments.standing(document, key)).opportunity(named)
-        links = {o.action_link.reveal() for o in meant(at.offers if at else (), offer, variant) if o.action_link}
+        links = {o.action_link.reveal() for o in meant(at.made if at else (), offer, variant) if o.action_link}
         if not links:
             raise Problem(404, "unknown-offer", "There is no such offer with a link here.")
         if len(links) > 1:
@@ -213,7 +213,7 @@ def install(app: FastAPI, door: AmendingDoor, max_upload_bytes: int) -> None:
     async def accept(request: Request, caller: Accepting, opportunity_id: str) -> Response:
         return await door.change_at(request, caller, "offer-accepted", opportunity_id)
 
-    @app.get("/v1/opportunities/{opportunity_id}/offers/{offer_id}/link")
+    @app.get("/v1/opportunities/{opportunity_id}/offers/{offer_id:path}/link")
     async def link(
         request: Request, caller: Accepting, opportunity_id: str, offer_id: str,
         variant: Annotated[str | None, Query(min_length=1, max_length=120)] = None,

@@ -100,7 +100,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("get", "/v1/applications/{id}"): Operation(
         "Show an application",
         "Status, whole timeline, and every opportunity with its offers, decline reasons and missing information. "
-        "An offer's action link is a secret: whoever has it can act on the offer.",
+        "Where a partner has a link for an offer, `linkPath` says where those who may accept offers get it.",
         READ,
         answer="ApplicationView",
         problems=("401", "403", "404", "503"),

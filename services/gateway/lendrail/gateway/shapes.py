@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from lendrail.contracts.application_validated import Check
+from lendrail.contracts.offered import OfferTerms
 from lendrail.contracts.partner_ack import Plan
 from lendrail.contracts.sensitive import SensitiveText
 from lendrail.contracts.terms import (
@@ -67,7 +70,7 @@ class TimelineEntry(Model):
 
 
 class OpportunityView(Model):
-    """The application at one partner. Offers' action links are secrets of the tenant."""
+    """The application at one partner."""
 
     opportunity_id: uuid.UUID
     partner: str | None = None
@@ -84,7 +87,9 @@ class OpportunityView(Model):
     partner_id: str | None = None
     partner_words: str | None = None
     partner_time: Time | None = None
-    offers: tuple[Offer, ...] = ()
+    offers: tuple[OfferTerms, ...] = ()
+    made: Annotated[tuple[Offer, ...], Field(exclude=True)] = ()
+    """The offers as they were made. Whoever has an offer's link can act on it, so this is never shown."""
     decline_reasons: tuple[DeclineReason, ...] = ()
     missing_info: SensitiveText | None = None
     to_do: ToDo | None = None

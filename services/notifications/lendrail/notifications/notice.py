@@ -1,7 +1,8 @@
 """The body of a webhook: a contract with the tenants' systems, so it changes by adding only.
 
 It goes signed to the tenant's own endpoint (https wherever the application is real), so it holds what the tenant may
-act on: the offers with their action links, what the partner says is missing, and whom to ask there.
+act on: the offers, what the partner says is missing, and whom to ask there. An offer's link is not told, only where
+those who may accept offers are handed it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import datetime as dt
 import uuid
 from typing import Literal
 
+from lendrail.contracts.offered import OfferTerms, offered
 from lendrail.contracts.partner_ack import Plan
 from lendrail.contracts.sensitive import SensitiveText
 from lendrail.contracts.status_updated import Source, StatusUpdated
@@ -22,7 +24,6 @@ from lendrail.contracts.terms import (
     Mode,
     Model,
     Money,
-    Offer,
     PartnerName,
     Reference,
     Status,
@@ -42,7 +43,7 @@ class NoticeData(Model):
     version: int
     source: Source
     observed_at: Time
-    offers: tuple[Offer, ...] = ()
+    offers: tuple[OfferTerms, ...] = ()
     decline_reasons: tuple[DeclineReason, ...] = ()
     decline_notes: SensitiveText | None = None
     missing_info: SensitiveText | None = None
@@ -76,12 +77,17 @@ class Notice(Model):
     data: NoticeData
 
 
+_MADE = ("version", "to_do", "offers")
+"""What a notice says in other words than the update."""
+
+
 def webhook_body(update: StatusUpdated) -> str:
     """The JSON text that is signed and sent. It holds personal values in plain: seal it before it rests."""
     data = NoticeData(
         version=update.state_version,
         to_do=to_do(update.status, update.application_id, update.wanted, update.missing_info, update.problems),
-        **{name: getattr(update, name) for name in NoticeData.model_fields if name not in ("version", "to_do")},
+        offers=offered(update.offers, update.opportunity_id),
+        **{name: getattr(update, name) for name in NoticeData.model_fields if name not in _MADE},
     )
     notice = Notice(timestamp=update.observed_at, data=data)
     return notice.model_dump_json(by_alias=True, exclude_none=True, context={"reveal": True})

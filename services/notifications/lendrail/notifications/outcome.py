@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 from lendrail.contracts.event import Envelope, Record, encode, envelope_of
-from lendrail.contracts.outcome import OfferTerms, Outcome, Refusal
+from lendrail.contracts.offered import offered
+from lendrail.contracts.outcome import Outcome, Refusal
 from lendrail.contracts.status_updated import StatusUpdated
-from lendrail.contracts.terms import Offer
 
 SAME = (
     "tenant_id", "mode", "application_id", "opportunity_id", "partner", "partner_id", "status", "partner_words",
@@ -23,7 +23,7 @@ def outcome_of(update: StatusUpdated, public_url: str) -> Outcome:
     """The update without what is personal."""
     return Outcome(
         number=update.state_version,
-        offers=tuple(_terms(offer) for offer in update.offers),
+        offers=offered(update.offers, update.opportunity_id),
         decline_reasons=tuple(Refusal(code=each.code, words=each.words) for each in update.decline_reasons),
         wanted_documents=tuple(dict.fromkeys(each.kind for each in update.wanted if each.kind)),
         withheld=_withheld(update),
@@ -49,10 +49,6 @@ def from_text(text: str) -> Record:
     parts = json.loads(text)
     headers = tuple((name, value.encode()) for name, value in parts["headers"].items())
     return Record(parts["topic"], parts["key"].encode(), parts["value"].encode(), headers)
-
-
-def _terms(offer: Offer) -> OfferTerms:
-    return OfferTerms(**{name: getattr(offer, name) for name in OfferTerms.model_fields})
 
 
 def _withheld(update: StatusUpdated) -> tuple[str, ...]:

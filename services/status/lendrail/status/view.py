@@ -7,15 +7,16 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Response
 
+from lendrail.contracts.offered import offered
 from lendrail.contracts.sensitive import Erased
-from lendrail.contracts.terms import Model, Status, utc_now
+from lendrail.contracts.terms import Model, Report, Status, utc_now
 from lendrail.contracts.wanted import to_do
 from lendrail.partners import PARTNERS
 from lendrail.runtime.http import Problem, authorised, reply
 from lendrail.runtime.mongo import ASCENDING, Collection, Document
 from lendrail.runtime.tokens import Caller
 from lendrail.runtime.vault import Key, Vault
-from lendrail.status.observation import State
+from lendrail.status.observation import Observation, State
 from lendrail.status.store import read
 
 READ = Depends(authorised("applications:read"))
@@ -90,14 +91,28 @@ def _shown(document: Document, key: Key) -> dict[str, Any]:
     return {
         **_named(document),
         "version": document["version"],
-        **_revealed(known.state),
+        **_with_offers(known.state, document["opportunity_id"]),
         **_asked(document, known.state),
         "seenAt": seen,
         "ageSeconds": round(max((utc_now() - seen).total_seconds(), 0), 3),
         "nextLook": _next_look(document),
         **_kept(document),
-        "observations": [_revealed(each) for each in sorted(known.observations, key=lambda o: o.place)],
+        "observations": [_observed(each, document) for each in sorted(known.observations, key=lambda o: o.place)],
     }
+
+
+def _observed(observation: Observation, document: Document) -> dict[str, Any]:
+    told = _revealed(observation)
+    report: Report | None = getattr(observation.said, "report", None)
+    if report is not None:
+        told["said"]["report"] = _with_offers(report, document["opportunity_id"])
+    return told
+
+
+def _with_offers(told: State | Report, opportunity: str) -> dict[str, Any]:
+    """An offer's link is a secret of its own: it is handed over by the gateway, to those who may accept offers."""
+    offers = [_revealed(each) for each in offered(told.offers, opportunity)]
+    return _revealed(told) | {"offers": offers}
 
 
 def _asked(document: Document, state: State) -> dict[str, Any]:
