@@ -57,10 +57,10 @@ class Holds:
     async def hold(self, credentials: Sequence[str], word: Hold) -> None:
         """Every port obeys within a moment. A word that is older than the last one changes nothing."""
         for each in credentials:
-            await self._say(each, word)
+            await say(self._state, each, "hold", word)
 
     async def hold_partner(self, partner: str, mode: Mode, word: Hold) -> None:
-        await self._say(_whole(partner, mode), word)
+        await say(self._state, _whole(partner, mode), "hold", word)
 
     async def stands(self, credentials: Sequence[str]) -> dict[str, Stand]:
         """Of those of which anything is known."""
@@ -69,15 +69,6 @@ class Holds:
     async def partner_stand(self, partner: str, mode: Mode) -> Stand | None:
         found = await self._find(_whole(partner, mode))
         return _stand(found[0]) if found else None
-
-    async def _say(self, subject: Any, word: Hold) -> None:
-        newer = {"$gte": [{"$literal": word.at}, {"$ifNull": ["$hold.at", {"$literal": LONG_AGO}]}]}
-        stored = {name: value for name, value in asdict(word).items() if value is not None}
-        change = [{"$set": {"hold": {"$cond": [newer, {"$literal": stored}, "$hold"]}}}]
-        try:
-            await self._state.update_one({"_id": subject}, change, upsert=True)
-        except DuplicateKeyError:  # somebody else made the document just now
-            await self._state.update_one({"_id": subject}, change)
 
     async def _find(self, subject: Any) -> list[Document]:
         shown = {
@@ -90,6 +81,17 @@ class Holds:
         }
         cursor = await self._state.aggregate([{"$match": {"_id": subject}}, {"$project": shown}])
         return [document async for document in cursor]
+
+
+async def say(state: Collection, subject: Any, field: str, word: Any) -> None:
+    """Keep `word`, a dataclass with the time `at`, in `field` of the subject's document, unless a later one is there."""
+    newer = {"$gte": [{"$literal": word.at}, {"$ifNull": [f"${field}.at", {"$literal": LONG_AGO}]}]}
+    stored = {name: value for name, value in asdict(word).items() if value is not None}
+    change = [{"$set": {field: {"$cond": [newer, {"$literal": stored}, f"${field}"]}}}]
+    try:
+        await state.update_one({"_id": subject}, change, upsert=True)
+    except DuplicateKeyError:  # somebody else made the document just now
+        await state.update_one({"_id": subject}, change)
 
 
 def _whole(partner: str, mode: Mode) -> Document:

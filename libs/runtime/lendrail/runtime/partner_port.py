@@ -1,5 +1,5 @@
 """The partner port: every request to a partner starts here, within its credential's budget, only while neither its
-credential is paused nor the breaker of its operation open.
+credential is paused nor the breaker of its operation open, and through a live credential only once it was approved.
 
 The channels of `lendrail.partners` carry the bytes; this port decides when they may, and shares what processes must
 agree on through the database `partners`: the next free start, pauses, breakers, the access token.
@@ -33,19 +33,27 @@ TOKEN_KEY = "partner-tokens"  # noqa: S105 - the name of a data key
 
 
 class Paused(Exception):
-    """The credential is paused; the work waits and nothing was sent."""
+    """The credential is paused, or lacks its approval; the work waits and nothing was sent."""
 
 
 class PartnerPort:
     """Hands out permissions to call partners."""
 
     def __init__(
-        self, state: Collection, credentials: Mounted[Credentials], vault: Vault, rules: Rules | None = None
+        self,
+        state: Collection,
+        credentials: Mounted[Credentials],
+        vault: Vault,
+        rules: Rules | None = None,
+        *,
+        approvals: bool = True,
     ) -> None:
-        """`state` is `partners.credentials`, one document per credential; `rules` are those of the breakers."""
+        """`state` is `partners.credentials`, one document per credential; `rules` are those of the breakers.
+        `approvals` is False only where no application goes out and no tenant could approve.
+        """
         self._state, self._credentials, self._vault = state, credentials, vault
         self._budget = Budget(state)
-        self._standing = Standing(state, credentials)
+        self._standing = Standing(state, credentials, approvals)
         self._circuits = Circuits(state, self._standing, rules or Rules())
         self._refreshing: dict[str, asyncio.Lock] = {}
 
@@ -63,7 +71,8 @@ class PartnerPort:
         credential = self.credential(credential_id)
 
         async def admit() -> None:
-            if credential_id in await self.paused():
+            standing = await self._standing.look()
+            if credential_id in standing.paused or not standing.approved(credential):
                 raise Paused(credential_id)
             self._circuits.check((credential_id, operation))
 
@@ -89,7 +98,9 @@ class PartnerPort:
                 log.warning("a pause could not be stored", error=type(error).__name__)
 
     async def paused(self) -> dict[str, str]:
-        """The paused credentials, with the reason's code: `operator`, or that of our own pause."""
+        """Credentials through which nothing goes, with the reason's code: `operator`, that of our own pause, or
+        `approval-missing`.
+        """
         return (await self._standing.look()).paused
 
     async def pause(self, credential_id: str, reason: str, seconds: float) -> None:

@@ -11,8 +11,9 @@ import datetime as dt
 import time
 from collections.abc import Iterable
 
+from lendrail.runtime.approvals import MISSING, place_of
 from lendrail.runtime.breaker import Breaker
-from lendrail.runtime.directory import Credentials, Mounted
+from lendrail.runtime.directory import Credential, Credentials, Mounted
 from lendrail.runtime.mongo import Collection, Document
 
 LOOK_SECONDS = 0.2
@@ -29,12 +30,15 @@ HELD: Document = {
 
 
 class Standing:
-    """Pauses and breakers of all credentials. Credentials in good standing cost nothing but the look."""
+    """Approvals, pauses and breakers of all credentials. Test credentials in good standing cost nothing but the look."""
 
-    def __init__(self, state: Collection, credentials: Mounted[Credentials]) -> None:
-        self._state, self._credentials = state, credentials
+    def __init__(self, state: Collection, credentials: Mounted[Credentials], approvals: bool) -> None:
+        """`approvals`: whether live credentials need one."""
+        self._state, self._credentials, self._approvals = state, credentials, approvals
         self.paused: dict[str, str] = {}
-        """Paused credentials, with the reason's code."""
+        """Credentials through which nothing goes, with the reason's code."""
+        self._approved: dict[str, str] = {}
+        """Approved credentials, with the place that the approval is bound to."""
         self.breakers: dict[Operation, Breaker] = {}
         self._looked = self._seen = -LOOK_SECONDS
         self._looking = asyncio.Lock()
@@ -57,6 +61,12 @@ class Standing:
         else:
             self.breakers[operation] = breaker
 
+    def approved(self, credential: Credential) -> bool:
+        """Whether this credential, as it is here, needs no approval or has one."""
+        if not self._approvals or credential.mode != "live":
+            return True
+        return self._approved.get(credential.id) == place_of(credential)
+
     async def look(self) -> Standing:
         """Look again unless somebody just did; whoever comes while somebody looks takes what that one sees."""
         asked = time.monotonic()
@@ -68,13 +78,17 @@ class Standing:
 
     async def _look(self) -> None:
         begun = time.monotonic()
-        troubled: Document = {"$or": [{"$expr": {"$or": [PAUSED, HELD]}}, {"breakers": {"$nin": [None, {}]}}]}
-        shown = {"paused": PAUSED, "held": HELD, "pause_reason": 1, "breakers": 1, "now": "$$NOW"}
-        cursor = await self._state.aggregate([{"$match": troubled}, {"$project": shown}])
+        troubled: list[Document] = [{"$expr": {"$or": [PAUSED, HELD]}}, {"breakers": {"$nin": [None, {}]}}]
+        shown = {"paused": PAUSED, "held": HELD, "pause_reason": 1, "approval": 1, "breakers": 1, "now": "$$NOW"}
+        told: Document = {"$or": [*troubled, {"approval.approved": True}]}
+        cursor = await self._state.aggregate([{"$match": told}, {"$project": shown}])
         documents = [document async for document in cursor]
         if documents:
             self._clock = documents[0]["now"], begun
-        self.paused = {credential: reason for each in documents for credential, reason in self._pauses(each)}
+        said = {each["_id"]: each["approval"] for each in documents if "approval" in each}
+        self._approved = {credential: word["place"] for credential, word in said.items() if word["approved"]}
+        missing = {each.id: MISSING for each in self._credentials.current.credentials if not self.approved(each)}
+        self.paused = missing | {name: reason for each in documents for name, reason in self._pauses(each)}
         self.breakers = {
             (each["_id"], name): read_breaker(stored)
             for each in documents

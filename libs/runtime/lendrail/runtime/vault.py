@@ -105,7 +105,7 @@ class Vault:
         self._known: OrderedDict[str, Key] = OrderedDict()
 
     async def prepare(self) -> None:
-        """Create the index that destroys intake keys after their time, and the one along which erasures are followed."""
+        """The index that destroys intake keys after their time, and the one along which erasures are followed."""
         await self._keys.create_index("expires", expireAfterSeconds=0)
         await self._keys.create_index([("erased", 1), ("_id", 1)], partialFilterExpression=_ERASED)
 
@@ -157,7 +157,7 @@ class Vault:
 
     async def erase(self, key_id: str) -> None:
         """Delete the key for good and leave a mark when that was, by the server's clock."""
-        change = [{"$set": {"erased": {"$ifNull": ["$erased", "$$NOW"]}}}, {"$unset": "wrapped"}]
+        change: list[dict[str, Any]] = [{"$set": {"erased": {"$ifNull": ["$erased", "$$NOW"]}}}, {"$unset": "wrapped"}]
         point("store.keys.before")
         await self._keys.update_one({"_id": key_id}, change, upsert=True)
         point("store.keys.after")
