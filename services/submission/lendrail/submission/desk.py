@@ -34,6 +34,8 @@ class Desk:
     """Where the account wants a mail beside the API."""
     lists: Fetched = field(default_factory=dict)
     """The partner's own lists, as far as they were fetched."""
+    lenders: tuple[Opportunity, ...] = ()
+    """Of a registration: the lenders' opportunities that it clears."""
 
 
 def why_not(opportunity: Opportunity, intent: Send, desk: Desk) -> str | None:

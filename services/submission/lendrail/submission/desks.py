@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from lendrail.contracts.submit import Submit
 from lendrail.partners import PARTNERS
@@ -11,6 +12,7 @@ from lendrail.runtime.directory import Credentials, Mounted, PartnerAccount, Ten
 from lendrail.submission.attempt import Opportunity
 from lendrail.submission.desk import Beside, Desk
 from lendrail.submission.lists import PartnerLists
+from lendrail.submission.store import Store
 
 
 class Desks:
@@ -38,6 +40,18 @@ class Desks:
         mail = accounts.get(account.supplement)
         login = self._credentials.current.by_id.get(account.supplement)
         return Beside(PARTNERS.get(mail.partner) if mail else None, mail, login)
+
+
+def is_registry(partner: str) -> bool:
+    found = PARTNERS.get(partner)
+    return found is not None and found.kind == "registry"
+
+
+async def with_lenders(desk: Desk, opportunity: str, store: Store) -> Desk:
+    """A registration's, with the lenders that it clears as they are now."""
+    if desk.partner is None or not is_registry(desk.partner.name):
+        return desk
+    return replace(desk, lenders=tuple(await store.behind(opportunity)))
 
 
 def _gives_lists(partner: str) -> bool:

@@ -12,7 +12,7 @@ from lendrail.contracts.terms import utc_now
 from lendrail.partners.partner import Fetched
 from lendrail.runtime.step import Delivery
 from lendrail.submission.attempt import Opportunity
-from lendrail.submission.desks import Desks
+from lendrail.submission.desks import Desks, is_registry, with_lenders
 from lendrail.submission.plan import plan
 from lendrail.submission.planned import Plan
 from lendrail.submission.registry import Registry
@@ -42,7 +42,9 @@ class Handlers:
         known, lists = await asyncio.gather(
             self._store.find(by_opportunity), self._desks.fetched([each.event for each in deliveries])
         )
-        await asyncio.gather(*(self._plan(known.get(name), group, lists) for name, group in by_opportunity.items()))
+        registries = {name for name, group in by_opportunity.items() if is_registry(group[0].event.partner)}
+        for turn in (by_opportunity.keys() - registries, registries):  # these look at what their lenders heard
+            await asyncio.gather(*(self._plan(known.get(name), by_opportunity[name], lists) for name in turn))
         await self._look_behind(deliveries)
         self._stored()
         return []
@@ -58,6 +60,7 @@ class Handlers:
         for delivery in deliveries:
             while known is None or delivery.id not in known.inbox:
                 desk, now = self._desks.of(delivery.event.tenant_id, delivery.event, lists), utc_now()
+                desk = await with_lenders(desk, str(delivery.event.opportunity_id), self._store)
                 made = plan(known, delivery.event, delivery.envelope, desk, delivery.key, now, self._gate_seconds)
                 if await self._stored_plan(made, delivery, new=known is None):
                     known = replace(made.opportunity, version=made.opportunity.version + 1)

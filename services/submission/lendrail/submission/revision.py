@@ -16,12 +16,16 @@ from lendrail.submission import moves
 from lendrail.submission.attempt import OPEN, REPLACED, Attempt, Opportunity, State, new_attempt, reference
 from lendrail.submission.creation import create, new_documents, not_in_lists, order, replaced, with_lists
 from lendrail.submission.desk import Desk, why_not
+from lendrail.submission.lenders import old_papers
 from lendrail.submission.papers import mark
 from lendrail.submission.planned import Plan, merged, not_sent, refused, told
 
 log = structlog.get_logger()
 NOT_UPDATABLE = "not-updatable"
 _CANNOT = "this partner takes no corrections of an application that it has: tell it yourself"
+_BOUND = "a lender has the papers as they were and keeps them, so their registration stays: tell the registry yourself"
+LOOK_AGAIN_SECONDS, LOOK_AGAIN_AT_MOST = 1, 60
+"""How long a correction of a registration waits between two looks at its lenders; twice as long each time."""
 _NAMELESS = "we know no id by which the partner has it, so it cannot be corrected there: tell the partner yourself"
 
 
@@ -81,6 +85,14 @@ def _wait(opportunity: Opportunity, update: Attempt, submit: Submit) -> Plan:
     return Plan(opportunity.put(waits), kept={update.id: submit})
 
 
+def _look_again(opportunity: Opportunity, update: Attempt, submit: Submit, now: dt.datetime) -> Plan:
+    """Nobody knows yet what a lender has."""
+    seconds = min(LOOK_AGAIN_SECONDS * 2**update.delays, LOOK_AGAIN_AT_MOST)
+    due, looks = now + dt.timedelta(seconds=seconds), update.delays + 1
+    waits = replace(update, state=State.PLANNED, reason="lenders-awaited", due=due, delays=looks)
+    return Plan(opportunity.put(waits), kept={update.id: submit})
+
+
 def _taken(
     opportunity: Opportunity,
     before: Attempt,
@@ -96,7 +108,7 @@ def _taken(
         return told(opportunity, replace(update, state=State.CANCELLED, reason=refusal), now, intent.unmade)
     assert desk.partner is not None
     if desk.partner.kind == "registry":
-        return _registered_anew(opportunity, before, submit, intent, desk, key, now)
+        return _registered_anew(opportunity, before, update, submit, intent, desk, key, now)
     if desk.partner.update is None:
         return refused(opportunity, update, NOT_UPDATABLE, _CANNOT, now)
     if before.state == State.SUBMITTED_ID_UNKNOWN:
@@ -131,15 +143,23 @@ def _updated(
 def _registered_anew(
     opportunity: Opportunity,
     before: Attempt,
+    update: Attempt,
     submit: Submit,
     intent: Send,
     desk: Desk,
     key: Key,
     now: dt.datetime,
 ) -> Plan:
-    """A registration cannot be changed: where its papers are others, it is cancelled and then made anew."""
+    """A registration cannot be changed: where its papers are others, it is cancelled and then made anew; once no lender
+    has the papers that it describes.
+    """
     if before.paper == mark(intent.application, key):
         return Plan(opportunity)
+    papers = old_papers(desk.lenders, submit.revision, update.delays)
+    if papers == "old":
+        return refused(opportunity, update, NOT_UPDATABLE, _BOUND, now)
+    if papers == "awaited":
+        return _look_again(opportunity, update, submit, now)
     made = create(opportunity, intent, before.generation + 1, desk, key, now)
     fresh = made.opportunity.create
     assert fresh is not None

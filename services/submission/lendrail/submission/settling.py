@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lendrail.submission.attempt import Attempt, State, undecided
-from lendrail.submission.desks import Desks
+from lendrail.submission.desks import Desks, with_lenders
 from lendrail.submission.job import Job
 from lendrail.submission.plan import decide
 from lendrail.submission.store import Store, kept_event, read, token_of
@@ -29,6 +29,7 @@ class Settler:
         held = undecided(job.opportunity)
         assert held is not None
         desk, event = await self._desks.of_one(job.opportunity), kept_event(job.document, held, job.key)
+        desk = await with_lenders(desk, job.opportunity.id, self._store)
         made = decide(job.opportunity, held, event, desk, job.key, job.now, self._gate_seconds)
         plans, kept = made.requests, made.kept
         if await self._store.save(made.opportunity, made.acks, job.key, plans=plans, kept=kept):
