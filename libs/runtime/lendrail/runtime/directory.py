@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import re
 from functools import cached_property
 from pathlib import Path
@@ -116,6 +117,16 @@ class Credential(_Part):
     base_url: str
     auth: dict[str, SecretStr]
     rate: Rate | None = None
+
+    @cached_property
+    def place(self) -> str:
+        """Whose it is and where what goes through it arrives, secrets aside; as a hash, so that no address rests
+        elsewhere.
+        """
+        token_url = self.auth.get("tokenUrl")
+        addresses = [self.base_url, token_url.get_secret_value() if token_url else None]
+        told = [self.tenant, self.partner, self.id, self.mode, addresses]
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
 class Credentials(_Part):

@@ -84,7 +84,7 @@ class Holds:
 
 
 async def say(state: Collection, subject: Any, field: str, word: Any) -> None:
-    """Keep `word`, a dataclass with the time `at`, in `field` of the subject's document, unless a later one is there."""
+    """Keep `word`, a dataclass with a time `at`, in the subject's document, unless a later one is there."""
     newer = {"$gte": [{"$literal": word.at}, {"$ifNull": [f"${field}.at", {"$literal": LONG_AGO}]}]}
     stored = {name: value for name, value in asdict(word).items() if value is not None}
     change = [{"$set": {field: {"$cond": [newer, {"$literal": stored}, f"${field}"]}}}]

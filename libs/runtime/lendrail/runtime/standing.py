@@ -11,7 +11,6 @@ import datetime as dt
 import time
 from collections.abc import Iterable
 
-from lendrail.runtime.approvals import MISSING, place_of
 from lendrail.runtime.breaker import Breaker
 from lendrail.runtime.directory import Credential, Credentials, Mounted
 from lendrail.runtime.mongo import Collection, Document
@@ -21,6 +20,8 @@ LOOK_SECONDS = 0.2
 FAR = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
 Operation = tuple[str, str]
 """A credential and the name of an operation."""
+APPROVAL_MISSING = "approval-missing"
+"""Why nothing goes through a live credential that nobody approved as it is."""
 PAUSED: Document = {"$gt": [{"$ifNull": ["$paused_until", None]}, "$$NOW"]}
 """By ourselves, after a refusal."""
 HELD: Document = {
@@ -30,7 +31,7 @@ HELD: Document = {
 
 
 class Standing:
-    """Approvals, pauses and breakers of all credentials. Test credentials in good standing cost nothing but the look."""
+    """Approvals, pauses and breakers of all credentials. Those in good standing cost nothing but the look."""
 
     def __init__(self, state: Collection, credentials: Mounted[Credentials], approvals: bool) -> None:
         """`approvals`: whether live credentials need one."""
@@ -65,7 +66,7 @@ class Standing:
         """Whether this credential, as it is here, needs no approval or has one."""
         if not self._approvals or credential.mode != "live":
             return True
-        return self._approved.get(credential.id) == place_of(credential)
+        return self._approved.get(credential.id) == credential.place
 
     async def look(self) -> Standing:
         """Look again unless somebody just did; whoever comes while somebody looks takes what that one sees."""
@@ -87,7 +88,9 @@ class Standing:
             self._clock = documents[0]["now"], begun
         said = {each["_id"]: each["approval"] for each in documents if "approval" in each}
         self._approved = {credential: word["place"] for credential, word in said.items() if word["approved"]}
-        missing = {each.id: MISSING for each in self._credentials.current.credentials if not self.approved(each)}
+        missing = {
+            each.id: APPROVAL_MISSING for each in self._credentials.current.credentials if not self.approved(each)
+        }
         self.paused = missing | {name: reason for each in documents for name, reason in self._pauses(each)}
         self.breakers = {
             (each["_id"], name): read_breaker(stored)

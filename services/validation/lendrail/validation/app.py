@@ -73,7 +73,9 @@ def _register(service: Service, settings: Settings, master: bytes) -> Register:
         if settings.credentials_file is None:
             raise ValueError("abn_credential needs credentials_file")
         credentials = Mounted(settings.credentials_file, Credentials)
-        port = PartnerPort(service.shared("partners")["credentials"], credentials, service.vault)
+        standing = service.shared("partners")["credentials"]
+        # The register is no partner and the credential no tenant's: it hears a public number, never an application.
+        port = PartnerPort(standing, credentials, service.vault, approvals=False)
     return Register(port, settings.abn_credentials, answers, settings.abn_retry_seconds, settings.abn_lanes)
 
 
