@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ from lendrail.contracts.json_schemas import schemas
 from lendrail.contracts.outcome import Outcome
 from lendrail.contracts.status_updated import StatusUpdated
 from lendrail.contracts.terms import DeclineReason, ReasonCode, Status
+from lendrail.gateway.openapi import document
 from lendrail.notifications import lanes
 from lendrail.notifications.notify import topic_recipient
 from lendrail.notifications.order import next_in_turn, wait_before
@@ -27,7 +29,7 @@ from lendrail.runtime.directory import Tenant
 from lendrail.runtime.topic_port import WRITTEN
 
 from .conftest import token, updated
-from .outcomes import Topic, switch
+from .outcomes import Topic, blocks, switch
 
 URL = "https://api.example.test"
 QUICK = "[0.02]"
@@ -202,9 +204,57 @@ def test_an_outcome_leaves_out_what_is_personal_and_says_so() -> None:
 def test_the_documents_that_a_partner_wants_are_named_and_its_words_for_them_are_not() -> None:
     wanted = [{"kind": "bank-statement", "words": "March, of Zelda"}, {"kind": "bank-statement"}, {"words": "a call"}]
     outcome = outcome_of(StatusUpdated.model_validate(updated().model_dump() | {"wanted": wanted, "offers": ()}), URL)
-    assert outcome.wanted_documents == ("bank-statement",)
+    assert (outcome.wanted_documents, outcome.wanted_in_words, outcome.ways) == (("bank-statement",), 0, ())
     assert outcome.withheld == ("missingInfo", "wanted")
     assert outcome_of(updated(wanted=({"kind": "id-card"},), offers=(), missing_info=None), URL).withheld == ()
+
+
+def test_what_is_to_be_done_is_said_without_the_partners_words() -> None:
+    """Kinds of documents, how many things it says in words only, codes of faulty fields, and how to send it."""
+    wanted = [{"kind": "bank-statement", "words": "March, of Zelda"}, {"words": "a call"}, {"words": "Zelda's number"}]
+    problem = {"pointer": "/business/taxNumber", "code": "unreadable", "message": "cannot be read"}
+    asked = updated(status=Status.INFO_REQUIRED, offers=(), missing_info=None, wanted=wanted, problems=[problem])
+    outcome = outcome_of(asked, URL)
+    assert (outcome.wanted_documents, outcome.wanted_in_words) == (("bank-statement",), 2)
+    here = f"/v1/applications/{asked.application_id}"
+    ways = [(each.what, each.method, each.path) for each in outcome.ways]
+    assert ways == [("document", "POST", f"{here}/documents"), ("correction", "PUT", here)]
+    assert [each.code for each in outcome.problems] == ["unreadable"]
+    assert "Zelda" not in outcome.model_dump_json()
+    text_only = outcome_of(updated(status=Status.INFO_REQUIRED), URL)
+    assert (text_only.wanted_documents, text_only.wanted_in_words) == ((), 1)
+    fields_only = outcome_of(asked.model_copy(update={"wanted": ()}), URL)
+    assert (fields_only.wanted_in_words, [each.what for each in fields_only.ways]) == (0, ["correction"])
+
+
+async def test_the_program_of_the_page_sends_what_is_wanted(project: Path) -> None:
+    """With exactly the parameters that the API states for it, and under a key that is the same when it comes again."""
+    page = project / "docs" / "outcomes.md"
+    _, program = blocks(page, "python")
+    (_, example) = blocks(page, "json")
+    said = json.loads(example)
+    Draft202012Validator(schemas()["outcome"]).validate(said)
+    sent: list[httpx.Request] = []
+
+    def api(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(202)
+
+    names: dict[str, Any] = {}
+    exec(compile(program, str(page), "exec"), names)
+    async with httpx.AsyncClient(transport=httpx.MockTransport(api), base_url=URL) as client:
+        files = {"bank-statement": b"%PDF-1.7 fake", "tax-return": b"not asked for"}
+        left = [await names["answer"](client, "outcome-id", said, files) for _ in range(2)]
+        missing = await names["answer"](client, "outcome-id", said, {})
+        await names["answer"](client, "outcome-id", said | {"status": "approved"}, files)
+    assert left == [["1 in words"]] * 2
+    assert missing == ["bank-statement", "1 in words"]
+    first, again = sent
+    assert (first.method, first.url.path) == ("POST", f"/v1/applications/{said['applicationId']}/documents")
+    assert (first.content, first.headers["idempotency-key"]) == (again.content, again.headers["idempotency-key"])
+    described = document(URL, with_issuer=False)["paths"]["/v1/applications/{id}/documents"]["post"]["parameters"]
+    assert set(first.url.params) <= {each["name"] for each in described if each["in"] == "query"}
+    assert dict(first.url.params) == {"kind": "bank-statement", "opportunity": said["opportunityId"]}
 
 
 def test_its_id_follows_from_opportunity_and_version() -> None:

@@ -29,6 +29,7 @@ from lendrail.contracts.terms import (
     Status,
     Time,
 )
+from lendrail.contracts.wanted import Way
 
 
 class Refusal(Model):
@@ -60,6 +61,10 @@ class Outcome(ApplicationEvent):
     decline_reasons: tuple[Refusal, ...] = ()
     wanted_documents: tuple[Slug, ...] = ()
     """Kinds of document that the partner waits for, where it lists them."""
+    wanted_in_words: Annotated[int, Field(ge=0)] = 0
+    """How many more things it waits for, which it says in words only; they are to be read at `link`."""
+    ways: tuple[Way, ...] = ()
+    """While something is wanted: the requests that bring it to the partner."""
     problems: tuple[FieldProblem, ...] = ()
     close_chance: DecimalString | None = None
     """Per cent, as the partner reckons."""

@@ -8,6 +8,7 @@ from lendrail.contracts.event import Envelope, Record, encode, envelope_of
 from lendrail.contracts.offered import offered
 from lendrail.contracts.outcome import Outcome, Refusal
 from lendrail.contracts.status_updated import StatusUpdated
+from lendrail.contracts.wanted import ToDo, to_do
 
 SAME = (
     "tenant_id", "mode", "application_id", "opportunity_id", "partner", "partner_id", "status", "partner_words",
@@ -21,11 +22,14 @@ PERSONAL = ("decline_notes", "missing_info", "notes", "contact")
 
 def outcome_of(update: StatusUpdated, public_url: str) -> Outcome:
     """The update without what is personal."""
+    asked = to_do(update.status, update.application_id, update.wanted, update.missing_info, update.problems) or ToDo()
     return Outcome(
         number=update.state_version,
         offers=offered(update.offers, update.opportunity_id),
         decline_reasons=tuple(Refusal(code=each.code, words=each.words) for each in update.decline_reasons),
         wanted_documents=tuple(dict.fromkeys(each.kind for each in update.wanted if each.kind)),
+        wanted_in_words=sum(each.kind is None for each in asked.items),
+        ways=asked.ways,
         withheld=_withheld(update),
         link=f"{public_url}/v1/applications/{update.application_id}",
         **{name: getattr(update, name) for name in SAME},
