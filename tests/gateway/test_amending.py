@@ -146,6 +146,19 @@ async def test_a_key_gives_its_first_answer_again_and_stands_for_one_thing(calle
     problem(await correct(caller, application, 2, used), 422, "idempotency-key-reused")
 
 
+async def test_a_key_that_changed_an_application_brings_no_other_one(caller: httpx.AsyncClient, stored: Any) -> None:
+    application, key = await made(caller), new_key()
+    assert (await correct(caller, application, 1, key)).status_code == 202
+    before = await stored["applications"].count_documents({})
+    for body in (make.application_json(), make.application_json(mode=CANARY)):
+        answer = await caller.post("/v1/applications", json=body, headers=key)
+        problem(answer, 422, "idempotency-key-reused")
+    assert await stored["applications"].count_documents({}) == before
+    assert (await correct(caller, application, 1, key)).headers["idempotency-replayed"] == "true"
+    asked = {"tenant": "demo", "amendments.idempotency": key["Idempotency-Key"]}
+    assert "COLLSCAN" not in str(await stored["applications"].find(asked).explain())
+
+
 async def test_of_two_corrections_at_once_one_is_stale(caller: httpx.AsyncClient, stored: Any) -> None:
     application = await made(caller)
     answers = await asyncio.gather(*(correct(caller, application, 1, notes=str(n)) for n in range(8)))

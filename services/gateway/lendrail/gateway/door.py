@@ -62,11 +62,12 @@ class Door:
         if tenant is None:
             raise Problem(403, "forbidden", "Your tenant is not known here.")
         application, problems = receive.read_application(await request.body(), data, tenant, caller.mode)
-        if application is None or problems:
+        amended = await soon(self._applications.amended_by_key(caller.tenant_id, key))
+        if application is None or problems or amended:
             known = await soon(self._applications.by_key(caller.tenant_id, key))
             if known is not None:
                 return await self._again(known, data)
-            raise _invalid(problems)
+            raise _reused() if amended else _invalid(problems)
         try:
             return _answer(await soon(self._store(request, caller, tenant, key, application, data)))
         except DuplicateKeyError:
@@ -105,8 +106,7 @@ class Door:
             raise Problem(422, "idempotency-key-reused", detail)
         key = await soon(self._vault.get(known["_id"]))
         if key.open(known["fingerprint"]) != receive.fingerprint(data):
-            detail = "This Idempotency-Key came with another body before; use a new key for another application."
-            raise Problem(422, "idempotency-key-reused", detail)
+            raise _reused()
         return _answer(known, {"Idempotency-Replayed": "true"})
 
 
@@ -117,6 +117,11 @@ def _answer(document: Document, more: dict[str, str] | None = None) -> Response:
 def _in_progress() -> Problem:
     detail = "The same Idempotency-Key is under way; repeat the request for its result."
     return Problem(409, "request-in-progress", detail, headers={"Retry-After": "1"})
+
+
+def _reused() -> Problem:
+    detail = "This Idempotency-Key came with another request before; use a new key for another application."
+    return Problem(422, "idempotency-key-reused", detail)
 
 
 def _invalid(problems: list[Any]) -> Problem:

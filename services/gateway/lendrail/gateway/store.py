@@ -72,6 +72,11 @@ class Applications:
     async def by_key(self, tenant: str, idempotency: str) -> Document | None:
         return await self.collection.find_one({"tenant": tenant, "idempotency": idempotency}, _HEAD)
 
+    async def amended_by_key(self, tenant: str, idempotency: str) -> bool:
+        """Whether this key changed an application."""
+        where = {"tenant": tenant, "amendments.idempotency": idempotency}
+        return await self.collection.find_one(where, {"_id": 1}) is not None
+
     async def one(self, tenant: str, mode: str, application: str) -> Document | None:
         return await self.collection.find_one({"_id": application, "tenant": tenant, "mode": mode}, _HEAD)
 
