@@ -5,6 +5,7 @@ import uuid
 import httpx
 from tests import make, support
 from tests.status.bench import PARTNER, Bench, Deal
+from tests.status.conftest import MakeBench
 from tests.status.reading import bearer
 
 from lendrail.contracts.sensitive import Sensitive, SensitiveText
@@ -45,8 +46,11 @@ async def test_nobody_else_sees_it(bench: Bench, client: httpx.AsyncClient) -> N
     address = f"/v1/opportunities/{deal.id}"
     foreign = await client.get(address, headers=bearer("applications:read", tenant="other"))
     unknown = await client.get(f"/v1/opportunities/{uuid.uuid4()}", headers=READER)
-    assert foreign.status_code == unknown.status_code == 404
-    assert foreign.json()["code"] == unknown.json()["code"]
+    odd = await client.get(f"/v1/opportunities/{str(deal.id).upper()}", headers=READER)
+    for answer in (foreign, unknown, odd):
+        assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+        told = answer.json()
+        assert (told["code"], told["detail"]) == ("not-found", "You have no such opportunity.")
     assert (await client.get(address)).status_code == 401
     assert (await client.get(address, headers=OPERATOR)).status_code == 403
 
@@ -58,6 +62,23 @@ async def test_an_erased_person_is_shown_as_erased(bench: Bench, client: httpx.A
     body = (await client.get(f"/v1/opportunities/{deal.id}", headers=READER)).json()
     assert body["status"] == "erased"
     assert "observations" not in body
+
+
+async def test_who_was_erased_elsewhere_is_shown_as_erased_at_once(
+    make_bench: MakeBench, bench: Bench, client: httpx.AsyncClient
+) -> None:
+    """Whatever this process remembers: the store is asked."""
+    deal = Deal()
+    await bench.deliver(deal.validated())
+    address = f"/v1/opportunities/{deal.id}"
+    before = await client.get(address, headers=READER)
+    elsewhere = await make_bench()
+    await elsewhere.service.vault.erase(str(deal.application_id))
+    after = await client.get(address, headers=READER)
+    assert [before.json()["status"], after.json()["status"]] == ["submitting", "erased"]
+    assert before.headers["cache-control"] == after.headers["cache-control"] == "no-store"
+    assert (await client.get("/v1/orphans", headers=OPERATOR)).headers["cache-control"] == "no-store"
+    assert (await client.get("/v1/looks", headers=OPERATOR)).headers["cache-control"] == "no-store"
 
 
 async def test_operators_see_ids_and_times_of_orphans(bench: Bench, client: httpx.AsyncClient) -> None:

@@ -23,6 +23,7 @@ READ = Depends(authorised("applications:read"))
 OPERATE = Depends(authorised("operator"))
 MOST_ORPHANS = 500
 MOST_LOOKS = 500
+NO_STORE = {"Cache-Control": "no-store"}
 
 
 def routes(opportunities: Collection, orphans: Collection, feeds: Collection, vault: Vault) -> APIRouter:
@@ -34,11 +35,12 @@ def routes(opportunities: Collection, orphans: Collection, feeds: Collection, va
         mine = {"_id": opportunity_id, "tenant": caller.tenant_id, "mode": caller.mode}
         document = await opportunities.find_one(mine, {"outbox": 0})
         if document is None:
-            raise Problem(404, "not-found", "There is no such opportunity.")
+            raise Problem(404, "not-found", "You have no such opportunity.")
         try:
-            return reply(_shown(document, await vault.get(document["application_id"])))
+            shown = _shown(document, await _key(vault, document["application_id"]))
         except Erased:
-            return reply(_named(document) | {"status": Status.ERASED.value})
+            shown = _named(document) | {"status": Status.ERASED.value}
+        return reply(shown, headers=NO_STORE)
 
     @router.get("/v1/orphans")
     async def unmatched(caller: Caller = OPERATE) -> Response:
@@ -50,7 +52,7 @@ def routes(opportunities: Collection, orphans: Collection, feeds: Collection, va
             {shown: each[name] for name, shown in names.items()} | {"receivedAt": each["received_at"]}
             async for each in cursor
         ]
-        return reply({"orphans": found})
+        return reply({"orphans": found}, headers=NO_STORE)
 
     @router.get("/v1/looks")
     async def looks(caller: Caller = OPERATE) -> Response:
@@ -62,9 +64,16 @@ def routes(opportunities: Collection, orphans: Collection, feeds: Collection, va
             for kind, collection in (("opportunityId", opportunities), ("feed", feeds))
             async for each in collection.find(failing, wanted).sort("due", ASCENDING).limit(MOST_LOOKS)
         ]
-        return reply({"looks": found})
+        return reply({"looks": found}, headers=NO_STORE)
 
     return router
+
+
+async def _key(vault: Vault, application: str) -> Key:
+    """Raises `Erased`, also while this process still remembers the key."""
+    if await vault.erased([application]):
+        raise Erased(application)
+    return await vault.get(application)
 
 
 def _named(document: Document) -> dict[str, Any]:
