@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lendrail.contracts import strict_json
+from lendrail.contracts.sensitive import Erased
 from lendrail.contracts.terms import FieldProblem
 from lendrail.runtime.mongo import OUTAGES
 from lendrail.runtime.tokens import Caller, Unauthorised, Verifier
@@ -134,7 +135,11 @@ def install(app: FastAPI, max_body_bytes: int) -> None:
         log.warning("a store is away", error=type(error).__name__)
         return unavailable().response(request_id(request))
 
+    async def on_erased(request: Request, error: Exception) -> Response:
+        return Problem(410, "erased", "The person was erased; nothing more can be done.").response(request_id(request))
+
     app.add_exception_handler(Problem, on_problem)
+    app.add_exception_handler(Erased, on_erased)
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(RequestValidationError, on_invalid)
     for outage in OUTAGES:

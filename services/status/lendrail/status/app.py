@@ -20,6 +20,7 @@ from lendrail.status.asking import Asking
 from lendrail.status.channels import Lanes
 from lendrail.status.feeds import Feeds
 from lendrail.status.fetch import Fetch
+from lendrail.status.forget import Forgetter
 from lendrail.status.handlers import Handlers
 from lendrail.status.hints import Hints
 from lendrail.status.reports import Reports
@@ -83,6 +84,7 @@ def build(settings: Settings, *, verifier: Verifier | None = None, **doubles: An
     service.on(PARTNER_ACK, parts.handlers.on_partner_ack)
     service.on(PARTNER_WEBHOOK, parts.handlers.on_partner_webhook)
     service.prepare(parts.prepare)
+    service.forgets(Forgetter(parts.opportunities.collection).forget)
     service.loop(parts.relay.run)
     service.loop(parts.workers.run, parts.drain)
     service.loop(parts.hints.run)

@@ -16,6 +16,7 @@ import structlog
 
 from lendrail.contracts.partner_ack import PartnerAck
 from lendrail.contracts.partner_webhook import PartnerWebhook
+from lendrail.contracts.terms import Status
 from lendrail.runtime.mongo import OUTAGES, Collection, Document, DuplicateKeyError, GroupCommit
 from lendrail.runtime.step import Delivery
 from lendrail.runtime.vault import INTAKE_KEY_DAYS
@@ -29,7 +30,7 @@ Pair = tuple[str, str]
 """Credential and an id: foreign ids, and our references, are unique only within their credential."""
 FIELDS = (
     "application_id", "tenant", "mode", "partner", "credential", "opportunity_id", "partner_id", "ours", "fetch",
-    "lease", "due", "hints.id",
+    "lease", "due", "hints.id", "status",
 )  # fmt: skip
 
 
@@ -94,12 +95,15 @@ class Hints:
             await self._orphans.delete_many({"_id": {"$in": matched}})
 
     async def _unmatched(self, calls: Sequence[Document]) -> list[Document]:
-        """Follow the calls whose opportunity is known: by their own word, or with a look. Returns the others."""
-        matched = _matched(calls, await self._find(calls))
+        """Follow the calls whose opportunity is known: by their own word, or with a look; not those about a person who
+        was erased. Returns the others.
+        """
+        found = _matched(calls, await self._find(calls))
+        matched = [(call, each) for call, each in found if each["status"] != Status.ERASED]
         told = await self._reports.hear(matched)
         newest = {d["_id"]: (call, d) for call, d in matched if (call["_id"], d["_id"]) not in told}
         await asyncio.gather(*(self._hint(document, call) for call, document in newest.values()))
-        hit = {call["_id"] for call, _ in matched}
+        hit = {call["_id"] for call, _ in found}
         return [call for call in calls if call["_id"] not in hit]
 
     async def _find(self, calls: Sequence[Document]) -> list[Document]:
