@@ -13,7 +13,7 @@ setup:  ## .venv with pinned, hash-checked packages (instant when nothing change
 	  echo "setup: Lendrail needs Python 3.11 or newer and '$(PYTHON)' is not; name one with PYTHON=/path/to/python3." >&2; exit 1; }
 	@$(PYTHON) deploy/bootstrap.py
 
-demo: setup  ## five applications, one of them at five partners at once, on real Kafka and MongoDB
+demo: setup  ## six applications, one up to its money, one at five partners at once, on real Kafka and MongoDB
 	@$(BIN)/lendrail demo
 
 up: setup  ## the whole stack in the background

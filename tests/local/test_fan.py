@@ -10,7 +10,8 @@ from rich.console import Console, RenderableType
 
 from lendrail.contracts.application import Application
 from lendrail.local.accounts import ACCOUNTS
-from lendrail.local.fan import Changes, judge
+from lendrail.local.fan import judge
+from lendrail.local.follow import Changes
 from lendrail.local.proof import Proof, proof
 from lendrail.local.scenes import PARTS, REGISTRY, FanOut, fan_out, scenes
 from lendrail.local.stage import Missed

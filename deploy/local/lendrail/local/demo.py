@@ -1,4 +1,4 @@
-"""`lendrail demo`: five applications, live, on the real stack; whatever does not happen is named."""
+"""`lendrail demo`: six applications, live, on the real stack; whatever does not happen is named."""
 
 import time
 from pathlib import Path
@@ -7,8 +7,9 @@ from typing import Any
 
 from lendrail.local.configure import PARTNER
 from lendrail.local.fan import play_fan
+from lendrail.local.life import play_life, play_withdrawal
 from lendrail.local.publish import Sent
-from lendrail.local.scenes import FAULTS, SECONDS, Ending, Scene, fan_out, scenes
+from lendrail.local.scenes import FAULTS, SECONDS, Ending, Scene, fan_out, life, scenes, withdrawal
 from lendrail.local.stage import Check, Missed, Stage
 
 SUBMITTED = ("application-received", "application-validated", "submit", "partner-ack", "partner-webhook", "notify")
@@ -19,6 +20,7 @@ async def play(stage: Stage, loans: Path) -> list[Ending]:
     """All scenes, one after the other. Raises Missed: the step that did not happen."""
     async with stage.open():
         endings = [await _scene(stage, scene) for scene in scenes(loans)]
+        endings += [await play_life(stage, life(loans)), await play_withdrawal(stage, withdrawal(loans))]
         return [*endings, await play_fan(stage, fan_out(loans))]
 
 

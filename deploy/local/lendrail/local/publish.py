@@ -109,8 +109,12 @@ class Api:
 
     async def post(self, path: str, body: Any, key: str | None = None) -> httpx.Response:
         """POST JSON with a fresh Idempotency-Key, or the given one."""
-        headers = await self.headers() | {"Idempotency-Key": key or str(uuid.uuid4())}
-        return await self.client.post(path, json=body, headers=headers)
+        return await self.send(path, key or str(uuid.uuid4()), json=body)
+
+    async def send(self, path: str, key: str, **what: Any) -> httpx.Response:
+        """POST what httpx can: JSON or bytes, with what belongs into the query."""
+        headers = await self.headers() | {"Idempotency-Key": key}
+        return await self.client.post(path, headers=headers, **what)
 
     async def get(self, path: str) -> httpx.Response:
         return await self.client.get(path, headers=await self.headers())

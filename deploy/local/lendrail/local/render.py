@@ -6,10 +6,13 @@ from lendrail.local.timeline import Line
 
 COLOURS = {
     "approved": "green",
+    "accepted": "green",
+    "funded": "bold green",
     "declined": "red",
     "info-required": "yellow",
     "invalid": "red",
     "ineligible": "yellow",
+    "withdrawn": "yellow",
     "outcome-unknown": "magenta",
 }
 

@@ -1,4 +1,6 @@
-"""The five applications of the demo: real loans, invented people; four end one way each, the fifth five ways."""
+"""The six applications of the demo: real loans, invented people. Three end at once, one goes all the way to its money,
+one is withdrawn, and the last ends five ways.
+"""
 
 import copy
 import secrets
@@ -11,11 +13,14 @@ from typing import Any
 from lendrail.local.sample import applications
 
 SECONDS = 20.0
-"""Longest wait for one application; the partner's limit of one request a second takes 3 to 4 of them."""
+"""Longest wait for one application, of which a partner's limit of one request a second takes 3 to 4, and for each step
+of a longer life.
+"""
 FAULTS = 6
 FAN_SECONDS = 60.0
 """Longest wait for five partners; the SOAP lender's mailbox is looked into every 30 s where nobody hurries."""
 REGISTRY = "monetago"
+TO_THE_END, WITHDRAWN_AT = "reference-partner", "soap-lender"
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,17 @@ class Scene:
     """What the simulated partner shall decide (a dial of the sandbox); None when it is never asked."""
     ends: str
     """The status with which it ends."""
+
+
+@dataclass(frozen=True)
+class Life:
+    """An application at one lender that goes on after it was sent."""
+
+    title: str
+    application: dict[str, Any]
+    partner: str
+    dial: dict[str, Any]
+    """What its simulator does with the next application."""
 
 
 @dataclass(frozen=True)
@@ -90,18 +106,31 @@ PARTS = (
 
 
 def scenes(loans: Path) -> list[Scene]:
-    first, second, third, fourth, _ = _chosen(loans)
+    first, second, _, fourth, *_ = _chosen(loans)
     return [
         Scene("by REST, approved", "REST", first, {"outcome": "approve"}, "approved"),
         Scene("through the Kafka intake, declined", "Kafka", second, {"outcome": "decline"}, "declined"),
-        Scene("by REST, something is missing", "REST", third, {"outcome": "missing"}, "info-required"),
         Scene("invalid, every error at once", "Kafka", broken(fourth), None, "invalid"),
     ]
 
 
+def life(loans: Path) -> Life:
+    """To a lender that misses something first, makes an offer when it has it, and takes an acceptance."""
+    application = _chosen(loans)[2] | {"targetPartners": [TO_THE_END]}
+    dial = {"kind": "outcome", "operation": "create", "outcome": "missing", "times": 1}
+    return Life("one whole life: a missing paper, an offer, its acceptance, the money", application, TO_THE_END, dial)
+
+
+def withdrawal(loans: Path) -> Life:
+    """To a lender that takes its time, and takes withdrawals."""
+    application = _chosen(loans)[5] | {"targetPartners": [WITHDRAWN_AT]}
+    dial = {"kind": "decision_delay", "operation": "submit", "ms": 10 * 60 * 1000, "times": 1}
+    return Life("withdrawn while the lender still thinks", application, WITHDRAWN_AT, dial)
+
+
 def fan_out(loans: Path) -> FanOut:
-    """The fifth, with an invoice of a number that no registry has seen."""
-    application = _chosen(loans)[-1]
+    """The last one, with an invoice of a number that no registry has seen."""
+    application = _chosen(loans)[4]
     application["targetPartners"] = [part.partner for part in PARTS]
     application["invoices"] = [
         {
@@ -119,7 +148,7 @@ def fan_out(loans: Path) -> FanOut:
 def _chosen(loans: Path) -> list[dict[str, Any]]:
     """Loans of the sample that have no gaps, far enough apart to differ."""
     whole = (made for made in applications(loans, 1000) if _whole(made))
-    return [_of_this_run(made) for made in islice(whole, 30, 30 + 5 * 60, 60)]
+    return [_of_this_run(made) for made in islice(whole, 30, 30 + 6 * 60, 60)]
 
 
 def _of_this_run(application: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -30,11 +31,23 @@ def everything(_: Line) -> bool:
     return True
 
 
+def nothing(_: Line) -> bool:
+    return False
+
+
 class Stage:
     """Sends, watches and asks; a scene says what and what for."""
 
-    def __init__(self, state: State, console: Console, *, hurried: bool) -> None:
-        self.console, self.hurried = console, hurried
+    def __init__(
+        self,
+        state: State,
+        console: Console,
+        *,
+        hurried: bool,
+        told: Callable[..., AsyncIterator[Line]] = timeline.lines,
+    ) -> None:
+        """`told`: who tells the timeline's lines; Kafka, unless somebody else plays it."""
+        self.console, self.hurried, self._told = console, hurried, told
         self.lines: list[Line] = []
         self.shown: Callable[[Line], bool] = everything
         """Which lines of the timeline are printed."""
@@ -72,7 +85,7 @@ class Stage:
         self.receiver.secret = answer.json()["secret"]
 
     async def _watch(self, started: asyncio.Event) -> None:
-        async for line in timeline.lines(self._kafka, started=started):
+        async for line in self._told(self._kafka, started=started):
             self.lines.append(line)
             if self.shown(line):
                 self.console.print(rendered(line))
@@ -86,6 +99,19 @@ class Stage:
         if sent.application_id is None:
             raise Missed(f"{title}: the application was not accepted, the gateway answered {sent.status}")
         return sent.application_id
+
+    async def change(self, title: str, path: str, **what: Any) -> int:
+        """The revision that this change of an application became.
+
+        Sent twice under one key, as by a client that lost the answer. Raises Missed: it was not taken, or taken twice.
+        """
+        key = str(uuid.uuid4())
+        first, again = [await self.api.send(path, key, **what) for _ in range(2)]
+        if first.status_code != 202:
+            raise Missed(f"{title}: POST {path} answered {first.status_code}")
+        if (again.status_code, again.json()) != (202, first.json()) or "Idempotency-Replayed" not in again.headers:
+            raise Missed(f"{title}: POST {path} under the same key was not answered as before")
+        return int(first.json()["revision"])
 
     async def until(self, title: str, checks: list[Check], seconds: float) -> None:
         """Raises Missed with everything that has not happened after so long."""

@@ -14,7 +14,7 @@ from lendrail.local.words import of_all
 
 
 def summary(endings: Iterable[Ending]) -> Table:
-    table = Table(title="Five applications", title_justify="left", show_lines=True)
+    table = Table(title="Six applications", title_justify="left", show_lines=True)
     for column in ("application", "status", "what was said", "documents sent, notices"):
         table.add_column(column, overflow="fold", no_wrap=column.startswith("documents"))
     for ending in endings:

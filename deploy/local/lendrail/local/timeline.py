@@ -71,14 +71,18 @@ class Timeline:
 
 def _word(said: dict[str, Any]) -> str | None:
     """The one word that tells most: a status, an outcome, a channel, how many problems."""
+    changed = said.get("amendment")
     if update := said.get("update"):
         return f"{said.get('channel')}: {update.get('status')}"
     if said.get("outcome"):
         return f"{said.get('operation')}: {said['outcome']}"
     if said.get("eligible") is not None:
-        return f"{len(said['eligible'])} can take it"
-    if said.get("intent"):
-        return f"{said['intent'].get('kind')}, {len(said['intent'].get('documents', ()))} document(s)"
+        return f"revision {said.get('revision')} is sound" if changed else f"{len(said['eligible'])} can take it"
+    if changed:
+        return f"{changed.get('kind')}, revision {said.get('revision')}"
+    if intent := said.get("intent"):
+        documents = f", {len(intent['documents'])} document(s)" if "documents" in intent else ""
+        return f"{intent.get('kind')}{documents}"
     if said.get("status"):
         return str(said["status"])
     if said.get("problems"):

@@ -34,7 +34,7 @@ HURRIED = {"LENDRAIL_LONGEST_WAIT_SECONDS": "4", "LENDRAIL_PARTNER_PROCESSING_SE
 
 
 def demo(state: StateFolder = None) -> None:
-    """Five applications from end to end, live, the last one at five partners at once.
+    """Six applications from end to end, live: one up to its money, one withdrawn, one at five partners at once.
 
     Starts a stack of its own when none is up, and takes it down again. Exit code 1: something ended otherwise.
     """

@@ -14,7 +14,7 @@ PLANS = {
 def said(opportunity: dict[str, Any]) -> Iterator[str]:
     """Offers, reasons, what is missing, what becomes of an unknown outcome; else the partner's own word."""
     lines = [
-        *(line for offer in opportunity.get("offers", ()) for line in _offer(offer)),
+        *(line for offer in opportunity.get("offers", ()) for line in offered(offer)),
         *(f"{reason['code']}: {reason['words']}" for reason in opportunity.get("declineReasons", ())),
         *([opportunity["missingInfo"]] if opportunity.get("missingInfo") else ()),
         *(f"{problem['pointer']}: {problem['message']}" for problem in opportunity.get("reasons", ())),
@@ -34,12 +34,20 @@ def of_all(view: dict[str, Any]) -> Iterator[str]:
         yield from (f"{each['partner']}: {each['status']}" for each in lenders)
     else:
         yield from (line for each in lenders for line in said(each))
+    if changes := [each["kind"] for each in view.get("amendments", ()) if each["state"] == "accepted"]:
+        yield f"on request: {', '.join(changes)}"
     if view.get("problems"):
         yield f"{len(view['problems'])} errors, sent to nobody:"
         yield from (f"{problem['pointer']} ({problem['code']})" for problem in view["problems"])
 
 
-def _offer(offer: dict[str, Any]) -> Iterator[str]:
+def wanted(item: dict[str, Any]) -> str:
+    """One thing that a partner waits for: the kind that it names, and its words."""
+    return ": ".join(item[name] for name in ("kind", "words") if item.get(name))
+
+
+def offered(offer: dict[str, Any]) -> Iterator[str]:
+    """Amount and term first, then what it costs and what else is wanted."""
     amount, term, cost, cash = (offer.get(name) for name in ("amount", "term", "costPerThousand", "netFunded"))
     yield (_money(amount) if amount else "offer") + (f" over {term['value']} {term['unit']}" if term else "")
     prices = [f"{_money(cost)} per 1000"] if cost else []
