@@ -12,6 +12,7 @@ from lendrail.contracts.partner_ack import PartnerAck
 from lendrail.contracts.terms import FieldProblem, Report, Status
 from lendrail.submission.attempt import (
     APPLICANT,
+    FINAL,
     OPEN,
     UNDER_WAY,
     Attempt,
@@ -185,13 +186,20 @@ def cancel(opportunity: Opportunity, batch: Sequence[Attempt], reason: str) -> O
 
 
 def erase(opportunity: Opportunity) -> Opportunity:
-    """The person was erased: nothing can be read any more, so nothing more is sent and nothing can be told."""
-    final = (State.ACKED, State.REJECTED, State.CANCELLED)
+    """The person was erased: nothing can be read any more, so nothing more is sent and nothing can be told. What was
+    under way never reads as if it had not been sent.
+    """
     return opportunity.put(
         *(
-            replace(each, state=State.CANCELLED, reason="erased", due=None)
+            replace(
+                each,
+                state=State.CANCELLED,
+                reason="erased",
+                due=None,
+                unknowns=each.unknowns + (each.state in UNDER_WAY),
+            )
             for each in opportunity.attempts
-            if each.state not in final
+            if each.state not in FINAL
         )
     )
 

@@ -15,6 +15,7 @@ import structlog
 
 from lendrail.contracts.event import Record
 from lendrail.contracts.partner_ack import Operation
+from lendrail.contracts.sensitive import Erased
 from lendrail.contracts.status_updated import StatusUpdated
 from lendrail.contracts.terms import Match, Status, utc_now
 from lendrail.partners import PARTNERS
@@ -119,7 +120,10 @@ class Registry:
         """A lender's opportunity ended: the registry hears of it once that is true of all lenders, or one paid out."""
         gate = found.gate
         assert gate is not None
-        key = await self._vault.get(str(found.application_id))
+        try:
+            key = await self._vault.get(str(found.application_id))
+        except Erased:  # just now
+            return
         await self._change(found, lambda it: _mark(it, status), key)
         funded = status == Status.FUNDED
         if not funded and await self._store.lenders_open(gate.subject):

@@ -218,7 +218,7 @@ def digest(opportunity: Opportunity) -> str:
 
 
 def _moving(opportunity: Opportunity) -> Document:
-    fields: Document = {"attempts": [_write_attempt(each) for each in opportunity.attempts]}
+    fields: Document = {"attempts": [write_attempt(each) for each in opportunity.attempts]}
     if opportunity.partner_id is not None:
         fields["partner_id"] = opportunity.partner_id
     if opportunity.ended is not None:
@@ -240,8 +240,8 @@ def _plain(value: Any) -> Any:
 _EMPTY = asdict(Attempt(id="", operation="create"))
 
 
-def _write_attempt(attempt: Attempt) -> Document:
-    """Only what differs from an attempt that was just planned."""
+def write_attempt(attempt: Attempt) -> Document:
+    """As it rests: only what differs from an attempt that was just planned."""
     fields = {name: getattr(attempt, name) for name in _EMPTY}
     kept = {name: _plain(value) for name, value in fields.items() if value != _EMPTY[name]}
     return kept | {"operation": attempt.operation, "state": str(attempt.state)}
