@@ -18,6 +18,7 @@ from lendrail.validation.answers import Answers
 from lendrail.validation.checks import Checks
 from lendrail.validation.duplicates import Duplicates
 from lendrail.validation.fingerprint import derive
+from lendrail.validation.forget import Forgetter
 from lendrail.validation.handlers import Handlers
 from lendrail.validation.judge import SERVICE, Judge
 from lendrail.validation.order import Early, Order
@@ -38,6 +39,7 @@ class Parts:
     order: Order
     relay: Relay
     preflight: Preflight
+    forgetter: Forgetter
 
 
 def assemble(service: Service, settings: Settings) -> Parts:
@@ -63,7 +65,9 @@ def assemble(service: Service, settings: Settings) -> Parts:
     judge = Judge(reports, duplicates, tenants, checks)
     order = Order(early, judge, reports, service.vault, instance=instance, stored=relay.wake)
     handlers = Handlers(reports, judge, order)
-    return Parts(reports, handlers, checks, early, order, relay, Preflight(duplicates, tenants))
+    preflight = Preflight(duplicates, tenants)
+    forgetter = Forgetter(reports.collection, waiting, early.collection, settings.duplicate_window)
+    return Parts(reports, handlers, checks, early, order, relay, preflight, forgetter)
 
 
 def _register(service: Service, settings: Settings, master: bytes) -> Register:
@@ -86,13 +90,15 @@ def build(settings: Settings, *, verifier: Verifier | None = None, **doubles: An
     """
     service = Service(SERVICE, settings, **doubles)
     parts = assemble(service, settings)
-    for each in (parts.reports, parts.relay, parts.checks, parts.early):
+    for each in (parts.reports, parts.relay, parts.checks, parts.early, parts.forgetter):
         service.prepare(each.prepare)
     service.on(APPLICATION_RECEIVED, parts.handlers.on_application_received)
     service.on(APPLICATION_AMENDED, parts.handlers.on_application_amended)
     service.loop(parts.checks.worker.run, parts.checks.drain)
     service.loop(parts.order.worker.run, parts.order.worker.drain)
     service.loop(parts.relay.run)
+    service.loop(parts.forgetter.run)
+    service.forgets(parts.forgetter.forget)
     app = service.api("Lendrail validation", verifier)
     app.include_router(routes(parts.preflight))
     return service, app
