@@ -17,7 +17,7 @@ from lendrail.local.scenes import PARTS, REGISTRY, FanOut, fan_out, scenes
 from lendrail.local.stage import Missed
 from lendrail.local.tables import books, channel, outcomes, sent
 from lendrail.local.timeline import Line
-from lendrail.local.words import of_all, said, short_id
+from lendrail.local.words import of_all, said, short_id, wanted
 from lendrail.partners import PARTNERS
 
 APPLICATION = "0199f0a0-0000-7000-8000-000000000001"
@@ -242,6 +242,17 @@ def test_several_lenders_are_told_by_name_and_the_registry_is_none_of_them() -> 
     told = list(of_all(VIEW))
     assert "soap-lender: approved" in told
     assert len(told) == 5
+
+
+def test_changes_that_were_taken_are_told_and_refused_ones_are_not() -> None:
+    made = [{"kind": "document-added", "state": "accepted"}, {"kind": "corrected", "state": "refused"}]
+    view = {"opportunities": [VIEW["opportunities"][1]], "amendments": made}
+    assert list(of_all(view))[-1] == "on request: document-added"
+
+
+def test_what_a_partner_waits_for_is_told_by_name_and_in_its_words() -> None:
+    assert wanted({"kind": "bank-statement", "words": "last two months"}) == "bank-statement: last two months"
+    assert wanted({"words": "A letter"}) == "A letter"
 
 
 def test_long_ids_keep_both_ends() -> None:

@@ -69,5 +69,9 @@ def test_each_event_has_the_word_that_tells_most() -> None:
     assert word("application-validated", eligible=[{}, {}]) == "2 can take it"
     assert word("application-rejected", problems=[{}]) == "1 problem(s)"
     assert word("submit", intent={"kind": "send", "documents": [{}]}) == "send, 1 document(s)"
+    assert word("submit", intent={"kind": "withdraw"}) == "withdraw"
+    assert word("application-amended", amendment={"kind": "withdrawn"}, revision=2) == "withdrawn, revision 2"
+    again = {"amendment": {"kind": "document-added"}, "eligible": [{}], "revision": 2}
+    assert word("application-validated", **again) == "revision 2 is sound"
     assert word("partner-ack", operation="create", outcome="accepted") == "create: accepted"
     assert word("notify", channel="email", update={"status": "declined"}) == "email: declined"
