@@ -155,6 +155,41 @@ def test_a_partner_added_is_asked_alone() -> None:
     assert named(made.hear(amended(event, 4, added(FF, MAIL)))) == {"eligible": [MAIL], "ineligible": []}
 
 
+def test_a_correction_reaches_who_was_added_before_it() -> None:
+    """Whose copy of the application never named that partner; the next one too, and a refused one changes nothing."""
+    event = received(FF)
+    made = life(event)
+    made.hear(amended(event, 2, added(REFERENCE)))
+    right = corrected(sound(targetPartners=[FF]))
+    assert named(made.hear(amended(event, 3, right))) == {"eligible": [FF, REFERENCE], "ineligible": []}
+    assert ("/consents", "consent-missing") in codes(made.hear(amended(event, 4, corrected(sound(consents=[])))))
+    assert named(made.hear(amended(event, 5, right)))["eligible"] == [FF, REFERENCE]
+    every = corrected(sound(targetPartners="all"))
+    assert named(made.hear(amended(event, 6, every)))["eligible"] == [FF, REFERENCE, MAIL]
+    assert named(made.hear(amended(event, 7, right)))["eligible"] == [FF, REFERENCE]
+
+
+def test_a_correction_does_not_reach_who_was_added_and_withdrawn() -> None:
+    event, right = received(FF), corrected(sound(targetPartners=[FF]))
+    made = life(event)
+    made.hear(amended(event, 2, added(REFERENCE, MAIL)))
+    made.hear(amended(event, 3, withdrawn(at(event, REFERENCE, "demo-ref"))))
+    assert named(made.hear(amended(event, 4, right)))["eligible"] == [FF, MAIL]
+    again = corrected(sound(targetPartners=[FF, REFERENCE]))
+    assert named(made.hear(amended(event, 5, again)))["eligible"] == [FF, REFERENCE, MAIL]
+    made.hear(amended(event, 6, withdrawn()))
+    assert named(made.hear(amended(event, 7, right)))["eligible"] == [FF]
+
+
+def test_a_correction_may_make_an_added_partner_able_to_take_it() -> None:
+    consent = sound_json()["consents"][0] | {"kind": "share-with-partners", "partners": [FF]}
+    event = received(FF, consents=[consent])
+    made = life(event)
+    assert named(made.hear(amended(event, 2, added(REFERENCE)))) == {"eligible": [], "ineligible": [REFERENCE]}
+    told = made.hear(amended(event, 3, corrected(sound(targetPartners=[FF]))))
+    assert named(told) == {"eligible": [FF, REFERENCE], "ineligible": []}
+
+
 def test_a_partner_added_without_consent_or_account() -> None:
     consent = sound_json()["consents"][0] | {"kind": "share-with-partners", "partners": [FF]}
     event = received(FF, consents=[consent])
@@ -235,6 +270,10 @@ def test_a_registry_is_asked_for_the_added_and_not_for_a_withdrawal() -> None:
     assert other.eligible[0].gate == one.eligible[1].opportunity_id
     gone = made.hear(amended(event, 4, withdrawn()))
     assert isinstance(gone, ApplicationValidated)
+    again = life(event, tenant=tenant)
+    again.hear(amended(event, 2, added(FF)))
+    stays = again.hear(amended(event, 3, corrected(sound(targetPartners=["nobody"]))))
+    assert named(stays) == {"eligible": [FF, registry], "ineligible": ["nobody"]}
     assert {(each.partner, each.gate) for each in gone.eligible} == {
         (FF, one.eligible[0].gate),
         (REFERENCE, one.eligible[0].gate),

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
+from lendrail.contracts.application import Application
 from lendrail.contracts.application_amended import PartnerAdded, Withdrawn
+from lendrail.contracts.application_fields import ALL
 from lendrail.contracts.terms import FieldProblem, opportunity_id
 from lendrail.partners import PARTNERS
 from lendrail.runtime.directory import Tenant
@@ -46,14 +49,38 @@ def judged(revision: Revision, tenant: Tenant | None, earlier: str | None) -> Ve
     if revision.application is None and before is not None:
         return Verdict((problem("", "application-missing", "the amendment does not say how the application stands"),))
     if revision.new_content:
-        files = before.files if before is not None else {}
-        return validate(revision.application, revision.handed_over, Facts(tenant, revision.stated_at, earlier, files))
+        return _content(revision, tenant, earlier)
     if tenant is None:
         return Verdict((TENANT_UNKNOWN,))
     assert before is not None
     if isinstance(revision.amendment, PartnerAdded):
         return _added(revision.amendment, revision, before, tenant)
     return _concerned(revision, before, tenant)
+
+
+def _content(revision: Revision, tenant: Tenant | None, earlier: str | None) -> Verdict:
+    """All rules, for every candidate; who was added later is one, though the corrected copy may not name it."""
+    before = revision.before
+    files = before.files if before is not None else {}
+    verdict = validate(revision.application, revision.handed_over, Facts(tenant, revision.stated_at, earlier, files))
+    if before is None or not before.added or not verdict.candidates:
+        return verdict
+    assert revision.application is not None
+    assert tenant is not None
+    return replace(verdict, candidates=_with_added(verdict.candidates, revision.application, before, tenant))
+
+
+def _with_added(
+    stated: Sequence[Candidate], application: Application, before: Standing, tenant: Tenant
+) -> tuple[Candidate, ...]:
+    """`stated`, and who was added and not withdrawn since, with the registries that these need."""
+    if application.target_partners == ALL:
+        return tuple(stated)
+    names = dict.fromkeys((*application.target_partners, *(partner for partner, _ in before.added)))
+    wider = candidates(application.model_copy(update={"target_partners": tuple(names)}), tenant)
+    kept = {(each.partner, each.credential) for each in stated} | set(before.added)
+    gates = {each.gate.credential for each in wider if each.gate and (each.partner, each.credential) in kept}
+    return tuple(each for each in wider if (each.partner, each.credential) in kept or each.credential in gates)
 
 
 def _added(added: PartnerAdded, revision: Revision, before: Standing, tenant: Tenant) -> Verdict:

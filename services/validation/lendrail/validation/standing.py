@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Document = dict[str, Any]
-GAINED = ("fingerprints", "content", "opportunities", "files")
+GAINED = ("fingerprints", "content", "opportunities", "files", "added")
 """What a report holds so only where the revision is sound."""
 
 
@@ -35,6 +35,8 @@ class Standing:
     """All that any revision opened; no later one takes them away, since they may be at the partner."""
     files: Mapping[str, str] = field(default_factory=dict)
     """Files that were added: id to SHA-256."""
+    added: tuple[tuple[str, str | None], ...] = ()
+    """Partner and credential of who was added later, able or not, and not withdrawn since."""
 
 
 def standing(report: Document) -> Standing:
@@ -46,6 +48,7 @@ def standing(report: Document) -> Standing:
         content=told["content"],
         opportunities=tuple(Opportunity(*each) for each in report.get("opportunities", ())),
         files={each["id"]: each["sha256"] for each in report.get("files", ())},
+        added=tuple((partner, credential) for partner, credential in report.get("added", ())),
     )
 
 

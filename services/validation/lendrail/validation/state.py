@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lendrail.contracts.application_amended import DocumentAdded
+from lendrail.contracts.application_amended import DocumentAdded, PartnerAdded, Withdrawn
 from lendrail.contracts.application_rejected import ApplicationRejected
 from lendrail.contracts.application_validated import ApplicationValidated, Eligible, Ineligible
 from lendrail.contracts.terms import opportunity_id
@@ -10,7 +10,7 @@ from lendrail.validation.abn import Fact
 from lendrail.validation.duplicates import Wish
 from lendrail.validation.eligibility import NO_CREDENTIAL
 from lendrail.validation.revision import Revision
-from lendrail.validation.standing import Document, Opportunity, Report, opened
+from lendrail.validation.standing import Document, Opportunity, Report, Standing, opened
 from lendrail.validation.validate import Verdict
 
 
@@ -40,10 +40,29 @@ def report(revision: Revision, wish: Wish, verdict: Verdict) -> Report:
     ]
     gained |= {"content": True} if revision.new_content else {}
     gained["opportunities"] = opened(before.opportunities if before is not None else (), fresh)
+    if before is not None:
+        base["added"] = [list(each) for each in before.added]
+        gained["added"] = [list(each) for each in _added(revision, before, verdict)]
     if isinstance(revision.amendment, DocumentAdded):
         added = revision.amendment.document
         gained["files"] = [*base["files"], {"id": added.id, "sha256": added.sha256}]
     return Report(base, gained)
+
+
+def _added(revision: Revision, before: Standing, verdict: Verdict) -> tuple[tuple[str, str | None], ...]:
+    """Who was added later, by its own act: only a withdrawal ends that."""
+    amendment = revision.amendment
+    if isinstance(amendment, PartnerAdded):
+        fresh = [(each.partner, each.credential) for each in verdict.candidates if each.partner in amendment.partners]
+        return tuple(dict.fromkeys((*before.added, *fresh)))
+    if not isinstance(amendment, Withdrawn):
+        return before.added
+    withdrawn = amendment.opportunity_id
+    return tuple(
+        (partner, credential)
+        for partner, credential in before.added
+        if withdrawn not in (None, opportunity_id(revision.application_id, partner, credential or NO_CREDENTIAL))
+    )
 
 
 def validated(revision: Revision, verdict: Verdict) -> ApplicationValidated:
