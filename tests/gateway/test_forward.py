@@ -69,6 +69,8 @@ async def test_the_callers_own_token_ids_and_body_go_through(caller: httpx.Async
         ("GET", "/v1/partners/demo-ff/known?pageToken=7"),
         ("POST", "/v1/partners/forward-financing/pause"),
         ("POST", "/v1/partners/forward-financing/resume"),
+        ("POST", "/v1/partners/forward-financing/approve"),
+        ("POST", "/v1/partners/forward-financing/revoke-approval"),
         ("DELETE", "/v1/endpoints/7"),
         ("GET", "/v1/deliveries?application=7"),
         ("GET", "/v1/orphans"),

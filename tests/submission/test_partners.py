@@ -17,8 +17,9 @@ from lendrail.runtime.holds import Hold, Holds
 from lendrail.runtime.mongo import Collection
 from lendrail.runtime.partner_port import PartnerPort
 from lendrail.runtime.tokens import Caller, Unauthorised
+from lendrail.submission.actions import REASONS_KEY, Actions
 from lendrail.submission.app import build
-from lendrail.submission.pauses import REASONS_KEY, Pauses, Pausing
+from lendrail.submission.pauses import Pauses, Pausing
 from lendrail.submission.settings import Settings
 
 pytestmark = pytest.mark.asyncio
@@ -197,7 +198,7 @@ class NoHolds(Holds):
 async def test_the_record_comes_before_the_effect_and_a_repeat_completes_it(
     desk: Desk, http: httpx.AsyncClient
 ) -> None:
-    pauses = Pauses(actions(desk), NoHolds(state(desk)), desk.mounted[0], desk.vault)
+    pauses = Pauses(Actions(actions(desk), desk.vault), NoHolds(state(desk)), desk.mounted[0])
     told = Pausing.model_validate({"reason": REASON})
     with pytest.raises(ConnectionError):
         await pauses.carry_out(CALLERS["operator"], "pause", PARTNER, told, "key-1", "r-1")

@@ -189,6 +189,25 @@ PAUSING: Json = RESUMING | {
     "properties": RESUMING["properties"]
     | {"minutes": {"type": "integer", "minimum": 1, "description": "Until it is resumed when absent."}}
 }
+APPROVING: Json = {
+    "type": "object",
+    "required": ["reason"],
+    "properties": {
+        "reason": RESUMING["properties"]["reason"],
+        "credential": {"type": "string", "description": "One of yours there; all of them when absent."},
+    },
+}
+APPROVED: Json = {
+    "type": "object",
+    "required": ["partner", "mode", "approved", "credentials", "at"],
+    "properties": {
+        "partner": {"type": "string"},
+        "mode": {"const": "live"},
+        "approved": {"type": "boolean"},
+        "credentials": {"type": "array", "items": {"type": "string"}},
+        "at": {"type": "string", "format": "date-time"},
+    },
+}
 PAUSED: Json = {
     "type": "object",
     "required": ["partner", "mode", "paused", "allTenants", "at"],

@@ -41,6 +41,8 @@ ROUTES = (
     Route(("GET",), "/v1/partners/{credential}/known", "submission"),
     Route(("POST",), "/v1/partners/{partner}/pause", "submission"),
     Route(("POST",), "/v1/partners/{partner}/resume", "submission"),
+    Route(("POST",), "/v1/partners/{partner}/approve", "submission"),
+    Route(("POST",), "/v1/partners/{partner}/revoke-approval", "submission"),
     Route(("GET",), "/v1/refusals", "submission"),
     Route(("GET", "POST"), "/v1/endpoints", "notifications"),
     Route(("DELETE",), "/v1/endpoints/{id}", "notifications"),

@@ -30,6 +30,7 @@ SCOPES = {
     "offers:accept": "Accept offers, and get the links by which some partners have them accepted.",
     "endpoints:write": "Register where notices go, and see what was delivered.",
     "operator": "Look at attempts that wait for a person, and decide them; pause and resume partners.",
+    "approver": "Let live applications through a credential, and take that back.",
     "platform": "Pause and resume partners for all tenants.",
 }
 _NOBODY = Client(client_id="", secret_sha256="0" * 64, scopes=())

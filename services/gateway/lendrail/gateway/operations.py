@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from lendrail.gateway.bodies import (
     ACCEPTED,
     ANY,
+    APPROVED,
+    APPROVING,
     AUDIT,
     AUDIT_FILTERS,
     INQUIRED,
@@ -70,12 +72,8 @@ PAGING = (
     _query("pageSize", "How many at most.", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}),
     _query("pageToken", "`nextPageToken` of the page before; opaque.", {"type": "string"}),
 )
-WRITE, READ, ENDPOINTS, OPERATOR = (
-    ("applications:write",),
-    ("applications:read",),
-    ("endpoints:write",),
-    ("operator",),
-)
+WRITE, READ, ENDPOINTS = ("applications:write",), ("applications:read",), ("endpoints:write",)
+OPERATOR, APPROVER = ("operator",), ("approver",)
 WEBHOOK = Operation(
     "A partner calls",
     "The secret path names tenant and credential; some partners put the id of what it is about behind it. A call of a "
@@ -183,8 +181,9 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ),
     ("get", "/v1/partners"): Operation(
         "How your partners stand",
-        "For each of your accounts: what holds its calls and until when (an operator, the platform, or we ourselves "
-        "after a refusal), the breaker of each operation (`closed`: calls go; `open`: none before `until`; "
+        "For each of your accounts: what holds its calls and until when (an operator, the platform, or we ourselves: "
+        "after a refusal, or because a live one lacks its approval), where a live one points and who approved it, the "
+        "breaker of each operation (`closed`: calls go; `open`: none before `until`; "
         "`half-open`: one at a time tries), how many opportunities have work that is `due` or `scheduled` for later, "
         "when its rate allows the next call, and for a partner that gives lists of words how old each of ours is.",
         OPERATOR,
@@ -216,6 +215,26 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         body=RESUMING,
         answer=PAUSED,
         problems=("400", "401", "403", "404", "415", "422", "502", "503"),
+        parameters=(KEY,),
+    ),
+    ("post", "/v1/partners/{partner}/approve"): Operation(
+        "Approve live traffic",
+        "Nothing goes through a live credential before: work waits, and goes on by itself within seconds. What is "
+        "approved is the credential where it points now; with another address it needs another approval, with new "
+        "secrets none. Test credentials need none (409).",
+        APPROVER,
+        body=APPROVING,
+        answer=APPROVED,
+        problems=("400", "401", "403", "404", "409", "415", "422", "502", "503"),
+        parameters=(KEY,),
+    ),
+    ("post", "/v1/partners/{partner}/revoke-approval"): Operation(
+        "Take an approval back",
+        "Within a second no call is started; work waits for another approval.",
+        APPROVER,
+        body=APPROVING,
+        answer=APPROVED,
+        problems=("400", "401", "403", "404", "409", "415", "422", "502", "503"),
         parameters=(KEY,),
     ),
     ("post", "/v1/endpoints"): Operation(

@@ -10,6 +10,7 @@ from lendrail.contracts.topics import STATUS_UPDATED, SUBMIT
 from lendrail.partners import PARTNERS
 from lendrail.partners.channels.rest import CONNECT_SECONDS
 from lendrail.runtime import audit_reads
+from lendrail.runtime.approvals import Approvals
 from lendrail.runtime.breaker import Rules
 from lendrail.runtime.directory import Credentials, Mounted, Tenants
 from lendrail.runtime.due import MARGIN_SECONDS
@@ -18,10 +19,14 @@ from lendrail.runtime.outbox import Relay
 from lendrail.runtime.partner_port import PartnerPort
 from lendrail.runtime.service import Service
 from lendrail.runtime.tokens import Verifier
+from lendrail.submission.actions import Actions
+from lendrail.submission.approving import Approvers
+from lendrail.submission.approving import routes as approval_routes
 from lendrail.submission.asking import Asker
 from lendrail.submission.channels import Channels
 from lendrail.submission.desks import Desks
 from lendrail.submission.documents import Documents
+from lendrail.submission.forget import Forgetter
 from lendrail.submission.handlers import Handlers
 from lendrail.submission.lanes import Lanes
 from lendrail.submission.lists import LANES as LISTS_LANES
@@ -87,14 +92,20 @@ def build(settings: Settings, verifier: Verifier | None = None, **doubles: Any) 
 
     registrations = Registrations(settings, service.database["registrations"], tenants, port, Channels(port, LANES))
     holds = Holds(standing)
-    actions = service.database["operator_actions"]
-    pauses = Pauses(actions, holds, tenants, service.vault)
+    recorded = service.database["operator_actions"]
+    actions = Actions(recorded, service.vault)
+    pauses = Pauses(actions, holds, tenants)
+    approvers = Approvers(actions, Approvals(standing), pauses, credentials)
     service.prepare(store.prepare)
     service.prepare(lists.prepare)
-    service.prepare(pauses.prepare)
+    service.prepare(actions.prepare)
     service.prepare(relay.prepare)
     service.prepare(registrations.prepare)
-    registry = Registry(store, service.database["clearances"], service.vault, settings.registry_cancel_seconds, stored)
+    clearances = service.database["clearances"]
+    forgetter = Forgetter(store.collection, clearances)
+    service.prepare(forgetter.prepare)
+    service.forgets(forgetter.forget)
+    registry = Registry(store, clearances, service.vault, settings.registry_cancel_seconds, stored)
     handlers = Handlers(store, registry, desks, settings.gate_seconds, stored)
     service.on(SUBMIT, handlers.on_submit)
     service.on(STATUS_UPDATED, registry.on_status_updated)
@@ -109,14 +120,15 @@ def build(settings: Settings, verifier: Verifier | None = None, **doubles: Any) 
     app.include_router(routes(people))
     app.include_router(resolve_routes(Resolver(store, service.vault, settings, stored)))
     app.include_router(refusal_routes(people))
-    app.include_router(partner_routes(pauses, Overview(pauses, holds, store.collection, lists)))
+    app.include_router(partner_routes(pauses, Overview(pauses, holds, approvers, store.collection, lists)))
+    app.include_router(approval_routes(approvers))
     asker = Asker(settings, port, Channels(port, QUESTION_LANES))
-    app.include_router(question_routes(Questions(store, actions, pauses, asker)))
-    app.include_router(audit_reads.routes(audit_reads.keep(service, store.collection, actions)))
+    app.include_router(question_routes(Questions(store, recorded, pauses, asker)))
+    app.include_router(audit_reads.routes(audit_reads.keep(service, store.collection, recorded)))
     return service, app
 
 
 def _check(settings: Settings) -> None:
     longest = max(settings.deadline(each) for partner in PARTNERS.values() for each in partner.operations.values())
-    if settings.lease_seconds < longest + min(CONNECT_SECONDS, longest) + MARGIN_SECONDS:
+    if settings.lease_seconds <= longest + min(CONNECT_SECONDS, longest) + MARGIN_SECONDS:
         raise ValueError(f"lease_seconds must leave room for a call of {longest} seconds")

@@ -12,12 +12,15 @@ from fastapi.responses import Response
 
 from lendrail.contracts.sensitive import SealBroken
 from lendrail.partners import PARTNERS
+from lendrail.runtime.approvals import Approval
 from lendrail.runtime.directory import PartnerAccount
 from lendrail.runtime.holds import Hold, Holds, Stand
 from lendrail.runtime.http import authorised, reply, request_id, strict_body
 from lendrail.runtime.mongo import Collection
+from lendrail.runtime.standing import APPROVAL_MISSING
 from lendrail.runtime.tokens import Caller
 from lendrail.runtime.vault import Key
+from lendrail.submission.approving import Approved, Approvers
 from lendrail.submission.bodies import checked, idempotency_key
 from lendrail.submission.lists import PartnerLists
 from lendrail.submission.pauses import Pauses, Pausing, Resuming, What
@@ -28,8 +31,11 @@ Shown = dict[str, Any]
 class Overview:
     """Every account of a tenant: what holds it, how each operation fares, how much waits, how old its lists are."""
 
-    def __init__(self, pauses: Pauses, holds: Holds, opportunities: Collection, lists: PartnerLists) -> None:
-        self._pauses, self._holds, self._opportunities, self._lists = pauses, holds, opportunities, lists
+    def __init__(
+        self, pauses: Pauses, holds: Holds, approvers: Approvers, opportunities: Collection, lists: PartnerLists
+    ) -> None:
+        self._pauses, self._holds, self._approvers = pauses, holds, approvers
+        self._opportunities, self._lists = opportunities, lists
 
     async def of(self, caller: Caller) -> Shown:
         accounts = self._pauses.accounts(caller)
@@ -37,15 +43,17 @@ class Overview:
         whole = await asyncio.gather(*(self._holds.partner_stand(name, caller.mode) for name in names))
         for_all = {name: stand.hold for name, stand in zip(names, whole, strict=True) if stand}
         credentials = [each.credential for each in accounts]
-        stands, waiting, lists = await asyncio.gather(
-            self._holds.stands(credentials), self._waiting(credentials), self._lists.shown(credentials)
-        )
+        stands, waiting, lists, approvals = await asyncio.gather(
+            self._holds.stands(credentials), self._waiting(credentials), self._lists.shown(credentials),
+            self._approvers.stands(accounts),
+        )  # fmt: skip
         key, inside = await self._pauses.key(), "platform" in caller.scopes
         items = []
         for account in accounts:
             stand, hold = stands.get(account.credential), for_all.get(account.partner)
-            pauses = [*_pauses(stand, key), *([_whole(hold, key, inside)] if hold else [])]
-            items.append(_account(account) | {"pauses": pauses} | _traffic(account, stand)
+            approval = approvals.get(account.credential)
+            pauses = [*_unapproved(approval), *_pauses(stand, key), *([_whole(hold, key, inside)] if hold else [])]
+            items.append(_account(account) | _approval(approval, key) | {"pauses": pauses} | _traffic(account, stand)
                          | waiting.get(account.credential, {"due": 0, "scheduled": 0})
                          | ({"lists": own} if (own := lists.get(account.credential)) else {}))  # fmt: skip
         return {"items": items}
@@ -99,6 +107,21 @@ def _account(account: PartnerAccount) -> Shown:
     }
 
 
+def _approval(approval: Approved | None, key: Key) -> Shown:
+    """Of live accounts: whether calls may go, where they would go, and who said so last."""
+    if approval is None:
+        return {}
+    told: Shown = {"state": approval.state, "address": approval.address}
+    if (word := approval.word) is not None:
+        told |= {"who": word.by, "reason": _opened(word, key), "since": word.at.isoformat()}
+    return {"approval": told}
+
+
+def _unapproved(approval: Approved | None) -> Iterator[Shown]:
+    if approval is not None and approval.state != "approved":
+        yield {"by": "lendrail", "reason": APPROVAL_MISSING}
+
+
 def _pauses(stand: Stand | None, key: Key) -> Iterator[Shown]:
     """Those of the credential itself: an operator's and our own may hold at the same time."""
     if stand and stand.hold:
@@ -117,9 +140,9 @@ def _times(hold: Hold) -> Shown:
     return {"since": hold.at.isoformat()} | ({"until": hold.until.isoformat()} if hold.until else {})
 
 
-def _opened(hold: Hold, key: Key) -> str | None:
+def _opened(word: Hold | Approval, key: Key) -> str | None:
     try:
-        return key.open(hold.reason)
+        return key.open(word.reason)
     except SealBroken:
         return None
 

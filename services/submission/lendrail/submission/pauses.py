@@ -6,29 +6,23 @@ a repeated request gives its first answer and undoes nothing that was said since
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
-import hashlib
-import uuid
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-import orjson
 from pydantic import Field
 
 from lendrail.contracts.sensitive import SensitiveText
 from lendrail.contracts.terms import Model
 from lendrail.partners import PARTNERS
-from lendrail.runtime import audit
 from lendrail.runtime.directory import Mounted, PartnerAccount, Tenants
 from lendrail.runtime.holds import Hold, Holds
 from lendrail.runtime.http import Problem
-from lendrail.runtime.mongo import ASCENDING, Collection, Document, DuplicateKeyError
+from lendrail.runtime.mongo import Document
 from lendrail.runtime.tokens import Caller
-from lendrail.runtime.vault import Key, Vault
+from lendrail.runtime.vault import Key
+from lendrail.submission.actions import Actions
 
-REASONS_KEY = "operators"
-"""Name of the data key that seals reasons: they may name a person."""
 LONGEST_MINUTES = 60 * 24 * 90
 What = Literal["pause", "resume"]
 SAID: dict[What, str] = {"pause": "partner-paused", "resume": "partner-resumed"}
@@ -54,17 +48,14 @@ class Done:
 
 
 class Pauses:
-    """The append-only collection of operators' actions, and their effect."""
+    """Operators' words to partners, and their effect."""
 
-    def __init__(self, actions: Collection, holds: Holds, tenants: Mounted[Tenants], vault: Vault) -> None:
-        self._actions, self._holds, self._tenants, self._vault = actions, holds, tenants, vault
-
-    async def prepare(self) -> None:
-        await self._actions.create_index([("tenant", ASCENDING), ("at", ASCENDING)])
+    def __init__(self, actions: Actions, holds: Holds, tenants: Mounted[Tenants]) -> None:
+        self._actions, self._holds, self._tenants = actions, holds, tenants
 
     async def key(self) -> Key:
-        """Seals and opens reasons."""
-        return (await self._vault.create([REASONS_KEY]))[REASONS_KEY]
+        """Opens reasons."""
+        return await self._actions.key()
 
     def accounts(self, caller: Caller, partner: str | None = None) -> list[PartnerAccount]:
         """The caller's own, in the caller's mode."""
@@ -100,42 +91,17 @@ class Pauses:
     ) -> tuple[Document, bool]:
         """The record of this request, and whether it was there before. Raises `Problem` when the key was another's."""
         minutes = told.minutes if isinstance(told, Pausing) else None
-        said = [what, partner, caller.mode, told.all_tenants, minutes, told.reason.reveal()]
-        key = await self.key()
-        fields: Document = {
-            "tenant": caller.tenant_id,
-            "mode": caller.mode,
-            "who": caller.client_id,
+        about: Document = {
             "what": what,
             "partner": partner,
             "all_tenants": told.all_tenants,
             "credentials": [] if told.all_tenants else [each.credential for each in self.accounts(caller, partner)],
-            "why": told.reason.seal(key),
         }
-        action = f"{caller.tenant_id}|{idempotency}"
-        about = {"tenants": "all"} if told.all_tenants else None
-        entry = audit.entry(
-            audit.by(caller, request), SAID[what], f"partners/{partner}",
-            why=told.reason, key=key, after=audit.digest(fields), about=about,
+        return await self._actions.record(
+            caller, idempotency, request, said=SAID[what], about=about, why=told.reason, minutes=minutes,
+            told=[what, partner, caller.mode, told.all_tenants, minutes],
+            noted={"tenants": "all"} if told.all_tenants else None,
         )  # fmt: skip
-        fields |= {"fingerprint": hashlib.sha256(orjson.dumps(said)).hexdigest(), "nonce": uuid.uuid4().hex}
-        document = await self._insert(action, fields, minutes, entry)
-        if document["fingerprint"] != fields["fingerprint"]:
-            raise Problem(422, "idempotency-key-reused", "This Idempotency-Key was used with another request.")
-        return document, document["nonce"] != fields["nonce"]
-
-    async def _insert(self, action: str, fields: Document, minutes: int | None, entry: Document) -> Document:
-        """The record under this id: ours, with the server's time, or the one that was there."""
-        new: Document = {"at": "$$NOW"} | audit.held_now(entry)
-        if minutes is not None:
-            new["until"] = {"$dateAdd": {"startDate": "$$NOW", "unit": "minute", "amount": minutes}}
-        fresh = {"$mergeObjects": ["$$ROOT", {"$literal": fields}, new]}
-        change = [{"$replaceWith": {"$cond": [{"$eq": [{"$type": "$at"}, "missing"]}, fresh, "$$ROOT"]}}]
-        with contextlib.suppress(DuplicateKeyError):  # the same request, at the same moment
-            await self._actions.update_one({"_id": action}, change, upsert=True)
-        document = await self._actions.find_one({"_id": action})
-        assert document is not None
-        return document
 
 
 def _answer(document: Document) -> dict[str, Any]:
