@@ -34,7 +34,14 @@ def tenants_file(folder: Path, tenants: list[dict[str, Any]] | None = None) -> P
     client = {
         "clientId": "demo-upstream",
         "secretSha256": hashlib.sha256(CLIENT_SECRET.encode()).hexdigest(),
-        "scopes": ["applications:write", "applications:read", "offers:accept", "endpoints:write", "operator"],
+        "scopes": [
+            "applications:write",
+            "applications:read",
+            "applications:erase",
+            "offers:accept",
+            "endpoints:write",
+            "operator",
+        ],
     }
     account = {
         "partner": "forward-financing",

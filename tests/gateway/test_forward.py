@@ -154,6 +154,7 @@ async def test_openapi_describes_every_public_route(gateway: Gateway) -> None:
         ("post", "/v1/applications/{id}/opportunities"),
         ("post", "/v1/applications/{id}/documents"),
         ("post", "/v1/applications/{id}/withdraw"),
+        ("post", "/v1/applications/{id}/erase"),
         ("post", "/v1/opportunities/{id}/withdraw"),
         ("post", "/v1/opportunities/{id}/accept"),
         ("get", "/v1/opportunities/{id}/offers/{offerId}/link"),

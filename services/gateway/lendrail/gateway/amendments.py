@@ -24,7 +24,7 @@ from lendrail.contracts.terms import FieldProblem, Mode, utc_now
 from lendrail.gateway import receive
 from lendrail.gateway.amend import Refusal, Standing, refusal, replayed
 from lendrail.gateway.reads import Reader, is_id
-from lendrail.gateway.store import Applications, Facts, soon
+from lendrail.gateway.store import STANDING, Applications, Facts, soon
 from lendrail.gateway.stored import about_of, amended, amended_record_of, answer_of, told
 from lendrail.runtime import audit
 from lendrail.runtime.directory import Mounted, Tenant, Tenants
@@ -99,6 +99,8 @@ class Amendments:
     async def application_of(self, opportunity: str) -> str:
         """Raises `Problem` 404 where no application has this opportunity; whose it is `find` asks."""
         found = await soon(self._facts.application_of(opportunity)) if is_id(opportunity) else None
+        if found is None and is_id(opportunity):
+            found = await soon(self._applications.owner_of(opportunity))
         if found is None:
             raise Problem(404, "not-found", "You have no such opportunity.")
         return found
@@ -111,9 +113,9 @@ class Amendments:
         return known
 
     async def key_of(self, document: Document) -> Key:
-        """Raises `Problem` 410 for an erased person, also while the key is still in our memory."""
+        """Raises `Problem` 410 for an erased person, also while the key is there or still in our memory."""
         try:
-            if not await soon(self._vault.erased([document["_id"]])):
+            if "erasing" not in document and not await soon(self._vault.erased([document["_id"]])):
                 return await soon(self._vault.get(document["_id"]))
         except Erased:
             pass
@@ -170,7 +172,7 @@ class Amendments:
         shown = [each.model_dump(mode="json", by_alias=True, exclude_none=True) for each in problems[:50]]
         about = about_of(asked.amendment) if isinstance(asked, Asked) else {}
         entry = _entry(asked, kind, key, self._clock()) | about | {"problems": shown}
-        where = {"_id": document["_id"], "amendments.idempotency": {"$ne": asked.idempotency}}
+        where = {"_id": document["_id"], "amendments.idempotency": {"$ne": asked.idempotency}} | STANDING
         await soon(self._applications.collection.update_one(where, {"$push": {"amendments": entry}}))
 
     async def note(self, document: Document, entry: Document) -> None:
@@ -184,9 +186,9 @@ class Amendments:
 
     async def _try(self, document: Document, asked: Asked) -> Stored | None:
         """None when somebody else was faster."""
+        key = await self.key_of(document)
         if asked.revision is not None and asked.revision != document["revision"]:
             raise stale(document["revision"])
-        key = await self.key_of(document)
         standing = await self.standing(document, key)
         _raise(refusal(asked.amendment, standing))
         event = amended(document, asked.amendment, asked.by, standing.content, self._clock())

@@ -7,11 +7,14 @@ from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Request, Response
 
+from lendrail.contracts.terms import Mode
 from lendrail.contracts.topics import APPLICATION_REJECTED, APPLICATION_VALIDATED, STATUS_UPDATED
-from lendrail.gateway import amending, issuer, lists, openapi
+from lendrail.gateway import amending, erasing, issuer, lists, openapi
 from lendrail.gateway.amendments import Amendments
 from lendrail.gateway.audit import AuditReader
 from lendrail.gateway.door import Door
+from lendrail.gateway.erase import Eraser
+from lendrail.gateway.forget import Forgetter
 from lendrail.gateway.forward import Forwarder
 from lendrail.gateway.handlers import Handlers
 from lendrail.gateway.index import Index
@@ -19,6 +22,7 @@ from lendrail.gateway.indexer import Indexer, Sweep
 from lendrail.gateway.intake import PATTERN, IntakeDoor, IntakeKeys
 from lendrail.gateway.intake_amendments import Changes
 from lendrail.gateway.reads import Reader, shown
+from lendrail.gateway.retention import Retention
 from lendrail.gateway.settings import Settings
 from lendrail.gateway.store import Applications, Facts, Webhooks, soon
 from lendrail.gateway.uploads import Uploads
@@ -56,8 +60,17 @@ def build(settings: Settings, **doubles: Any) -> tuple[Service, FastAPI]:
     indexer = Indexer(applications, reader.views, listed, listed_opportunities)
     amendments = Amendments(applications, facts, reader, service.vault, relay, tenants, instance, indexer.refresh)
     changes = Changes(service.database["changes"], amendments, service.vault, service.defects)
-    for store in (applications, webhooks, facts, listed, listed_opportunities, relay, changes):
+    eraser = Eraser(applications, service.vault)
+    days: dict[Mode, int] = {"live": settings.retention_live_days, "test": settings.retention_test_days}
+    retention = Retention(days, listed, indexer, applications, reader, eraser)
+    kept = service.database["changes"], service.database["conflicts"]
+    forgetter = Forgetter(applications, facts, *kept, indexer.refresh)
+    service.forgets(forgetter.forget)
+    stores = (applications, webhooks, facts, listed, listed_opportunities, relay, changes, eraser, retention, forgetter)
+    for store in stores:
         service.prepare(store.prepare)
+    service.loop(eraser.run)
+    service.loop(retention.run)
     service.loop(relay.run)
     service.loop(changes.run)
     service.loop(Sweep(indexer, applications, listed, service.database["sweeps"]).run)
@@ -91,6 +104,7 @@ def build(settings: Settings, **doubles: Any) -> tuple[Service, FastAPI]:
     _applications(app, Door(applications, service.vault, relay, tenants, instance))
     uploads = Uploads(service.http, owners["documents"], service.tokens, settings.upload_seconds)
     amending.install(app, amending.AmendingDoor(amendments, uploads), settings.max_upload_bytes)
+    erasing.install(app, erasing.ErasingDoor(applications, reader, eraser))
     lists.install(app, lists.Lists(listed, listed_opportunities, indexer, service.vault))
     _reads(app, reader, tenants, keys)
     _webhooks(

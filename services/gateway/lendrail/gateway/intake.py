@@ -210,14 +210,22 @@ class IntakeDoor:
                 self._defects.count()
                 letters.append(await self._dead(record, f"defect: {type(error).__name__}"))
             await asyncio.sleep(0)  # opening a seal takes a third of a millisecond; HTTP goes on in between
-        out = letters + await self._imported(imports)
-        for change in await self._changes.keep(changes):
+        gone = await self._erased({*(each.id for each in imports), *(each.application for each in changes)})
+        out = letters + await self._imported([each for each in imports if each.id not in gone])
+        for change in await self._changes.keep([each for each in changes if each.application not in gone]):
             await self._park(change.tenant.id, change.application, change.envelope, change.record)
         return out
 
     def _change(self, record: Any) -> Change:
         _, tenant = sender(record, self._tenants.current)
         return read_change(record, tenant, self._keys.of(tenant), self._clear_allowed)
+
+    async def _erased(self, applications: set[str]) -> set[str]:
+        """Those of which nothing is taken any more. Nobody waits for an answer; the log says it."""
+        gone = await self._vault.erased(applications)
+        for application in sorted(gone):
+            log.info("a record about an erased application was dropped", application=application, code="erased")
+        return gone
 
     async def _imported(self, imports: Sequence[Import]) -> list[Record]:
         first = {each.id: each for each in reversed(imports)}

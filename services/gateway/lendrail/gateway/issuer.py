@@ -27,6 +27,7 @@ LIFETIME_SECONDS = 3600
 SCOPES = {
     "applications:write": "Send applications, change them and withdraw them.",
     "applications:read": "Read applications, their offers and their timeline.",
+    "applications:erase": "Erase applications for good.",
     "offers:accept": "Accept offers, and get the links by which some partners have them accepted.",
     "endpoints:write": "Register where notices go, and see what was delivered.",
     "operator": "Look at attempts that wait for a person, and decide them; pause and resume partners.",

@@ -12,6 +12,7 @@ from lendrail.contracts.application import Application
 from lendrail.contracts.terms import FieldProblem
 from lendrail.gateway.amending_operations import AMENDING
 from lendrail.gateway.bodies import PROBLEM, PROBLEMS, Json
+from lendrail.gateway.erasing_operations import ERASING
 from lendrail.gateway.issuer import SCOPES
 from lendrail.gateway.list_operations import LISTS
 from lendrail.gateway.listed import ApplicationPage, OpportunityPage
@@ -21,7 +22,7 @@ from lendrail.gateway.shapes import ApplicationView
 
 def document(url: str, *, with_issuer: bool) -> Json:
     """The whole description."""
-    operations = {**OPERATIONS, **LISTS, **AMENDING, **(ISSUER_OPERATIONS if with_issuer else {})}
+    operations = {**OPERATIONS, **LISTS, **AMENDING, **ERASING, **(ISSUER_OPERATIONS if with_issuer else {})}
     paths: Json = {}
     for (method, path), operation in operations.items():
         paths.setdefault(path, {})[method] = _operation(method, path, operation)

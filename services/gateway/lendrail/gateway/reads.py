@@ -10,7 +10,7 @@ from typing import Any
 from lendrail.contracts.status_updated import StatusUpdated
 from lendrail.contracts.terms import FieldProblem, Model, Reference, utc_now
 from lendrail.gateway import view
-from lendrail.gateway.shapes import AmendmentView, ApplicationView
+from lendrail.gateway.shapes import AmendmentView, ApplicationView, TimelineEntry
 from lendrail.gateway.store import Applications, Facts, utc
 from lendrail.runtime.http import Problem
 from lendrail.runtime.mongo import Document
@@ -53,7 +53,7 @@ class Reader:
         facts = await self._facts.of(ids)
         now = self._clock()
         return [
-            view.erased(_received(document))
+            _erased(document)
             if document["_id"] not in keys
             else view.view(_received(document), _facts(facts[document["_id"]], keys[document["_id"]]), now)
             for document in documents
@@ -85,6 +85,16 @@ def _received(document: Document) -> view.Received:
         revision=document["revision"],
         amendments=tuple(map(_asked, document.get("amendments", ()))),
     )
+
+
+def _erased(document: Document) -> ApplicationView:
+    """With the time at which it was asked for, so that a walk along changes comes by."""
+    shown = view.erased(_received(document))
+    if "erasing" not in document:
+        return shown
+    at = utc(document["erasing"]["at"])
+    entry = TimelineEntry(time=at, event="application-erased", service="gateway", status=shown.status)
+    return shown.model_copy(update={"timeline": (entry,)})
 
 
 def _asked(stored: Document) -> AmendmentView:

@@ -29,5 +29,14 @@ class Settings(ServiceSettings):
     max_upload_bytes: Annotated[int, Field(ge=1024)] = 25 * 1024 * 1024
     """The largest document; the documents service has its own limit beside this one."""
 
+    retention_live_days: Annotated[int, Field(ge=0)] = 765
+    """How long after its last change a live application is erased; 0: never. The default covers the 25 months (up to
+    762 days) for which United States lenders keep applications of consumers (Regulation B, 12 CFR 1002.12 (b)); of most
+    business credit they keep them for 12, and we keep the longer.
+    """
+
+    retention_test_days: Annotated[int, Field(ge=0)] = 90
+    """The same for test applications."""
+
     upload_seconds: float = 180.0
     """How long a document may take on its way through."""

@@ -23,6 +23,8 @@ log = structlog.get_logger()
 _HEAD = {"outbox": 0, "audit": 0}
 _FORMER = ("tenant_1_mode_1_received_-1__id_-1", "tenant_1_mode_1_references.value_1_received_-1__id_-1")
 """Indexes of lists as they once were read."""
+STANDING = {"erasing": {"$exists": False}}
+"""Of an application that nobody has begun to erase."""
 T = TypeVar("T")
 PATIENCE_SECONDS = 5.0
 """How long a caller waits for our store before it is told to come back; the driver alone would wait 15 seconds."""
@@ -55,6 +57,8 @@ class Applications:
             [("tenant", 1), ("amendments.idempotency", 1)], unique=True, partialFilterExpression=amended
         )
         await self.collection.create_index("received")
+        left = {"opportunities": {"$exists": True}}
+        await self.collection.create_index("opportunities", partialFilterExpression=left)
         for name in set(_FORMER) & (await self.collection.index_information()).keys():
             await self.collection.drop_index(name)
         self.prepared = True
@@ -73,9 +77,9 @@ class Applications:
         return await self.collection.find_one({"tenant": tenant, "idempotency": idempotency}, _HEAD)
 
     async def amended_by_key(self, tenant: str, idempotency: str) -> bool:
-        """Whether this key changed an application."""
-        where = {"tenant": tenant, "amendments.idempotency": idempotency}
-        return await self.collection.find_one(where, {"_id": 1}) is not None
+        """Whether this key changed an application, or erased one."""
+        where = [{"tenant": tenant, f"{field}.idempotency": idempotency} for field in ("amendments", "erasing")]
+        return await self.collection.find_one({"$or": where}, {"_id": 1}) is not None
 
     async def one(self, tenant: str, mode: str, application: str) -> Document | None:
         return await self.collection.find_one({"_id": application, "tenant": tenant, "mode": mode}, _HEAD)
@@ -85,11 +89,20 @@ class Applications:
         return await self.collection.find_one({"_id": application, "tenant": tenant, "mode": mode})
 
     async def amend(self, application: str, revision: int, idempotency: str, change: Document) -> bool:
-        """Whether it still stood at `revision`, and nobody had used the key on it. Raises `DuplicateKeyError` when the
-        key is taken on another application of the tenant.
+        """Whether it still stood at `revision`, and nobody had used the key on it or begun to erase it. Raises
+        `DuplicateKeyError` when the key is taken on another application of the tenant.
         """
-        where = {"_id": application, "revision": revision, "amendments.idempotency": {"$ne": idempotency}}
+        where = {"_id": application, "revision": revision, "amendments.idempotency": {"$ne": idempotency}} | STANDING
         return await self._inserts.update(where, change)
+
+    async def begin_erasing(self, application: str, change: Document) -> bool:
+        """Whether nobody had begun it. Raises `DuplicateKeyError` when the key erased another one."""
+        return await self._inserts.update({"_id": application} | STANDING, change)
+
+    async def owner_of(self, opportunity: str) -> str | None:
+        """The erased application that an opportunity belonged to."""
+        found = await self.collection.find_one({"opportunities": opportunity}, {"_id": 1})
+        return str(found["_id"]) if found else None
 
     async def heads(self, ids: Iterable[str]) -> list[Document]:
         return await self.collection.find({"_id": {"$in": list(ids)}}, _HEAD).to_list()
