@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from lendrail.contracts.topics import APPLICATION_VALIDATED
 from lendrail.documents.files import Files
+from lendrail.documents.forget import Forgetter
 from lendrail.documents.handlers import SERVICE, Handlers
 from lendrail.documents.links import Links
 from lendrail.documents.renderer import Renderer
@@ -36,7 +37,9 @@ def build(settings: Settings, *, renderer: Renderer | None = None, **doubles: An
     app = service.api("Lendrail documents")
     shelf = Shelf(service.database["packages"], files, links, service.vault)
     service.prepare(shelf.prepare)
-    uploads = Uploads(files, service.database["quotas"], service.vault, settings)
+    quotas = service.database["quotas"]
+    uploads = Uploads(files, quotas, service.vault, settings)
+    service.forgets(Forgetter(service.database["packages"], files, links, quotas).forget)
     app.include_router(routes(files, links, service.vault, service.tokens))
     app.include_router(upload_routes(uploads, service.tokens))
     app.include_router(shelf_routes(shelf))

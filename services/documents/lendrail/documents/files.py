@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lendrail.contracts.terms import DocumentRef, utc_now
+from lendrail.runtime.faults import point
 from lendrail.runtime.mongo import ASCENDING, Collection, Document, insert_absent
 
 CHUNK_BYTES = 255 * 1024
@@ -50,6 +51,11 @@ def file_id(key_id: str, sha256: str) -> str:
 def upload_id(key_id: str, sha256: str) -> str:
     """Of a document that was sent to us: at most 80 characters, so that an application can refer to it."""
     return f"{key_id}.{base64.urlsafe_b64encode(bytes.fromhex(sha256)).decode().rstrip('=')}"
+
+
+def owner_of(id: str) -> str:
+    """The application whose document has this id."""
+    return id.partition(".")[0]
 
 
 def file_name(kind: str, sha256: str, extension: str) -> str:
@@ -102,6 +108,15 @@ class Files:
         """The documents of an application, oldest first."""
         cursor = self._files.find({"metadata.keyId": key_id}).sort("uploadDate", ASCENDING).limit(limit)
         return [_listed(entry) async for entry in cursor]
+
+    async def drop(self, key_id: str) -> None:
+        """All bytes of an application. Entries go first, so no file is seen that has lost its bytes; chunks are found
+        by what their names begin with, so those go too whose entry is gone already or was never written.
+        """
+        await self._files.delete_many({"metadata.keyId": key_id})
+        point("forget.entries")
+        await self._chunks.delete_many({"files_id": {"$gte": f"{key_id}.", "$lt": f"{key_id}/"}})
+        point("forget.chunks")
 
 
 def _some(chunks: Iterable[Document]) -> Iterator[list[Document]]:

@@ -78,6 +78,7 @@ class Links:
     async def prepare(self) -> None:
         await self._collection.create_index("expires", expireAfterSeconds=int(KEPT_AFTER_EXPIRY.total_seconds()))
         await self._collection.create_index("document")
+        await self._collection.create_index("keyId")
 
     async def put(self, links: Sequence[Link]) -> None:
         await insert_absent(self._collection, [link.stored() for link in links])
@@ -108,3 +109,10 @@ class Links:
         noted = audit.pushed(entry)
         change = {"$push": noted["$push"], "$set": {**noted["$set"], "revoked": True}}
         return (await self._collection.update_one({"_id": link, "revoked": False}, change)).matched_count == 1
+
+    async def forget(self, key_ids: Sequence[str]) -> None:
+        """What these links led to and when they were used. That they were given to somebody stays until their time is
+        over, and who took them back: their addresses are answered as gone, and entries of the audit are never dropped.
+        """
+        led_to = dict.fromkeys(("document", "accesses", "used"), "")
+        await self._collection.update_many({"keyId": {"$in": list(key_ids)}}, {"$unset": led_to})

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from lendrail.contracts.sensitive import Erased
-from lendrail.documents.files import Files
+from lendrail.documents.files import Files, owner_of
 from lendrail.documents.links import Links
 from lendrail.runtime.http import Problem
 from lendrail.runtime.tokens import ServiceTokens, Unauthorised
@@ -59,6 +59,8 @@ def routes(files: Files, links: Links, vault: Vault, tokens: ServiceTokens) -> A
         except Unauthorised:
             raise Problem(401, "unauthorised", "Send a valid service token.") from None
         file = await files.get(id)
+        if file is None and await vault.erased([owner_of(id)]):
+            raise Problem(410, "erased", "The applicant was erased; the documents are gone.")
         if file is None:
             raise Problem(404, "not-found", "There is no such document.")
         headers = {"X-Document-Sha256": file.ref.sha256, "X-Key-Id": file.key_id, "Cache-Control": "no-store"}

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from lendrail.contracts.problems import problems_of, unknown_fields
 from lendrail.contracts.sensitive import Erased, SensitiveText
 from lendrail.contracts.terms import FieldProblem, Model
-from lendrail.documents.files import Files, Listed
+from lendrail.documents.files import Files, Listed, owner_of
 from lendrail.documents.links import Links
 from lendrail.runtime import audit
 from lendrail.runtime.http import Problem, authorised, reply, request_id, strict_body
@@ -68,6 +68,7 @@ class Shelf:
     async def _mine(self, caller: Caller, id: str) -> tuple[Listed, Key]:
         listed = (await self._files.listed([id])).get(id)
         if listed is None:
+            await self._key(caller, owner_of(id))
             raise _not_here()
         return listed, await self._key(caller, listed.key_id)
 

@@ -55,6 +55,7 @@ class Uploads:
             except NotTaken as fault:
                 raise Problem(STATUSES.get(fault.code, 422), fault.code, fault.detail) from None
             del content
+            await self._refuse_erased(application_id)
             await self._count(application_id, file)
             await self._files.put([file])
             await self._files.name(file)
@@ -63,12 +64,16 @@ class Uploads:
 
     async def _key(self, application_id: str) -> Key:
         """Asks the store even where the key is remembered: nothing is taken for a person who was erased."""
-        if await self._vault.erased([application_id]):
-            raise Problem(410, "erased", "The applicant was erased; nothing more is taken.")
+        await self._refuse_erased(application_id)
         try:
             return await self._vault.get(application_id)
         except (Erased, SealBroken):
             raise Problem(404, "not-found", "There is no such application.") from None
+
+    async def _refuse_erased(self, application_id: str) -> None:
+        """Asked again when the file is here: reading it may have taken minutes."""
+        if await self._vault.erased([application_id]):
+            raise Problem(410, "erased", "The applicant was erased; nothing more is taken.")
 
     @contextlib.asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
