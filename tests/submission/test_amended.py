@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests import support
 from tests.sandbox.process import Sandbox
-from tests.submission.amended import SOAP_LENDER, accept, corrected, first_of, intended, withdraw
+from tests.submission.amended import SOAP_LENDER, accept, corrected, first_of, intended, named, withdraw
 from tests.submission.desk import Desk, document
 from tests.submission.others import MONETAGO, REFERENCE, dial, ledger, open_accounts, running, undial
 
@@ -130,9 +130,13 @@ async def test_a_correction_while_the_creation_is_in_doubt_waits_and_then_update
         await desk.until(first, "unknown")
         await desk.hear(corrected(first))
         assert await desk.states(first) == ["unknown", "planned"]
+        (waits,) = named(await desk.opportunity(first), "update")
+        stored = await desk.store.load(str(first.opportunity_id))
+        assert list(stored["kept"]) == [waits.id]
+        assert "Fake Bakery" not in repr(stored), "what is kept is sealed"
         await desk.until(first, "acked", "acked")
     stored = await desk.store.load(str(first.opportunity_id))
-    assert "Fake Bakery" not in repr(stored), "what was kept is sealed"
+    assert stored["kept"] == {}, "and no longer there than it is needed"
     assert len(held(desk, "reference-partner", "updates", (await desk.opportunity(first)).partner_id)) == 1
 
 

@@ -31,8 +31,6 @@ class State(StrEnum):
     CANCELLED = "cancelled"  # was not sent and will not be
 
 
-REGISTRY = "(registry)"
-"""In place of a credential, where a registry is waited for and nobody is called; no credential has such a name."""
 OPEN = frozenset({State.PLANNED, State.PREPARED})
 UNDER_WAY = frozenset({State.SENDING, State.RECONCILING})
 WORKABLE = frozenset({State.PLANNED, State.PREPARED, State.UNKNOWN})
@@ -113,8 +111,7 @@ class Attempt:
     def never_taken(self) -> bool:
         """Whether it is certain that the partner has no application by it, and gets none.
 
-        A creation of several calls that stands between two of them is not: it may go on. What a refused or cancelled
-        one left there, such as a draft, is no application, and nobody submits it any more.
+        One of several calls that stands between two of them may go on; a draft that a refused one left is none.
         """
         if self.unknowns:
             return False
@@ -287,13 +284,3 @@ def next_due(opportunity: Opportunity, now: dt.datetime) -> dt.datetime | None:
     if gate is not None and gate.state in OPEN and gate.due is not None:
         due.append(gate.due)
     return min(due, default=None)
-
-
-def next_through(opportunity: Opportunity) -> str:
-    """The credential of what is next: a mail beside the application must wait for its own, and for no other. A silent
-    registry is told of even while the lender is paused.
-    """
-    ordered = sorted(waiting(opportunity), key=lambda each: (each.due is not None, each.due))
-    if not ordered and opportunity.gate is not None and opportunity.gate.state in OPEN:
-        return REGISTRY
-    return (ordered[0].via if ordered else None) or opportunity.credential

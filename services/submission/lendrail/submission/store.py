@@ -21,9 +21,11 @@ from lendrail.runtime import audit
 from lendrail.runtime.due import MARGIN_SECONDS, Lease
 from lendrail.runtime.mongo import ASCENDING, Collection, Document, DuplicateKeyError, GroupCommit
 from lendrail.runtime.vault import Key
-from lendrail.submission.attempt import Attempt, Opportunity, State, next_due, next_through, reference
+from lendrail.submission.attempt import OPEN, Attempt, Opportunity, State, next_due, reference, waiting
 
 SERVICE = "submission"
+REGISTRY = "(registry)"
+"""In place of a credential, where a registry is waited for and nobody is called; no credential has such a name."""
 LONGEST_KEPT = 64 * 1024
 """Bytes of a reply that nobody could read; the rest of a longer one is not kept."""
 HIDDEN = {"outbox": 0, "requests": 0, "replies": 0, "kept": 0}
@@ -141,6 +143,9 @@ class Store:
             records = {"$literal": self._records(opportunity, acks, key)}
             fields |= {"outbox": {"$concatArrays": ["$outbox", records]}, "pending": self._instance}
         stages: list[Document] = [{"$set": fields}]
+        updates = [each for each in opportunity.attempts if each.operation == "update"]
+        if decided := [f"kept.{each.id}" for each in updates if each.state != State.PLANNED]:
+            stages.append({"$unset": decided})
         if due is not None:
             stages.append(_due(opportunity, due))
         if releases is not None:
@@ -164,11 +169,21 @@ def _due(opportunity: Opportunity, now: dt.datetime | Literal["now"]) -> Documen
     """The stage that makes the opportunity due at once, or with its first waiting attempt, or never; and says for
     which credential it waits then.
     """
-    through = {"through": {"$literal": next_through(opportunity)}}
+    through = {"through": {"$literal": _through(opportunity)}}
     if now == "now":
         return {"$set": {"due": "$$NOW"} | through}
     first = next_due(opportunity, now)
     return {"$set": {"due": {"$literal": first}} | through} if first else {"$unset": ["due", "through"]}
+
+
+def _through(opportunity: Opportunity) -> str:
+    """The credential of what is next: a mail beside the application must wait for its own, and for no other. A silent
+    registry is told of even while the lender is paused.
+    """
+    ordered = sorted(waiting(opportunity), key=lambda each: (each.due is not None, each.due))
+    if not ordered and opportunity.gate is not None and opportunity.gate.state in OPEN:
+        return REGISTRY
+    return (ordered[0].via if ordered else None) or opportunity.credential
 
 
 def _sealed(requests: Mapping[str, Sequence[Request]], key: Key) -> Document:
