@@ -17,6 +17,7 @@ from tests.submission.amended import (
     first_of,
     heard,
     intended,
+    key_of,
     late_document,
     named,
     taken,
@@ -25,13 +26,16 @@ from tests.submission.amended import (
 )
 from tests.submission.others import REFERENCE
 
+from lendrail.contracts.event import envelope_of
 from lendrail.contracts.partner_ack import PartnerAck
+from lendrail.contracts.submit import Submit
 from lendrail.partners.exchange import Accepted, Rejected, Unknown
 from lendrail.partners.partner import Capability, Operation
 from lendrail.submission import moves
 from lendrail.submission.attempt import Attempt, Opportunity, State, due_now, undecided, waiting
 from lendrail.submission.classify import Event, classify
 from lendrail.submission.moves import Result
+from lendrail.submission.plan import plan
 
 DESK, SOAP_DESK = desk_of(REFERENCE), desk_of(SOAP_LENDER)
 KEYED = Operation(capability=Capability.KEYED, repeats=5)
@@ -152,6 +156,25 @@ def test_a_refused_correction_is_told_and_the_next_one_goes() -> None:
     assert told(acks) == [("update", "rejected", "refused")]
     third = heard(refused, corrected(first, revision=3), DESK).opportunity
     assert [each.generation for each in waiting(third)] == [3]
+
+
+def test_one_revision_has_one_content_and_another_is_told_and_changes_nothing() -> None:
+    """The fingerprint knows the content again, whoever says it a second time."""
+    first = first_of()
+    opportunity = taken(heard(None, first, DESK).opportunity)
+    other = corrected(first, revision=1)
+    made = plan(opportunity, other, replace(envelope_of(other, "test", NOW), id="another"), DESK, key_of(first), NOW)
+    assert told(made.acks) == [("update", "not-sent", "revision-conflict")]
+    assert (waiting(made.opportunity), made.requests, made.opportunity.revision) == ((), {}, 1)
+    same = plan(opportunity, first, replace(envelope_of(first, "test", NOW), id="another"), DESK, key_of(first), NOW)
+    assert (same.acks, same.opportunity.attempts) == ((), opportunity.attempts)
+    third = heard(made.opportunity, corrected(first, revision=2), DESK)
+    assert [each.state for each in named(third.opportunity, "update")] == [State.CANCELLED, State.PREPARED]
+    assert fingerprint_of(first) not in (fingerprint_of(other), None)
+
+
+def fingerprint_of(event: Submit) -> str | None:
+    return heard(None, event, DESK).opportunity.content
 
 
 # ---- documents

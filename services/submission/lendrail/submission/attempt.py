@@ -36,6 +36,7 @@ UNDER_WAY = frozenset({State.SENDING, State.RECONCILING})
 WORKABLE = frozenset({State.PLANNED, State.PREPARED, State.UNKNOWN})
 OUTCOME_UNKNOWN = "outcome-unknown"
 """Reason of an attempt that is parked since nobody knows what became of it."""
+CONFLICT = "revision-conflict"
 FINAL = frozenset({State.ACKED, State.REJECTED, State.CANCELLED})
 APPLICANT, REPLACED = "applicant", "replaced"
 """Subjects of a withdrawal: somebody asked for it; a registration gives way to one of other papers. All others are the
@@ -154,6 +155,8 @@ class Opportunity:
     """The account's settings when it was planned, so that a repeat makes the same bytes."""
     cause: Envelope
     """What asked for it; acks are correlated to it."""
+    content: str | None = None
+    """Knows the application of this revision again."""
     attempts: tuple[Attempt, ...] = ()
     inbox: tuple[str, ...] = ()
     """Ids of the events that took effect; kept for ever."""

@@ -9,7 +9,7 @@ from typing import Literal
 
 from lendrail.contracts.terms import Status
 from lendrail.partners import PARTNERS
-from lendrail.submission.attempt import OPEN, Attempt, Opportunity, State
+from lendrail.submission.attempt import CONFLICT, OPEN, Attempt, Opportunity, State
 
 Papers = Literal["none", "old", "awaited"]
 """Nobody has the old ones, or will not for long; somebody has and keeps them; nobody knows yet."""
@@ -42,5 +42,6 @@ def _one(lender: Opportunity, revision: int, looks: int) -> Papers:
 def _by_update(lender: Opportunity, revision: int) -> Papers:
     """A correction that is on its way waits for the registry; one that was given up leaves there what was there."""
     updates = [each for each in lender.attempts if each.operation == "update" and each.generation >= revision]
+    updates = [each for each in updates if each.reason != CONFLICT]
     newest: Attempt | None = max(updates, key=lambda each: each.generation, default=None)
     return "old" if newest is None or newest.state in (State.REJECTED, State.CANCELLED) else "none"

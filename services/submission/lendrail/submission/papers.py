@@ -1,9 +1,10 @@
-"""Which papers an application is about, as far as a registry compares them. Pure."""
+"""What knows an application's papers again, as far as a registry compares them, and its whole content. Pure."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from typing import Any
 
 from lendrail.contracts.application import Application
 from lendrail.runtime.vault import Key
@@ -21,5 +22,13 @@ def mark(application: Application, key: Key) -> str:
     }
     if any(each.requested is None for each in application.invoices):  # then the whole amount is asked for on it
         told["amount"] = application.requested_finance.amount.model_dump(mode="json", context=context)
-    plain = json.dumps(told, sort_keys=True).encode()
-    return hashlib.sha256(key.seal_content(plain)).hexdigest()
+    return _hashed(told, key)
+
+
+def fingerprint(application: Application, key: Key) -> str:
+    """The same for the same content, and as little use to anybody."""
+    return _hashed(application.model_dump(mode="json", context={"reveal": True}), key)
+
+
+def _hashed(told: dict[str, Any], key: Key) -> str:
+    return hashlib.sha256(key.seal_content(json.dumps(told, sort_keys=True).encode())).hexdigest()

@@ -5,17 +5,21 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import replace
 
+import structlog
+
 from lendrail.contracts.event import Envelope
 from lendrail.contracts.submit import AcceptOffer, AddDocument, Send, Submit
 from lendrail.runtime.vault import Key
 from lendrail.submission import moves
-from lendrail.submission.attempt import OPEN, Attempt, Opportunity, State, new_attempt
+from lendrail.submission.attempt import CONFLICT, OPEN, Attempt, Opportunity, State, new_attempt
 from lendrail.submission.creation import create
 from lendrail.submission.desk import Desk
 from lendrail.submission.intents import accept_offer, add_document, withdraw, withdrawing
-from lendrail.submission.papers import mark
+from lendrail.submission.papers import fingerprint, mark
 from lendrail.submission.planned import Plan, not_sent
 from lendrail.submission.revision import resume, revise
+
+log = structlog.get_logger()
 
 
 def plan(
@@ -88,9 +92,12 @@ def _sent(
     gate_seconds: float,
 ) -> Plan:
     """An older revision changes nothing."""
+    content = fingerprint(intent.application, key)
+    if submit.revision == opportunity.revision and opportunity.content not in (None, content):
+        return _conflict(opportunity, now)
     if submit.revision <= opportunity.revision:
         return Plan(opportunity)
-    opportunity = replace(opportunity, revision=submit.revision, cause=cause)
+    opportunity = replace(opportunity, revision=submit.revision, cause=cause, content=content)
     if opportunity.create is not None:
         made = revise(opportunity, submit, intent, desk, key, now)
     elif opportunity.withdrawal is not None:
@@ -98,6 +105,13 @@ def _sent(
     else:
         made = create(opportunity, intent, 1, desk, key, now)
     return gated(made, submit, key, now, gate_seconds)
+
+
+def _conflict(opportunity: Opportunity, now: dt.datetime) -> Plan:
+    """One revision with two contents: the first one stands, and people hear of the other."""
+    log.critical("a revision came with another content", opportunity=opportunity.id, revision=opportunity.revision)
+    other = new_attempt(opportunity.id, "update", generation=moves.next_generation(opportunity, "update"))
+    return not_sent(opportunity, other, CONFLICT, now)
 
 
 def gated(made: Plan, submit: Submit, key: Key, now: dt.datetime, seconds: float) -> Plan:

@@ -214,7 +214,8 @@ def token_of(document: Document) -> str | None:
 
 def _fixed(opportunity: Opportunity) -> Document:
     """What only a plan changes."""
-    return {
+    content = {} if opportunity.content is None else {"content": opportunity.content}
+    return content | {
         "tenant": opportunity.tenant,
         "mode": opportunity.mode,
         "partner": opportunity.partner,
@@ -278,6 +279,7 @@ def read(document: Document) -> Opportunity:
         revision=document["revision"],
         options=document["options"],
         cause=Envelope(**document["cause"]),
+        content=document.get("content"),
         attempts=tuple(_read_attempt(each) for each in document["attempts"]),
         inbox=tuple(document["inbox"]),
         partner_id=document.get("partner_id"),
