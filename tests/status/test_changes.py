@@ -127,6 +127,21 @@ def test_an_acceptance_stays_until_the_partner_says_something_else() -> None:
         assert state(TAKEN, approved, taken, look(5, later)).status is later
 
 
+def test_an_offer_that_is_accepted_in_the_second_in_which_it_was_made() -> None:
+    """Calls of one second have no order of their own, and the answer to our acceptance states that second too."""
+    accepted, approved = (Report(status=each, words="Word") for each in (Status.ACCEPTED, Status.APPROVED))
+    answer = change(2, "accept", report=accepted)
+    for names in (("a", "b"), ("b", "a")):
+        told = [
+            seen(2, Reported(report=each), "webhook", name)
+            for each, name in zip((accepted, approved), names, strict=True)
+        ]
+        for heard in itertools.permutations((answer, *told)):
+            assert state(TAKEN, *heard).status is Status.ACCEPTED
+        assert state(TAKEN, answer, *told, look(3, Status.FUNDED)).status is Status.FUNDED
+        assert state(TAKEN, answer, *told, look(3, Status.APPROVED)).status is Status.APPROVED
+
+
 def test_an_acceptance_that_a_person_reports() -> None:
     approved = look(1, Status.APPROVED, offers=(OFFER,))
     told = state(TAKEN, approved, person(2))

@@ -238,6 +238,8 @@ class _Course:
             self.ruling = replace(before, fields=fields | {"status": Status.ACCEPTED})
         elif before is not None and before.question is not None and _repeats(before, report):
             self.ruling = replace(before, fields=fields | _AT_WORK)
+        elif before is not None and _is_offer_of(before, each, report):
+            return
         else:
             self._turn(Layer(each, fields | {"status": report.status}))
 
@@ -261,6 +263,14 @@ def _repeats(answered: Layer, report: Report) -> bool:
     assert question is not None
     same = all(getattr(question, name) == getattr(report, name) for name in _ASKED)
     return same and (since is None or since <= done_at(answered.observation))
+
+
+def _is_offer_of(accepted: Layer, each: Observation, report: Report) -> bool:
+    """Whether this tells the offer that was accepted in the same moment: many partners count in whole seconds, and
+    nothing is accepted before it is offered.
+    """
+    offered = report.status is Status.APPROVED and accepted.status is Status.ACCEPTED
+    return offered and each.at == accepted.observation.at
 
 
 def _alarm(heard: Sequence[Observation], overruled: set[str], ruling: Layer, flags: dict[str, None]) -> None:
