@@ -19,7 +19,8 @@ from lendrail.partners import PARTNERS
 
 Ledger = dict[str, Any]
 REASON = "the applicant found another way"
-PAYS_AFTER_MS = 1500
+PAYS_AFTER_MS = 2000
+"""Time enough for all who hear of the acceptance to tell it before the money comes."""
 
 
 @dataclass(frozen=True)
@@ -35,16 +36,20 @@ class Told:
     def lender(self) -> str:
         return PARTNERS[self.life.partner].title
 
-    async def becomes(self, status: str) -> View:
-        """The opportunity, once the API and Kafka both say so. Raises Missed."""
+    async def passes(self, status: str) -> None:
+        """Kafka told this status, whatever came after it. Raises Missed."""
+        shown = on_kafka(self.stage, self.application, self.life.partner, status)
+        await self.stage.until(self.life.title, [shown], SECONDS)
+
+    async def becomes(self, *any_of: str) -> View:
+        """The opportunity, once Kafka told the first of these and the API says one of them. Raises Missed."""
 
         def missing(view: View) -> list[str]:
             found = statuses(view).get(self.life.partner)
-            return [] if found == status else [f"{self.life.partner} is {found} and not {status}"]
+            return [] if found in any_of else [f"{self.life.partner} is {found} and not {any_of[0]}"]
 
+        await self.passes(any_of[0])
         view = await reached(self.stage, self.life.title, self.application, missing, SECONDS)
-        shown = on_kafka(self.stage, self.application, self.life.partner, status)
-        await self.stage.until(self.life.title, [shown], SECONDS)
         return next(each for each in view["opportunities"] if each["partner"] == self.life.partner)
 
     async def change(self, path: str, about: str, **what: Any) -> None:
@@ -75,7 +80,7 @@ async def play_life(stage: Stage, life: Life) -> Ending:
         offer = (await story.becomes("approved"))["offers"][0]
         await stage.dial(life.partner, _pays(reference(asks)))
         await _accept(story, asks["opportunityId"], offer)
-        await story.becomes("accepted")
+        await story.passes("accepted")
         await story.becomes("funded")
         ending = await story.ends(("info-required", "approved", "accepted", "funded"))
     finally:
@@ -90,7 +95,7 @@ async def play_withdrawal(stage: Stage, life: Life) -> Ending:
     """Raises Missed."""
     try:
         story = await _begin(stage, life)
-        there = await story.becomes("submitted")
+        there = await story.becomes("submitted", "in-review")
         path = f"/v1/applications/{story.application}/withdraw"
         await story.change(path, f"reason: {REASON}", json={"reason": REASON})
         await story.becomes("withdrawn")
