@@ -105,6 +105,9 @@ class World:
     def _accept(self, body: bytes) -> None:
         self.ledger.setdefault("acceptances", []).append({"offerId": json.loads(body)["offerId"]})
         self.becomes("accepted")
+        if any(dial["kind"] == "funding" for dial in self.dials):
+            self.ledger["decisions"].append({"outcome": "fund"})
+            self.becomes("funded")
 
     def _withdraw(self, body: bytes) -> None:
         assert json.loads(body)["reason"]
@@ -119,15 +122,12 @@ class World:
     }
 
     def view(self) -> dict[str, Any]:
-        """What the API says; the lender pays once it was seen that the offer is accepted, if a dial says so."""
+        """What the API says."""
         at: dict[str, Any] = {"partner": self.partner, "opportunityId": OPPORTUNITY, "status": self.status}
         if self.status == "info-required":
             at["toDo"] = {"items": [], "ways": [WAY]} if self.spoilt == "nothing-named" else TO_DO
         if self.status in ("approved", "accepted", "funded"):
             at["offers"] = [OFFER]
-        if self.status == "accepted" and any(dial["kind"] == "funding" for dial in self.dials):
-            self.ledger["decisions"].append({"outcome": "fund"})
-            self.becomes("funded")
         return {"status": at["status"], "opportunities": [at]}
 
 
