@@ -158,6 +158,29 @@ async def _put_off(desk: Desk, event: Submit) -> bool:
     return (await desk.create(event)).delays == 1
 
 
+async def test_after_a_refused_update_the_next_revision_is_an_update_again(desk: Desk) -> None:
+    """An application that the partner closed takes none: each is asked for once, and refused by itself."""
+    before = closed_updates(desk)
+    first = first_of(REFERENCE, requestedFinance={"amount": {"amount": "50001", "currency": "USD"}})
+    await desk.hear(first)
+    async with desk.lanes():
+        await desk.until(first, "acked")
+        await approved(desk, first)
+        await desk.hear(corrected(first))
+        await desk.until(first, "acked", "rejected")
+        await desk.hear(corrected(first, revision=3))
+        after = await desk.until(first, "acked", "rejected", "rejected")
+    updates = named(after, "update")
+    assert [(each.generation, each.tries, each.reason) for each in updates] == [(2, 1, "refused"), (3, 1, "refused")]
+    assert closed_updates(desk) == before + 2
+
+
+def closed_updates(desk: Desk) -> int:
+    """How often the partner refused one."""
+    calls = ledger(desk, "reference-partner")["calls"]
+    return sum((each["operation"], each["status"]) == ("update", 409) for each in calls)
+
+
 async def test_withdrawn_at_the_partner_once_and_nothing_after(desk: Desk) -> None:
     first = first_of(SOAP_LENDER)
     dial(desk, "soap-lender", kind="drop_reply", operation="update", times=1)

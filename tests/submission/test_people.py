@@ -96,6 +96,10 @@ async def test_not_sent_goes_again_under_the_same_reference_after_it_is_settled(
     assert (await http.post(**told)).status_code == 200
     waiting = await desk.create(event)
     assert (waiting.generation, waiting.known_as, waiting.state) == (2, create.id, "prepared")
+    (entry,) = (await desk.opportunity(event)).audit
+    about = {"attempt": create.id, "was": "parked", "outcome": "not-sent"}
+    assert (entry["who"], entry["what"], entry["about"]) == ("demo-operator", "attempt-resolved", about)
+    assert (await desk.key(event)).open(entry["why"]) == "told by phone"
     assert waiting.due is not None
     async with desk.lanes():
         await desk.until(event, "cancelled", "acked", "acked", seconds=30)
