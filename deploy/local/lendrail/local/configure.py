@@ -32,8 +32,8 @@ UPSTREAM = "demo-crm"
 PARTNER = FORWARD_FINANCING.partner
 CLIENT = "demo-upstream"
 OPERATOR = "demo-operator"
-OPERATES = ["applications:read", "operator"]
-SCOPES = ["applications:write", "applications:read", "offers:accept", "endpoints:write", "operator"]
+OPERATES = ["applications:read", "applications:erase", "operator"]
+SCOPES = [*OPERATES, "applications:write", "offers:accept", "endpoints:write"]
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-from pymongo import UpdateOne
-
 from lendrail.gateway.store import Applications, Facts
 from lendrail.runtime.mongo import Collection, Document
 from lendrail.runtime.outbox import emptied
@@ -55,13 +53,9 @@ class Forgetter:
         named: dict[str, set[str]] = {}
         async for fact in self._facts.find(about, {"application": 1, "opportunities": 1}):
             named.setdefault(fact["application"], set()).update(fact.get("opportunities", ()))
-        notes = [
-            UpdateOne({"_id": application}, {"$addToSet": {"opportunities": {"$each": sorted(opportunities)}}})
-            for application, opportunities in named.items()
-            if opportunities
-        ]
-        if notes:
-            await self._applications.bulk_write(notes, ordered=False)
+        for application, opportunities in named.items():
+            note = {"$addToSet": {"opportunities": {"$each": sorted(opportunities)}}}
+            await self._applications.update_one({"_id": application}, note)
 
     async def _empty(self, these: Document) -> None:
         change = emptied()
