@@ -291,6 +291,29 @@ def test_an_account_that_is_gone() -> None:
     assert codes(made.hear(amended(event, 3, withdrawn(at(event, REFERENCE, "demo-ref"))))) == {("", "no-credential")}
 
 
+def test_a_wish_counts_while_somebody_may_have_it() -> None:
+    """Withdrawn partner by partner, and wanted again by adding one; a correction after that states a wish anew."""
+    event = received(FF, REFERENCE)
+    made = life(event)
+
+    def counts() -> bool:
+        return standing(list(made.reports.values())[-1]).counts
+
+    steps = [
+        (withdrawn(at(event)), True),
+        (document(at(event, REFERENCE, "demo-ref")), True),
+        (withdrawn(at(event, REFERENCE, "demo-ref")), False),
+        (document(), False),
+        (added("nobody"), False),
+        (added(MAIL), True),
+        (withdrawn(), False),
+        (corrected(sound(targetPartners=[FF])), True),
+    ]
+    for revision, (amendment, wanted) in enumerate(steps, 2):
+        made.hear(amended(event, revision, amendment))
+        assert counts() == wanted, revision
+
+
 def test_nothing_to_withdraw() -> None:
     event = received("nobody")
     made = life(event)

@@ -69,3 +69,6 @@ def test_only_another_application_within_the_window_counts() -> None:
     assert seen.earlier(Wish("second", ("b",), NOW + day + dt.timedelta(seconds=1))) is None
     assert seen.earlier(Wish("first", ("a",), NOW)) is None
     assert seen.earlier(Wish("second", ("c",), NOW)) is None
+    seen.add(Wish("first", ("b", "c"), NOW))
+    found = {mark: seen.earlier(Wish("second", (mark,), NOW)) for mark in "abc"}
+    assert found == {"a": None, "b": "first", "c": "first"}

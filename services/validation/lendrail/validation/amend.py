@@ -16,7 +16,7 @@ from lendrail.runtime.directory import Tenant
 from lendrail.validation.eligibility import Candidate, candidates, reason
 from lendrail.validation.revision import Revision
 from lendrail.validation.rules import backend, problem
-from lendrail.validation.standing import Opportunity, Standing
+from lendrail.validation.standing import Opportunity, Standing, lends
 from lendrail.validation.validate import TENANT_UNKNOWN, Facts, Verdict, validate
 
 E = TypeVar("E")
@@ -107,7 +107,7 @@ def _added(added: PartnerAdded, revision: Revision, before: Standing, tenant: Te
 def _concerned(revision: Revision, before: Standing, tenant: Tenant) -> Verdict:
     """The opportunity that is named, or every lender's. They exist, so only a lost account speaks against one."""
     named: uuid.UUID | None = getattr(revision.amendment, "opportunity_id", None)
-    open_ones = [each for each in before.opportunities if _lends(each.partner)]
+    open_ones = [each for each in before.opportunities if lends(each.partner)]
     if named is not None:
         open_ones = [e for e in open_ones if opportunity_id(revision.application_id, e.partner, e.credential) == named]
         if not open_ones:
@@ -119,10 +119,6 @@ def _concerned(revision: Revision, before: Standing, tenant: Tenant) -> Verdict:
     if found and not any(each.eligible for each in found):
         return Verdict(tuple(why for each in found for why in each.reasons))
     return Verdict((), found)
-
-
-def _lends(partner: str) -> bool:
-    return partner not in PARTNERS or PARTNERS[partner].kind == "lender"
 
 
 def _remembered(opportunity: Opportunity, tenant: Tenant) -> Candidate:

@@ -26,23 +26,34 @@ class Wish:
 
 @dataclass(slots=True)
 class Seen:
-    """Wishes that were stored before, and those of this batch as they are found sound."""
+    """Wishes that were stored before, and those of this batch as they are found sound: by fingerprint, who and when."""
 
     window: dt.timedelta
-    known: dict[str, list[tuple[str, dt.datetime]]] = field(default_factory=dict)
+    known: dict[str, dict[str, dt.datetime]] = field(default_factory=dict)
+    _of: dict[str, set[str]] = field(init=False, default_factory=dict)
+    """The fingerprints of each application."""
+
+    def __post_init__(self) -> None:
+        for mark, stated in self.known.items():
+            for application_id in stated:
+                self._of.setdefault(application_id, set()).add(mark)
 
     def earlier(self, wish: Wish) -> str | None:
         """The application that asked for the same within the window."""
         since = wish.received_at - self.window
         for each in wish.fingerprints:
-            for application_id, received_at in self.known.get(each, ()):
+            for application_id, received_at in self.known.get(each, {}).items():
                 if application_id != wish.application_id and received_at >= since:
                     return application_id
         return None
 
     def add(self, wish: Wish) -> None:
-        for each in wish.fingerprints:
-            self.known.setdefault(each, []).append((wish.application_id, wish.received_at))
+        """This is what its application wishes now; what it wished before counts no more."""
+        for mark in self._of.pop(wish.application_id, ()):
+            del self.known[mark][wish.application_id]
+        for mark in wish.fingerprints:
+            self.known.setdefault(mark, {})[wish.application_id] = wish.received_at
+        self._of[wish.application_id] = set(wish.fingerprints)
 
 
 class Duplicates:

@@ -23,7 +23,7 @@ from lendrail.validation.checks import Checks, work_of
 from lendrail.validation.duplicates import Duplicates, Seen, Wish
 from lendrail.validation.register import not_checked
 from lendrail.validation.revision import Revision
-from lendrail.validation.standing import Standing, standing
+from lendrail.validation.standing import Report, Standing, standing
 from lendrail.validation.state import report, stated
 from lendrail.validation.store import Reports
 
@@ -90,11 +90,11 @@ class Judge:
     def _effect(self, delivery: Received | Amended, revision: Revision, wish: Wish, batch: _Batch) -> Effect | None:
         tenant = batch.tenants.by_id.get(revision.tenant_id)
         verdict = judged(revision, tenant, batch.seen.earlier(wish))
-        if verdict.sound:
-            batch.seen.add(wish)
         asked = subject(revision.application) if tenant is not None and revision.new_content else None
         fact, asked = self._unless_off(stated(revision, verdict), asked)
         made = report(revision, wish, verdict)
+        if verdict.sound:
+            batch.seen.add(_standing_wish(wish.application_id, made))
         envelope = envelope_of(fact, source=SERVICE, time=utc_now(), cause=delivery.envelope)
         record = encode(fact, envelope, delivery.key)
         if asked is None:
@@ -108,3 +108,9 @@ class Judge:
             return fact, asked
         told = not_checked("not-configured")
         return checked(fact, told.finding, told.at), None
+
+
+def _standing_wish(application_id: str, made: Report) -> Wish:
+    """What the application wishes after this revision; nothing once it was withdrawn everywhere."""
+    marks = tuple(made.gained["fingerprints"]) if made.gained["counts"] else ()
+    return Wish(application_id, marks, made.gained["wishedAt"])

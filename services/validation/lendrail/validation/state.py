@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from lendrail.contracts.application_amended import DocumentAdded, PartnerAdded, Withdrawn
+from dataclasses import replace
+
+from lendrail.contracts.application_amended import Amendment, DocumentAdded, PartnerAdded, Withdrawn
 from lendrail.contracts.application_rejected import ApplicationRejected
 from lendrail.contracts.application_validated import ApplicationValidated, Eligible, Ineligible
 from lendrail.contracts.terms import opportunity_id
@@ -10,7 +12,7 @@ from lendrail.validation.abn import Fact
 from lendrail.validation.duplicates import Wish
 from lendrail.validation.eligibility import NO_CREDENTIAL
 from lendrail.validation.revision import Revision
-from lendrail.validation.standing import Document, Opportunity, Report, Standing, opened
+from lendrail.validation.standing import Document, Opportunity, Report, Standing, opened, remembered
 from lendrail.validation.validate import Verdict
 
 
@@ -26,43 +28,49 @@ def report(revision: Revision, wish: Wish, verdict: Verdict) -> Report:
         "revision": revision.number,
         "receivedAt": revision.stated_at,
     }
-    gained: Document = {"fingerprints": list(wish.fingerprints)} if wish.fingerprints else {}
     before = revision.before
     if before is not None:
-        base |= {"tenant": before.tenant, "firstReceivedAt": revision.received_at}
-        base |= {"opportunities": opened(before.opportunities, ())}
-        base |= {"files": [{"id": name, "sha256": mark} for name, mark in before.files.items()]}
-        base |= {"content": before.content}
+        base |= {"tenant": before.tenant, "firstReceivedAt": revision.received_at, **remembered(before)}
+    return Report(base, remembered(_after(revision, wish, verdict)))
+
+
+def _after(revision: Revision, wish: Wish, verdict: Verdict) -> Standing:
+    """How the application stands once this is found sound."""
+    before = revision.before or Standing(revision.tenant_id, revision.received_at, content=True)
     fresh = [
         Opportunity(each.partner, each.credential, each.gate.credential if each.gate is not None else None)
         for each in verdict.candidates
         if each.credential is not None and each.eligible
     ]
-    gained |= {"content": True} if revision.new_content else {}
-    gained["opportunities"] = opened(before.opportunities if before is not None else (), fresh)
-    if before is not None:
-        base["added"] = [list(each) for each in before.added]
-        gained["added"] = [list(each) for each in _added(revision, before, verdict)]
+    after = replace(
+        before, opportunities=opened(before.opportunities, fresh), added=_added(revision.amendment, before, verdict)
+    )
+    if revision.new_content:
+        withdrawn = before.withdrawn if before.counts else ()  # it goes out anew
+        return replace(
+            after, content=True, fingerprints=wish.fingerprints, wished_at=wish.received_at, withdrawn=withdrawn
+        )
     if isinstance(revision.amendment, DocumentAdded):
         added = revision.amendment.document
-        gained["files"] = [*base["files"], {"id": added.id, "sha256": added.sha256}]
-    return Report(base, gained)
+        return replace(after, files={**before.files, added.id: added.sha256})
+    if isinstance(revision.amendment, Withdrawn):
+        return replace(after, withdrawn=tuple(dict.fromkeys((*before.withdrawn, *_named(verdict)))))
+    return after
 
 
-def _added(revision: Revision, before: Standing, verdict: Verdict) -> tuple[tuple[str, str | None], ...]:
+def _added(amendment: Amendment | None, before: Standing, verdict: Verdict) -> tuple[tuple[str, str | None], ...]:
     """Who was added later, by its own act: only a withdrawal ends that."""
-    amendment = revision.amendment
     if isinstance(amendment, PartnerAdded):
-        fresh = [(each.partner, each.credential) for each in verdict.candidates if each.partner in amendment.partners]
+        fresh = [each for each in _named(verdict) if each[0] in amendment.partners]
         return tuple(dict.fromkeys((*before.added, *fresh)))
     if not isinstance(amendment, Withdrawn):
         return before.added
-    withdrawn = amendment.opportunity_id
-    return tuple(
-        (partner, credential)
-        for partner, credential in before.added
-        if withdrawn not in (None, opportunity_id(revision.application_id, partner, credential or NO_CREDENTIAL))
-    )
+    gone = set(before.added) if amendment.opportunity_id is None else set(_named(verdict))
+    return tuple(each for each in before.added if each not in gone)
+
+
+def _named(verdict: Verdict) -> list[tuple[str, str | None]]:
+    return [(each.partner, each.credential) for each in verdict.candidates]
 
 
 def validated(revision: Revision, verdict: Verdict) -> ApplicationValidated:

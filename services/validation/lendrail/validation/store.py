@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 
+from lendrail.contracts.application_amended import ApplicationAmended
 from lendrail.runtime.mongo import Collection, Document
 from lendrail.validation.standing import Standing, standing
 
@@ -29,24 +30,57 @@ class Reports:
     async def reported(self, event_id: str) -> bool:
         return await self.collection.find_one({"_id": event_id}, {"_id": 1}) is not None
 
-    async def same_wishes(
-        self, fingerprints: Iterable[str], since: dt.datetime
-    ) -> dict[str, list[tuple[str, dt.datetime]]]:
-        """Who stated these fingerprints since then: (application id, when it was received), in one query.
+    async def same_wishes(self, fingerprints: Iterable[str], since: dt.datetime) -> dict[str, dict[str, dt.datetime]]:
+        """Which applications wish one of these now, and since when, by fingerprint.
 
-        What waits is looked at first: it leaves there only after it was reported.
+        Each report says how the wish stood then, so of an application the newest one counts. Mostly there is none at
+        all, which one query tells.
         """
         wanted = set(fingerprints)
-        found: dict[str, list[tuple[str, dt.datetime]]] = {}
         if not wanted:
-            return found
+            return {}
         where: Document = {"fingerprints": {"$in": list(wanted)}, "receivedAt": {"$gte": since}}
+        found = await self._everywhere(where)
+        newest: dict[tuple[str, str], Document] = {}
+        for report in sorted(found, key=lambda each: int(each["revision"])):
+            newest |= {(mark, report["application"]): report for mark in wanted.intersection(report["fingerprints"])}
+        later = await self._after(newest.values())
+        same: dict[str, dict[str, dt.datetime]] = {}
+        for (mark, application), report in newest.items():
+            known = later.get(_next(report), report)
+            if known["counts"] and mark in known["fingerprints"]:
+                same.setdefault(mark, {})[application] = report["wishedAt"]
+        return same
+
+    async def _after(self, reports: Iterable[Document]) -> dict[str, Document]:
+        """What the next revisions made of these wishes, by event id."""
+        ids = [_next(report) for report in reports]
+        if not ids:
+            return {}
+        return {
+            each["_id"]: each for each in await self._everywhere({"_id": {"$in": ids}, "counts": {"$exists": True}})
+        }
+
+    async def _everywhere(self, where: Document) -> list[Document]:
+        """What waits is looked at first: it leaves there only after it was reported. Of a report made by an older
+        version only its own fingerprints are known.
+        """
         shown: list[Document] = [
             {"$match": where},
-            {"$project": {"fingerprints": 1, "application": 1, "receivedAt": 1}},
+            {
+                "$project": {
+                    "application": 1,
+                    "revision": {"$ifNull": ["$revision", "$report.revision"]},
+                    "fingerprints": {"$ifNull": ["$fingerprints", []]},
+                    "wishedAt": {"$ifNull": ["$wishedAt", "$receivedAt"]},
+                    "counts": {"$ifNull": ["$counts", True]},
+                }
+            },
         ]
         also = {"$unionWith": {"coll": self.collection.name, "pipeline": shown}}
-        async for report in await self._waiting.aggregate([*shown, also]):
-            for each in wanted.intersection(report["fingerprints"]):
-                found.setdefault(each, []).append((report["application"], report["receivedAt"]))
-        return found
+        return [each async for each in await self._waiting.aggregate([*shown, also])]
+
+
+def _next(report: Document) -> str:
+    """The id of the event that followed."""
+    return ApplicationAmended.id_of(report["application"], report["revision"] + 1)
