@@ -41,7 +41,9 @@ def forgetting(bench: Bench) -> Forgetting:
 
 
 async def given(bench: Bench, number: str = NUMBER) -> tuple[Validated, DocumentRef, str]:
-    """An application with everything: a summary with a link that was used, an upload with a name; the summary as its partner was told of it, and the upload's id."""
+    """An application with everything: a summary with a link that was used, and an upload with a name. Gives the
+    summary as its partner was told of it, and the upload's id.
+    """
     bench.attachments("url")
     reference = {"system": "demo-crm", "kind": "deal", "value": number}
     application = make.application(uploads=[], externalReferences=[reference])

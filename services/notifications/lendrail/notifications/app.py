@@ -13,6 +13,7 @@ from lendrail.notifications.addresses import Resolve, Resolver, resolve
 from lendrail.notifications.announce import Outcomes
 from lendrail.notifications.deliver import Letters, Queues, Webhooks
 from lendrail.notifications.endpoints import Endpoints
+from lendrail.notifications.forget import Forgetter
 from lendrail.notifications.handlers import SERVICE, Handlers
 from lendrail.notifications.routes import Api
 from lendrail.notifications.settings import Settings
@@ -61,7 +62,11 @@ def build(
     service.prepare(deliveries.prepare)
     for way in ways:
         service.loop(way.worker.run, _drain(way))
-    handlers = Handlers(service.database["notices"], endpoints, deliveries, settings.public_url, wake)
+    notices = service.database["notices"]
+    forgetter = Forgetter(notices, deliveries)
+    service.prepare(forgetter.prepare)
+    service.forgets(forgetter.forget)
+    handlers = Handlers(notices, endpoints, deliveries, settings.public_url, wake)
     service.on(STATUS_UPDATED, handlers.on_status_updated)
     service.on(NOTIFY, handlers.on_notify)
     api = service.api("Lendrail notifications", verifier)

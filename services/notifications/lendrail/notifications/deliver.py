@@ -16,7 +16,7 @@ from lendrail.notifications.lanes import Lanes
 from lendrail.notifications.letter import compose
 from lendrail.notifications.order import SENDING, WAITING, Notice, in_turn, next_in_turn, next_notice, wait_before
 from lendrail.notifications.signing import signed_headers
-from lendrail.notifications.store import Deliveries
+from lendrail.notifications.store import ERASED, Deliveries
 from lendrail.notifications.web import Caller
 from lendrail.runtime.due import Lease, Worker
 from lendrail.runtime.faults import point
@@ -65,14 +65,20 @@ class Queues:
             await self.store.cancelled(queue, lease, "endpoint-gone")
             return
         try:
-            body = (await self._vault.get(queue["application"])).open(notice["body"])
+            body = await self._body(queue, notice)
         except Erased:
-            await self.store.cancelled(queue, lease, "erased")
+            await self.store.cancelled(queue, lease, ERASED)
             return
         except SealBroken:
             await self.store.parked(queue, lease, notice["id"], notice["tries"], "unreadable")
             return
         await carry(queue, notice, lease, lane, endpoint, body)
+
+    async def _body(self, queue: Document, notice: Notice) -> str:
+        """Raises `Erased`, also where the body is gone and only the key is remembered yet."""
+        if "body" not in notice:
+            raise Erased(queue["application"])
+        return (await self._vault.get(queue["application"])).open(notice["body"])
 
     async def again(self, queue: Document, notice: Notice, lease: Lease, tries: int, outcome: str) -> None:
         """Repeat by schedule; when it is used up, park."""

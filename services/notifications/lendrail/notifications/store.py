@@ -3,6 +3,7 @@ which all is told in turn, one for each application.
 
 A queue is claimed as a whole, so two workers never tell one recipient of one opportunity at the same time, and version
 n goes before n+1. A notice's body is made once, sealed under the application's data key, and dropped when it was told.
+A queue of which all is told, given up or outdated has the time of that in `settled`, and ends some time after it.
 """
 
 from __future__ import annotations
@@ -32,6 +33,12 @@ from lendrail.runtime import due
 from lendrail.runtime.due import Lease
 from lendrail.runtime.mongo import Collection, Document, GroupCommit
 
+LOG_KEPT = dt.timedelta(days=90)
+"""After the last that happened to a queue. It must know which notices it had for longer than their events may come
+again, which is as long as the topic and its dead letters are kept.
+"""
+ERASED = "erased"
+
 
 def queue_id(endpoint: str, entity: str) -> str:
     return str(uuid.uuid5(NAMESPACE, f"queue|{endpoint}|{entity}"))
@@ -46,7 +53,8 @@ class Deliveries:
 
     async def prepare(self) -> None:
         await due.prepare(self.collection)
-        await self.collection.create_index([("tenant", 1), ("application", 1)])
+        await self.collection.create_index([("application", 1), ("tenant", 1)])
+        await self.collection.create_index("settled", expireAfterSeconds=int(LOG_KEPT.total_seconds()))
 
     async def add(self, notices: Sequence[tuple[Notify, str, dt.datetime]]) -> None:
         """Store notices with their sealed bodies and the times they state; those that are known stay as they are."""
@@ -70,6 +78,7 @@ class Deliveries:
         change = {name: {"$literal": value} for name, value in identity.items()} | {
             "notices": {"$cond": [known, "$notices", {"$concatArrays": [there, [fresh]]}]},
             "due": {"$cond": [known, "$due", "$$NOW"]},
+            "settled": {"$cond": [known, "$settled", "$$REMOVE"]},
         }
         about = event.subject if whole else event.entity
         await self._writes.update({"_id": queue_id(endpoint, about)}, [{"$set": change}], upsert=True)
@@ -99,6 +108,17 @@ class Deliveries:
         """The recipient, or the person that all this is about, is gone."""
         mark = {"state": CANCELLED, "outcome": reason, "ended": "$$NOW"}
         await self._write(queue, lease, [{"$set": {"notices": _map(_is_open("$$n"), _without_body("$$n", mark))}}], 0)
+
+    async def forget(self, applications: Sequence[str]) -> None:
+        """Their bodies go, and what was not told never will be. What is being told at this moment is, and its outcome
+        is still noted under the lease.
+        """
+        mark = {"state": CANCELLED, "outcome": ERASED, "ended": "$$NOW"}
+        left = {"$cond": [_is_open("$$n"), _without_body("$$n", mark), _without_body("$$n", {})]}
+        notices = {"$map": {"input": "$notices", "as": "n", "in": left}}
+        settled = {"$ifNull": ["$settled", "$$NOW"]}
+        change: list[Document] = [{"$set": {"notices": notices, "settled": settled}}, {"$unset": "due"}]
+        await self.collection.update_many({"application": {"$in": list(applications)}}, change)
 
     async def put_back(self, queue: Document, lease: Lease) -> None:
         """Give up the claim; the work is due as before."""
@@ -132,7 +152,8 @@ class Deliveries:
         untried = {"$filter": {"input": "$notices", "as": "n", "cond": waits}}
         remains = {"$cond": [{"$gt": [{"$size": _those_in(OPEN)}, 0]}, due.in_seconds(seconds), "$$REMOVE"]}
         at = remains if in_turn(queue["channel"]) else {"$cond": [{"$gt": [{"$size": untried}, 0]}, "$$NOW", remains]}
-        change = [*stages, {"$set": {"due": at}}, {"$unset": "lease"}]
+        settled = {"$cond": [{"$eq": [{"$type": "$due"}, "missing"]}, "$$NOW", "$$REMOVE"]}
+        change = [*stages, {"$set": {"due": at}}, {"$set": {"settled": settled}}, {"$unset": "lease"}]
         await self._writes.update({"_id": queue["_id"], "lease.token": lease.token}, change)
 
     async def log(
