@@ -16,10 +16,14 @@ from starlette.responses import Response
 from lendrail.sandbox.dials import Dials
 from lendrail.sandbox.ledger import Effect, Ledger, moment
 from lendrail.sandbox.limiter import DOCUMENTED, Limiter
-from lendrail.sandbox.replies import HangUp, Json, html_page, truncated
+from lendrail.sandbox.replies import HangUp, Json, Silence, html_page, truncated
 from lendrail.sandbox.settings import User
 
 logger = logging.getLogger("lendrail.sandbox")
+TROUBLE = {90: "silent", 91: "drop_reply"}
+"""By the whole amount modulo 1 000, at every partner behind this counter. The application is taken; then nothing is
+said, or the connection closes without a byte. Once only: a partner that knows a repeat answers it.
+"""
 
 
 @dataclass(slots=True)
@@ -35,6 +39,8 @@ class Answer:
     afterwards: Callable[[], Awaitable[None]] | None = None
     media_type: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict)
+    asked: int | None = None
+    """Whole units asked for, where the answer says that an application was taken just now."""
 
 
 @dataclass(slots=True)
@@ -86,7 +92,7 @@ class Operation:
 
 @dataclass(slots=True)
 class Fault:
-    """What the dials want done to one call."""
+    """What the dials, or else the amount, want done to one call."""
 
     before_ms: int = 0
     after_ms: int = 0
@@ -156,6 +162,8 @@ class Desk:
         if fault.before_ms:
             await asyncio.sleep(fault.before_ms / 1000)
         answer = await operation.handle(call) if fault.handles else Answer(0, reference=reference)
+        if fault.kind is None and answer.asked is not None:
+            fault.kind = TROUBLE.get(answer.asked % 1000)
         reply, how = _reply(fault, answer)
         await self._record(call, answer, how, None if isinstance(reply, HangUp) else reply.status_code)
         if answer.afterwards is not None:
@@ -221,6 +229,8 @@ def _reply(fault: Fault, answer: Answer) -> tuple[Response, str]:
             return _sent(answer), "sent"
         case "refuse" | "drop_reply":
             return HangUp(), "refused" if fault.kind == "refuse" else "dropped"
+        case "silent":
+            return Silence(), "silent"
         case "html":
             return html_page(), "html"
         case "truncated":

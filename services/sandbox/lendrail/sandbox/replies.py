@@ -1,6 +1,7 @@
 """Answers as a partner gives them, and answers as a broken partner gives them."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 import orjson
@@ -8,6 +9,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 HTML = b"<!DOCTYPE html><html><head><title>Maintenance</title></head><body><h1>We will be back soon</h1></body></html>"
+SILENT_SECONDS = 600
+"""After which a client that never gives up is hung up on."""
 TRANSPORT = "lendrail.transport"
 
 
@@ -28,6 +31,18 @@ class HangUp(Response):
         transport.close()
         while (await receive())["type"] != "http.disconnect":
             pass
+
+
+class Silence(HangUp):
+    """Says nothing until the client gives up."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SILENT_SECONDS):
+                while (await receive())["type"] != "http.disconnect":
+                    pass
+                return
+        await super().__call__(scope, receive, send)
 
 
 def html_page() -> Response:

@@ -7,6 +7,7 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any
 
+FOR_PROGRAMS = ("application.json", "application.csv", "documents.json", "documents.csv")
 REFERENCE, POSSIBLE_DUPLICATE = "X-Lendrail-Reference", "X-Lendrail-Possible-Duplicate"
 
 
@@ -20,11 +21,24 @@ def reference_of(mail: EmailMessage) -> str | None:
     return stated or str(mail.get("Message-ID", "")).strip().strip("<>").partition("@")[0] or None
 
 
+def answers(mail: EmailMessage) -> str | None:
+    """The reference of the mail that it answers: what stands before the @ of that one's Message-ID."""
+    return str(mail.get("In-Reply-To", "")).strip().strip("<>").partition("@")[0] or None
+
+
+def files_in(mail: EmailMessage) -> list[tuple[str, bytes]]:
+    """Name and content of each attachment that is for people."""
+    named = [(str(part.get_filename()), part.get_payload(decode=True)) for part in mail.iter_attachments()]
+    return [(name, each) for name, each in named if isinstance(each, bytes) and name not in FOR_PROGRAMS]
+
+
 def application_in(mail: EmailMessage) -> dict[str, Any] | None:
-    """The attached application as an object; of a CSV its rows by path. None: there is none that can be read."""
+    """The attached application, or list of documents, as an object; of a CSV its rows by path. None: there is none that
+    can be read.
+    """
     for part in mail.iter_attachments():
         name, content = part.get_filename(), part.get_payload(decode=True)
-        if not isinstance(content, bytes) or name not in ("application.json", "application.csv"):
+        if not isinstance(content, bytes) or name not in FOR_PROGRAMS:
             continue
         try:
             read = json.loads(content) if name.endswith(".json") else _rows(content)

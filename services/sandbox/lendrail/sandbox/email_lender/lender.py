@@ -1,6 +1,7 @@
 """A simulated lender who is reached by mail: a real SMTP server with STARTTLS and AUTH, people and a program behind it.
 
 It knows nothing of references, so what is sent twice it has twice. Nobody there answers: decisions come another way.
+An answer to an application's mail is filed with that one.
 """
 
 import asyncio
@@ -129,17 +130,19 @@ class EmailLender:
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         content = envelope.original_content or b""
         mail = inbox.opened(content)
-        now = Arrival(session.auth_data, inbox.reference_of(mail))
+        follows = inbox.answers(mail)
+        now = Arrival(session.auth_data, follows or inbox.reference_of(mail))
         delay = self._tools.dials.take("delay", MESSAGE, now.reference, now.dials)
         if delay is not None and delay.when == "before":
             await asyncio.sleep(delay.ms / 1000)
         dial = self._fault(now)
         taken = dial is None or dial.kind == "drop_reply" or getattr(dial, "recorded", False)
         application = inbox.application_in(mail)
-        lead = _lead(mail, envelope, content, application)
+        effects = [_message("followUps" if follows else "leads", mail, envelope, content, application)]
+        effects += [_attached(name, each) for name, each in inbox.files_in(mail)] if follows else []
         reply = TAKEN if dial is None else f"{dial.status} Simulated" if dial.kind == "status" else ""
         await self._record(
-            now, 250 if taken else 0, FAULTS[dial.kind] if dial else "sent", reply, [lead] if taken else []
+            now, 250 if taken else 0, FAULTS[dial.kind] if dial else "sent", reply, effects if taken else []
         )
         if taken and self._user(session).fetch_documents:
             self._fetch(now.reference, inbox.documents_in(application))
@@ -186,10 +189,18 @@ class EmailLender:
         await self._tools.ledger.commit(event([effect], reference))
 
 
-def _lead(mail: EmailMessage, envelope: Envelope, content: bytes, application: dict[str, Any] | None) -> Effect:
+def _attached(name: str, content: bytes) -> Effect:
+    effect: Effect = {"kind": "attachments", "filename": name, "how": "attached", "size": len(content)}
+    return effect | {"sha256": hashlib.sha256(content).hexdigest(), "accepted": True, "error": None}
+
+
+def _message(
+    kind: str, mail: EmailMessage, envelope: Envelope, content: bytes, application: dict[str, Any] | None
+) -> Effect:
     return {
-        "kind": "leads",
+        "kind": kind,
         "messageId": str(mail.get("Message-ID", "")),
+        "inReplyTo": str(mail.get("In-Reply-To", "")),
         "subject": str(mail.get("Subject", "")),
         "possibleDuplicate": inbox.POSSIBLE_DUPLICATE in mail,
         "readable": application is not None,

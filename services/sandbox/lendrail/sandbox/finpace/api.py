@@ -9,6 +9,7 @@ import hmac
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Literal
 
 import orjson
@@ -152,16 +153,17 @@ class Finpace:
         lead: Effect = {"kind": "leads", "applicationId": application_id, "due": due}
         content = {name: value for name, value in application.items() if name not in ("user", "reference", "due")}
         content |= {"status": "in-underwriting", "stage": "credit-review"}
+        asked = int(Decimal(application["requestedAmount"]["amount"]))
         if settings.decide_at_once:
             lead["due"] = None
             decided = self._decision(application, call.operation, call.wall, call.dials)
             content |= {"status": decided["status"], "decision": decided["decision"]} if decided else {}
-            return Answer(202, content, [lead, decided] if decided else [lead], lead_id=application_id)
+            return Answer(202, content, [lead, decided] if decided else [lead], lead_id=application_id, asked=asked)
 
         async def begin() -> None:
             self._timers.set(application_id, due)
 
-        return Answer(202, content, [lead], lead_id=application_id, afterwards=begin)
+        return Answer(202, content, [lead], lead_id=application_id, afterwards=begin, asked=asked)
 
     def subscribe(self, call: Call, body: dict[str, Any], key: str) -> Answer:
         if faults := rules.subscription(body, is_web_url):

@@ -101,7 +101,7 @@ class ForwardFinancing:
             await self._deals.arrived(lead_id)
 
         content = {"message": "Your lead was successfully created.", "id": lead_id}
-        return Answer(201, content, [effect], reference, lead_id, arrived)
+        return Answer(201, content, [effect], reference, lead_id, arrived, asked=dollars)
 
     def _due(self, call: Call, reference: str) -> float:
         """When the next decision falls: the user's setting, or a dial, counted from now."""

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 from starlette.routing import Route
 
-from lendrail.sandbox.desk import Answer, Call, Operation
+from lendrail.sandbox.desk import TROUBLE, Answer, Call, Operation
 from lendrail.sandbox.journal import Record
 from lendrail.sandbox.ledger import Effect, event
 from lendrail.sandbox.monetago import forms
@@ -129,7 +129,8 @@ class MonetaGo:
             if due is not None:
                 self._timers.set(request_id, due)
 
-        return Answer(202, {"request_identification": request_id}, [effect], reference, request_id, later)
+        asked = _asked(read["requests"])
+        return Answer(202, {"request_identification": request_id}, [effect], reference, request_id, later, asked=asked)
 
     def _when(self, call: Call, reference: str | None) -> float:
         dial = self._tools.dials.take("decision_delay", call.operation, reference, call.dials)
@@ -201,8 +202,17 @@ class MonetaGo:
 
 def _by_amounts(requests: list[dict[str, Any]]) -> str:
     """The first amount that decides anything."""
-    wanted = [MAGIC.get(int(Decimal(each["amount"]["amount"])) % 1000) for each in requests]
+    wanted = [MAGIC.get(_whole(each) % 1000) for each in requests]
     return next(filter(None, wanted), "approve")
+
+
+def _asked(requests: list[dict[str, Any]]) -> int:
+    """The first amount that makes trouble, else that of the first request."""
+    return next((_whole(each) for each in requests if _whole(each) % 1000 in TROUBLE), _whole(requests[0]))
+
+
+def _whole(request: dict[str, Any]) -> int:
+    return int(Decimal(request["amount"]["amount"]))
 
 
 def _content(call: Call) -> dict[str, Any]:

@@ -87,14 +87,14 @@ class OptimumFinance:
             "decision": decision,
         }
         if outcome in decide.REASONS or body.get("quotationOnly"):
-            return Answer(200, told, [effect], number)
+            return Answer(200, told, [effect], number, asked=turnover)
         opportunity, (first, *steps) = decide.opportunity_id(), decide.states(outcome, decision, turnover)
         effect |= {"id": opportunity, "state": first, "steps": steps, "due": self._due(call, number)}
 
         async def opened() -> None:
             self._progress.schedule(opportunity)
 
-        return Answer(200, told | {"opportunityId": opportunity}, [effect], number, opportunity, opened)
+        return Answer(200, told | {"opportunityId": opportunity}, [effect], number, opportunity, opened, asked=turnover)
 
     def _due(self, call: Call, number: str) -> float:
         dial = self._tools.dials.take("decision_delay", call.operation, number, call.dials)

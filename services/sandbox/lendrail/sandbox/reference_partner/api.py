@@ -19,6 +19,7 @@ from lendrail.sandbox.outbound import Fetched
 from lendrail.sandbox.partner import Tools
 from lendrail.sandbox.reference_partner import rules
 from lendrail.sandbox.reference_partner.book import Book, Held, moment
+from lendrail.sandbox.reference_partner.decide import asked_by
 
 PREFIX = "/reference-partner"
 LONGEST_KEY = 80
@@ -123,7 +124,7 @@ class ReferencePartner:
                 self._book.schedule(application_id)
 
             state = {"id": application_id, "reference": key} | said
-            return Answer(201, state, [effect], key, application_id, begin)
+            return Answer(201, state, [effect], key, application_id, begin, asked=asked_by(body))
 
         return self._once(call, perform)
 

@@ -26,11 +26,15 @@ CLOSED = frozenset({"declined", "duplicate", "funded", "withdrawn", "expired"})
 
 def outcome_of(application: dict[str, Any], dial: Outcome | None, had: str | None) -> OutcomeName:
     """A dial wins over the amount; what was missing and has been sent does not go missing again."""
-    whole = int(Decimal(application["requestedFinance"]["amount"]["amount"]))
-    wanted = dial.outcome if dial else MAGIC.get(whole % 1000, "approve")
+    wanted = dial.outcome if dial else MAGIC.get(asked_by(application) % 1000, "approve")
     if had == "missing" and wanted == "missing":
         return dial.then if dial else "approve"
     return wanted
+
+
+def asked_by(application: dict[str, Any]) -> int:
+    """In whole units."""
+    return int(Decimal(application["requestedFinance"]["amount"]["amount"]))
 
 
 def told(application: dict[str, Any], outcome: OutcomeName, dial: Outcome | None) -> dict[str, Any]:

@@ -40,7 +40,8 @@ class Answers:
 
         text = self.turned(call, self.payload(call, action, key, done))
         content = envelope.message(version, text)
-        return Answer(200, content, done.effects, done.reference, matter, afterwards, media(version))
+        asked = next((each["units"] for each in done.effects if each["kind"] == "leads"), None)
+        return Answer(200, content, done.effects, done.reference, matter, afterwards, media(version), asked=asked)
 
     def payload(self, call: Call, action: str, key: str, done: Done) -> str:
         head: list[tuple[str, Any]] = [

@@ -126,7 +126,8 @@ class Valiant:
             self._progress.schedule(lead_id)
 
         said = _document(Matter(lead_id, call.user.user, reference or "", first, [], 0.0))
-        return Answer(201, said, [effect], reference or lead_id, lead_id, opened, CONTENT_TYPE)
+        asked = lead.asked(body)
+        return Answer(201, said, [effect], reference or lead_id, lead_id, opened, CONTENT_TYPE, asked=asked)
 
     async def read(self, call: Call) -> Answer:
         matter = self._progress.find(call.user.user, call.request.path_params["lead_id"])

@@ -62,11 +62,15 @@ def errors_in(lead: Any) -> list[dict[str, Any]]:
 
 
 def outcome_of(lead: Mapping[str, Any], dial: Outcome | None) -> OutcomeName:
-    return dial.outcome if dial else MAGIC.get(int(lead.get("requested_amount") or 0) % 1000, "approve")
+    return dial.outcome if dial else MAGIC.get(asked(lead) % 1000, "approve")
+
+
+def asked(lead: Mapping[str, Any]) -> int:
+    return int(lead.get("requested_amount") or 0)
 
 
 def fails(lead: Mapping[str, Any]) -> bool:
-    return int(lead.get("requested_amount") or 0) % 1000 == FAILS
+    return asked(lead) % 1000 == FAILS
 
 
 def lead_id() -> str:
