@@ -13,7 +13,7 @@ from lendrail.local.follow import View, on_kafka, reached, reference, send, stat
 from lendrail.local.paper import bank_statement
 from lendrail.local.render import short
 from lendrail.local.scenes import SECONDS, Ending, Life
-from lendrail.local.stage import Missed, Stage, everything
+from lendrail.local.stage import Missed, Stage, nothing
 from lendrail.local.words import offered, wanted
 from lendrail.partners import PARTNERS
 
@@ -84,7 +84,7 @@ async def play_life(stage: Stage, life: Life) -> Ending:
         await story.becomes("funded")
         ending = await story.ends(("info-required", "approved", "accepted", "funded"))
     finally:
-        stage.shown = everything
+        stage.shown = nothing  # its last notices would stand below the verdict
     judge_life(life, await stage.ledger(life.partner, reference(asks)), sha256, offer["id"])
     story.say(f"Its own ledger has the application once, the document {sha256[:12]}… once, {offer['id']}", "green")
     story.say("accepted once and paid out once. Each POST above was sent twice, under one key.", "green")
@@ -101,7 +101,7 @@ async def play_withdrawal(stage: Stage, life: Life) -> Ending:
         await story.becomes("withdrawn")
         ending = await story.ends(("submitted", "withdrawn"))
     finally:
-        stage.shown = everything
+        stage.shown = nothing
     word = judge_withdrawal(life, await stage.ledger(life.partner, reference(there)))
     story.say(f"{story.lender}'s own ledger has the application once and one withdrawal, reason {word},", "green")
     story.say("and no decision. The POST above was sent twice, under one key.", "green")
