@@ -75,6 +75,7 @@ async def test_the_callers_own_token_ids_and_body_go_through(caller: httpx.Async
         ("GET", "/v1/deliveries?application=7"),
         ("GET", "/v1/orphans"),
         ("GET", "/v1/looks"),
+        ("GET", "/v1/amendments"),
         ("GET", "/v1/documents?application=7"),
         ("GET", "/v1/documents/7"),
         ("POST", "/v1/documents/7/links/revoke"),

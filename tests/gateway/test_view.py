@@ -16,6 +16,7 @@ from lendrail.contracts.application_validated import Check, Eligible, Ineligible
 from lendrail.contracts.sensitive import SensitiveText
 from lendrail.contracts.status_updated import StatusUpdated
 from lendrail.contracts.terms import Contact, FieldProblem, Match, Money, Status, Wanted
+from lendrail.gateway.shapes import AmendmentView
 from lendrail.gateway.view import ADVANCE, Fact, Received, Rejected, Validated, erased, view
 from lendrail.partners import PARTNERS
 
@@ -161,6 +162,20 @@ def test_a_refused_amendment_changes_no_opportunity() -> None:
     refused = Fact("r", "application-rejected", "validation", at(9), Rejected(revision=2, problems=(PROBLEM,)))
     shown = view(RECEIVED, [validated(second=False), update(1, Status.SUBMITTED), refused], NOW)
     assert (shown.status, shown.problems) == (Status.SUBMITTED, ())
+
+
+def test_a_change_that_nobody_judges_says_since_when_it_waits() -> None:
+    asked = AmendmentView(revision=2, kind="withdrawn", at=at(60), by="demo-upstream", state="received")
+    refused = AmendmentView(kind="withdrawn", at=at(60), by="demo-upstream", state="refused")
+    received = replace(RECEIVED, revision=2, amendments=(asked, refused))
+
+    def waits(*facts: Fact, seconds: int) -> list[dt.datetime | None]:
+        return [each.waiting_since for each in view(received, facts, at(seconds)).amendments]
+
+    assert waits(seconds=120) == [None, None]
+    assert waits(seconds=121) == [at(60), None]
+    said = Fact("r", "application-rejected", "validation", at(61), Rejected(revision=2, problems=(PROBLEM,)))
+    assert waits(said, seconds=86_400) == [None, None]
 
 
 def test_nothing_but_its_existence_is_left_of_an_erased_one() -> None:

@@ -94,7 +94,8 @@ AMENDING: dict[tuple[str, str], Operation] = {
     ("put", "/v1/applications/{id}"): _change(
         "Correct an application",
         "The whole application as it shall be. Until it was sent somewhere this is free; afterwards each partner is "
-        "told where it can be told, and the opportunity says where it cannot. ",
+        "told where it can be told, and the opportunity says where it cannot. Partners that were added later are told "
+        "too, named or not, until they are withdrawn. ",
         "Application",
         more=("412", "428"),
         match=True,
@@ -147,6 +148,14 @@ AMENDING: dict[tuple[str, str], Operation] = {
         answer=LINK,
         problems=("401", "403", "404", "409", "410", "503"),
         parameters=(_query("variant", "Needed where the offer has several.", {"type": "string"}),),
+    ),
+    ("get", "/v1/amendments"): Operation(
+        "Changes that wait for the one before them",
+        "A change is judged after the one before it was, and is never dropped. Where that one was lost on the way, "
+        "`waitsFor` names its event: look for it among the dead letters of validation and play it in again. After a "
+        "day (a setting) it is `overdue`. Its application shows `waitingSince` with it.",
+        OPERATOR,
+        problems=("401", "403", "502", "503"),
     ),
     ("get", "/v1/documents"): Operation(
         "List the documents of an application",

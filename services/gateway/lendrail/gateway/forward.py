@@ -31,6 +31,7 @@ class Route:
 ROUTES = (
     Route(("POST",), "/v1/applications/preflight", "validation"),
     Route(("GET",), "/v1/schemas/{name}", "validation"),
+    Route(("GET",), "/v1/amendments", "validation"),
     Route(("GET",), "/v1/opportunities/{id}", "status"),
     Route(("GET",), "/v1/orphans", "status"),
     Route(("GET",), "/v1/looks", "status"),

@@ -49,6 +49,10 @@ class AmendmentView(Model):
     """Id of the document that was added."""
     problems: tuple[FieldProblem, ...] = ()
     """Why it was refused."""
+    waiting_since: Time | None = None
+    """Since when nobody judges it, where that is longer than it takes while everything runs. It is not lost; operators
+    see (`/v1/amendments`) whether it waits for a change that was lost on the way.
+    """
 
 
 class TimelineEntry(Model):

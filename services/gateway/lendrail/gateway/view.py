@@ -15,14 +15,11 @@ from lendrail.contracts.offered import offered
 from lendrail.contracts.status_updated import StatusUpdated
 from lendrail.contracts.terms import FieldProblem, Mode, Model, Reference, Status
 from lendrail.contracts.wanted import to_do
-from lendrail.gateway.shapes import (
-    AmendmentView,
-    ApplicationView,
-    Kind,
-    OpportunityView,
-    TimelineEntry,
-)
+from lendrail.gateway.shapes import AmendmentView, ApplicationView, Kind, OpportunityView, TimelineEntry
 from lendrail.partners import PARTNERS
+
+UNHEARD = dt.timedelta(minutes=1)
+"""Longer than validation ever takes."""
 
 
 class Change(Model):
@@ -124,7 +121,7 @@ def view(received: Received, facts: Iterable[Fact], now: dt.datetime) -> Applica
         references=received.references,
         problems=rejected.problems if rejected else (),
         checks=_checks(once),
-        amendments=tuple(_judged(each, once) for each in received.amendments),
+        amendments=tuple(_judged(each, once, now) for each in received.amendments),
         timeline=_timeline(received, once),
         opportunities=tuple(opportunities),
     )
@@ -156,15 +153,16 @@ def _rejection(facts: Sequence[Fact]) -> Rejected | None:
     return max(rejected, key=lambda said: said.revision) if any(each.revision == 1 for each in rejected) else None
 
 
-def _judged(asked: AmendmentView, facts: Sequence[Fact]) -> AmendmentView:
-    """With what validation said of it."""
+def _judged(asked: AmendmentView, facts: Sequence[Fact], now: dt.datetime) -> AmendmentView:
+    """With what validation said of it, or since when it says nothing."""
     for fact in facts:
         if asked.revision is None or isinstance(fact.said, StatusUpdated) or fact.said.revision != asked.revision:
             continue
         if isinstance(fact.said, Rejected):
             return asked.model_copy(update={"state": "refused", "problems": fact.said.problems})
         return asked.model_copy(update={"state": "accepted"})
-    return asked
+    unheard = asked.revision is not None and now - asked.at > UNHEARD
+    return asked.model_copy(update={"waiting_since": asked.at}) if unheard else asked
 
 
 def _timeline(received: Received, facts: Sequence[Fact]) -> tuple[TimelineEntry, ...]:

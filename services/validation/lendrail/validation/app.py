@@ -50,7 +50,7 @@ def assemble(service: Service, settings: Settings) -> Parts:
     reports = Reports(service.database["reports"], waiting)
     duplicates = Duplicates(reports, derive(master), settings.duplicate_window)
     relay = Relay([reports.collection], service.publisher, instance)
-    early = Early(service.database["amendments"])
+    early = Early(service.database["amendments"], settings.amendment_overdue)
     checks = Checks(
         waiting,
         reports,
@@ -100,5 +100,5 @@ def build(settings: Settings, *, verifier: Verifier | None = None, **doubles: An
     service.loop(parts.forgetter.run)
     service.forgets(parts.forgetter.forget)
     app = service.api("Lendrail validation", verifier)
-    app.include_router(routes(parts.preflight))
+    app.include_router(routes(parts.preflight, parts.early))
     return service, app

@@ -1,7 +1,9 @@
 """Revision n is judged after revision n-1 was reported; one that comes earlier waits as due work.
 
 It may come early because the two arrive by different topics, or because the business register is still being asked
-about the one before. The report of n-1 releases it; what nobody released is looked at again and again.
+about the one before. The report of n-1 releases it; what nobody released is looked at again and again. It is never
+dropped: where n-1 was lost on the way (its dead letter waits for a person), operators see what waits for it, `GET
+/v1/amendments`, and after a stated time the log calls it an error.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from lendrail.contracts.application_amended import ApplicationAmended
+from lendrail.contracts.application_received import ApplicationReceived
 from lendrail.contracts.event import Record, decode, encode, read_envelope
 from lendrail.contracts.sensitive import Erased
 from lendrail.contracts.terms import utc_now
@@ -31,6 +34,7 @@ from lendrail.validation.store import Reports
 log = structlog.get_logger()
 SOONEST, LATEST = 0.1, 300.0
 """Seconds until the next look: as long as the last hope is old, within these."""
+MOST_SHOWN = 500
 TOO_LONG = dt.timedelta(minutes=1)
 """Nothing of ours takes that long: the revision before was lost, or nobody judges it."""
 
@@ -38,13 +42,15 @@ TOO_LONG = dt.timedelta(minutes=1)
 class Early:
     """The collection `amendments`: one document for each event that came early, under the event's id."""
 
-    def __init__(self, collection: Collection) -> None:
-        self.collection = collection
+    def __init__(self, collection: Collection, overdue: dt.timedelta) -> None:
+        """`overdue`: after that long a person has to look."""
+        self.collection, self._overdue = collection, overdue
         self._writes = GroupCommit(collection)
 
     async def prepare(self) -> None:
         await due.prepare(self.collection)
         await self.collection.create_index([("after", ASCENDING)])
+        await self.collection.create_index([("tenant", ASCENDING), ("mode", ASCENDING), ("arrived", ASCENDING)])
 
     async def keep(self, deliveries: Sequence[Amended]) -> None:
         """Durable when this returns, and due at once: what it waits for may have been reported just now."""
@@ -54,6 +60,9 @@ class Early:
         event = delivery.event
         fields = {
             "application": str(event.application_id),
+            "tenant": event.tenant_id,
+            "mode": event.mode,
+            "follows": event.revision - 1,
             "after": predecessor(event),
             "arrived": utc_now(),
             "record": encode(event, delivery.envelope, delivery.key).stored(),
@@ -82,6 +91,27 @@ class Early:
         later = {"$dateAdd": {"startDate": "$$NOW", "unit": "millisecond", "amount": {"$toLong": pause}}}
         change = {"due": {"$cond": [{"$eq": ["$since", document["since"]]}, later, "$due"]}, "lease": "$$REMOVE"}
         await self.collection.update_one({"_id": document["_id"], "lease.token": lease.token}, [{"$set": change}])
+
+    async def waiting(self, tenant: str, mode: str) -> list[Document]:
+        """What waits, the oldest first: ids and times, for operators."""
+        wanted = {"tenant": tenant, "mode": mode}
+        shown = dict.fromkeys(("application", "follows", "after", "arrived"), 1)
+        found = self.collection.find(wanted, shown).sort("arrived", ASCENDING).limit(MOST_SHOWN)
+        return [self._shown(each) async for each in found]
+
+    def _shown(self, document: Document) -> Document:
+        before = document["follows"]
+        topic = (ApplicationReceived if before == 1 else ApplicationAmended).topic
+        return {
+            "applicationId": document["application"],
+            "revision": before + 1,
+            "since": document["arrived"],
+            "overdue": self.is_overdue(document),
+            "waitsFor": {"revision": before, "event": document["after"], "topic": topic},
+        }
+
+    def is_overdue(self, document: Document) -> bool:
+        return bool(utc_now() - document["arrived"] > self._overdue)
 
     async def forget(self, event_id: str) -> None:
         await self.collection.delete_one({"_id": event_id})
@@ -150,7 +180,8 @@ class Order:
     def _tell(self, document: Document, delivery: Amended) -> None:
         if utc_now() - document["arrived"] > TOO_LONG:
             application, revision = document["application"], delivery.event.revision
-            log.warning("an amendment waits for the revision before it", application=application, revision=revision)
+            tell = log.error if self._early.is_overdue(document) else log.warning
+            tell("an amendment waits for the revision before it", application=application, revision=revision)
 
 
 async def _all() -> Document:

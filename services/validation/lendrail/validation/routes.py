@@ -1,4 +1,4 @@
-"""HTTP of validation: pre-flight, and JSON Schemas for client-side validation."""
+"""HTTP of validation: pre-flight, JSON Schemas for client-side validation, and what waits, for operators."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from lendrail.runtime.http import Problem, authorised, reply, strict_body
 from lendrail.runtime.tokens import Caller
 from lendrail.validation.duplicates import Duplicates
 from lendrail.validation.eligibility import Candidate
+from lendrail.validation.order import Early
 from lendrail.validation.schemas import Schemas
 from lendrail.validation.validate import Facts, Verdict, read, validate
 
 Writer = Annotated[Caller, Depends(authorised("applications:write"))]
+Operator = Annotated[Caller, Depends(authorised("operator"))]
 Anybody = Annotated[Caller, Depends(authorised())]
 
 
@@ -38,13 +40,18 @@ class Preflight:
         return validate(application, tuple(unfit), facts)
 
 
-def routes(preflight: Preflight) -> APIRouter:
+def routes(preflight: Preflight, early: Early) -> APIRouter:
     router, schemas = APIRouter(prefix="/v1"), Schemas()
 
     @router.post("/applications/preflight", summary="What our rules say of this application")
     async def check(request: Request, caller: Writer) -> Response:
         """Nothing is created and nobody outside is asked: what a business register says is known after submission."""
         return reply(told(await preflight.verdict(await strict_body(request), caller.tenant_id)))
+
+    @router.get("/amendments", summary="Amendments that wait for the one before them")
+    async def waiting(caller: Operator) -> Response:
+        found = await early.waiting(caller.tenant_id, caller.mode)
+        return reply({"amendments": found}, headers={"Cache-Control": "no-store"})
 
     @router.get("/schemas/{name}", summary="JSON Schema of an application, or of one for this partner")
     async def schema(request: Request, name: str, caller: Anybody) -> Response:

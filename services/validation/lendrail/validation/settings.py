@@ -15,6 +15,9 @@ class Settings(ServiceSettings):
     duplicate_window_seconds: Annotated[int, Field(ge=0, le=30 * 86_400)] = 86_400
     """How long the same wish of the same business or owner counts as a duplicate; 0: never."""
 
+    amendment_overdue_seconds: Annotated[int, Field(gt=0)] = 86_400
+    """An amendment that waits longer for the one before it is overdue, and an error in the log. It waits on."""
+
     credentials_file: Path | None = None
     """Secrets of our credential at the business register; a file of its own, since validation needs no other."""
     abn_credential: str = ""
@@ -31,6 +34,10 @@ class Settings(ServiceSettings):
     @property
     def abn_credentials(self) -> tuple[str, ...]:
         return tuple(each.strip() for each in self.abn_credential.split(",") if each.strip())
+
+    @property
+    def amendment_overdue(self) -> dt.timedelta:
+        return dt.timedelta(seconds=self.amendment_overdue_seconds)
 
     @property
     def duplicate_window(self) -> dt.timedelta:
