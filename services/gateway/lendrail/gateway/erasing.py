@@ -78,6 +78,8 @@ class ErasingDoor:
         """Durable when it returns, whoever was first. Raises `Problem` 409 and 422."""
         brought = await soon(self._applications.by_key(caller.tenant_id, key))
         if brought or await soon(self._applications.amended_by_key(caller.tenant_id, key)):
+            if self._again(await self._find(caller, document["_id"]), key, wanted):  # a twin was faster
+                return
             raise _reused()
         if not wanted.even_if_open:
             _closed(still_open(await soon(self._reader.view(document))))
