@@ -76,8 +76,7 @@ class ErasingDoor:
 
     async def _begin(self, request: Request, caller: Caller, document: Document, key: str, wanted: Erasure) -> None:
         """Durable when it returns, whoever was first. Raises `Problem` 409 and 422."""
-        brought = await soon(self._applications.by_key(caller.tenant_id, key))
-        if brought or await soon(self._applications.amended_by_key(caller.tenant_id, key)):
+        if await soon(self._used(caller.tenant_id, key)):
             if self._again(await self._find(caller, document["_id"]), key, wanted):  # a twin was faster
                 return
             raise _reused()
@@ -90,6 +89,11 @@ class ErasingDoor:
         except DuplicateKeyError:
             raise _reused() from None
         self._again(await self._find(caller, document["_id"]), key, wanted)
+
+    async def _used(self, tenant: str, key: str) -> bool:
+        if await self._applications.amended_by_key(tenant, key):
+            return True
+        return await self._applications.by_key(tenant, key) is not None
 
 
 def _read(data: Any) -> Erasure:
