@@ -19,7 +19,7 @@ from lendrail.contracts.intake import Intake, imported_application_id
 from lendrail.contracts.problems import sensitive_fields
 from lendrail.gateway.intake import PATTERN, IntakeKeys, read_record
 from lendrail.runtime.directory import Tenants
-from lendrail.runtime.jose import BadSeal, open_sensitive, seal_sensitive
+from lendrail.runtime.jose import MAX_JWE, BadSeal, open_sensitive, seal_sensitive
 
 SOURCE = "urn:example:demo-crm"
 
@@ -226,6 +226,17 @@ def test_sealing_takes_every_personal_value_and_opening_puts_it_back() -> None:
     assert sealed is not None
     assert open_sensitive(clear, sealed, key) == application
     assert seal_sensitive({"mode": "test"}, dict(key.as_dict(private=False))) == ({"mode": "test"}, None)
+
+
+def test_a_seal_may_hold_as_much_as_is_said() -> None:
+    key, long = ECKey.generate_key("P-256", auto_kid=True), make.application_json(notes="x" * (MAX_JWE * 3 // 4 - 4000))
+    clear, sealed = seal_sensitive(long, dict(key.as_dict(private=False)))
+    assert sealed is not None
+    assert MAX_JWE - 2500 < len(sealed) <= MAX_JWE
+    assert open_sensitive(clear, sealed, key) == long
+    with pytest.raises(BadSeal) as refused:
+        open_sensitive(clear, sealed, key, len(sealed) - 1)
+    assert refused.value.code == "sensitive-too-large"
 
 
 @pytest.mark.parametrize(

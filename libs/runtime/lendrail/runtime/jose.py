@@ -24,6 +24,14 @@ MAX_JWE = 512 * 1024
 MAX_VALUES = 5_000
 
 
+class _Roomy(jwe.JWERegistry):
+    """The library's own bound, 64 KiB of cipher text, is below what one application may hold."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(algorithms=ALGORITHMS)
+        self.max_ciphertext_length = most
+
+
 class BadSeal(Exception):
     """A JWE that cannot be opened, or does not fit the application; `code` is stable, the text quotes nothing."""
 
@@ -43,21 +51,21 @@ def seal_sensitive(application: dict[str, Any], public_jwk: dict[str, Any]) -> t
     return clear, jwe.encrypt_compact(header, json.dumps(values).encode(), key, algorithms=ALGORITHMS)
 
 
-def open_sensitive(clear: dict[str, Any], token: str, private_jwk: ECKey) -> dict[str, Any]:
-    """The application with its personal values back in place. Raises `BadSeal`."""
+def open_sensitive(clear: dict[str, Any], token: str, private_jwk: ECKey, most: int = MAX_JWE) -> dict[str, Any]:
+    """The application with its personal values back in place; `most` characters the JWE may have. Raises `BadSeal`."""
     application = copy.deepcopy(clear)
-    for pointer, value in _values(token, private_jwk).items():
+    for pointer, value in _values(token, private_jwk, most).items():
         if isinstance(value, dict | list):
             raise BadSeal("sensitive-not-simple", "a sealed value must be text, a number or a flag")
         _put(application, _steps(pointer), value)
     return application
 
 
-def _values(token: str, private_jwk: ECKey) -> dict[str, Any]:
-    if len(token) > MAX_JWE or not token.isascii():
-        raise BadSeal("sensitive-too-large", f"the JWE must be ASCII text of at most {MAX_JWE} characters")
+def _values(token: str, private_jwk: ECKey, most: int) -> dict[str, Any]:
+    if len(token) > most or not token.isascii():
+        raise BadSeal("sensitive-too-large", f"the JWE must be ASCII text of at most {most} characters")
     try:
-        plain = jwe.decrypt_compact(token, private_jwk, algorithms=ALGORITHMS).plaintext
+        plain = jwe.decrypt_compact(token, private_jwk, registry=_Roomy(most)).plaintext
         values = strict_json.loads(plain or b"")
     except strict_json.BadJson:
         raise BadSeal("sensitive-unreadable", "the JWE does not hold JSON") from None
