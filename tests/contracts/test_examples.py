@@ -12,7 +12,7 @@ from tests import make
 
 from lendrail.contracts.application import Application
 from lendrail.contracts.event import Record, decode, encode, read_envelope
-from lendrail.contracts.intake import Intake, IntakeAmendment
+from lendrail.contracts.intake import Intake, IntakeAmendment, NewDocument
 from lendrail.contracts.json_schemas import schemas
 from lendrail.contracts.outcome import Outcome
 from lendrail.contracts.topics import INTAKE, OUTCOMES, TOPICS
@@ -37,7 +37,7 @@ def _topic_of(path: Path) -> str:
 
 
 OUTCOME_FILES = [path for path in FILES if path.stem.partition("-")[0] == "outcome"]
-INTAKES = ("intake.json", "intake-amendment.json")
+INTAKES = ("intake.json", "intake-amendment.json", "intake-amendment-document.json")
 EVENTS = [path for path in FILES if path.name not in (*PLAIN, *INTAKES) and path not in OUTCOME_FILES]
 
 
@@ -98,6 +98,18 @@ def test_the_example_of_an_amendment_from_outside_names_its_application_and_fits
     for both in ({}, {"applicationId": str(make.new_id()), "intakeEvent": "x"}):
         with pytest.raises(ValidationError):
             IntakeAmendment.model_validate({"intent": {"amendment": {"kind": "withdrawn"}, **both}})
+
+
+def test_the_example_of_a_file_from_outside_shows_neither_its_name_nor_its_bytes() -> None:
+    example = _read(make.EXAMPLES / "intake-amendment-document.json")
+    assert example["headers"]["ce_type"] == IntakeAmendment.type
+    intent = IntakeAmendment.model_validate(example["body"]).intent
+    assert intent.amendment == {"kind": "document-added", "document": {"kind": "bank-statement"}}
+    assert intent.sensitive is not None
+    assert intent.sensitive.count(".") == 4
+    required = {name for name, field in NewDocument.model_fields.items() if field.is_required()}
+    assert required - intent.amendment["document"].keys() == {"content"}
+    assert not list(Draft202012Validator(SCHEMAS["intake-amendment"]).iter_errors(example["body"]))
 
 
 @pytest.mark.parametrize("path", OUTCOME_FILES, ids=lambda path: path.stem)

@@ -11,6 +11,7 @@ from jsonschema import Draft7Validator, Draft202012Validator
 
 from lendrail.contracts.__main__ import PACKAGE, artefacts
 from lendrail.contracts.asyncapi import asyncapi
+from lendrail.contracts.intake import Intake, IntakeAmendment
 from lendrail.contracts.json_schemas import schemas
 from lendrail.contracts.topics import INTAKE, OUTCOMES, TOPICS
 
@@ -99,6 +100,15 @@ def test_the_asyncapi_document_tells_the_registry() -> None:
         | {("receive", "intake", service) for service in INTAKE.consumers}
         | {("send", "outcome", service) for service in OUTCOMES.producers}
     )
+
+
+def test_the_intake_brings_applications_and_changes_of_them() -> None:
+    messages = DOCUMENT["channels"]["intake"]["messages"]
+    names = [DOCUMENT["components"]["messages"][name]["name"] for name in messages]
+    assert names == [Intake.type, IntakeAmendment.type]
+    heard = [operation for operation in DOCUMENT["operations"].values() if operation["action"] == "receive"]
+    (intake,) = [each for each in heard if each["channel"]["$ref"].endswith("/intake")]
+    assert len(intake["messages"]) == 2
 
 
 def _nodes(value: Any) -> Iterator[dict[str, Any]]:

@@ -183,7 +183,7 @@ def record(value: bytes) -> Any:
     "value",
     [
         b"{",
-        amendment({"kind": "document-added"}, applicationId=str(uuid.uuid4())),
+        amendment({"kind": "document-removed"}, applicationId=str(uuid.uuid4())),
         amendment({"kind": "withdrawn"}),
         amendment({"kind": "withdrawn"}, applicationId=str(uuid.uuid4()), intakeEvent="both"),
         amendment({"kind": "withdrawn"}, ECKey.generate_key("P-256"), REASON, intakeEvent="x"),

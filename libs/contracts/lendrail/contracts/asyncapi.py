@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from lendrail.contracts.intake import IntakeAmendment
 from lendrail.contracts.json_schemas import Schema, event_definitions
 from lendrail.contracts.topics import DEAD_LETTER_RETENTION_HOURS, INTAKE, OUTCOMES, TOPICS, Topic, dead_letters_of
 
 HOUR_MS = 3_600_000
 PARTS = "#/components/schemas/"
+AMENDMENT = "intake-amendment"
 _KAFKA = "0.5.0"
 """Version of the Kafka bindings."""
 
@@ -35,7 +37,8 @@ def asyncapi() -> Schema:
     """The whole document."""
     events, parts = event_definitions(PARTS)
     messages = {topic.name: _message(topic.name, topic.event.type(), topic.says) for topic in TOPICS}
-    messages["intake"] = _message("intake", INTAKE.type, INTAKE.says)
+    messages["intake"] = _message("intake", INTAKE.type, "an application as an upstream system sent it")
+    messages[AMENDMENT] = _message(AMENDMENT, IntakeAmendment.type, "a change of an application that came before")
     messages["outcome"] = _message("outcome", OUTCOMES.type, OUTCOMES.says)
     messages["dead-letter"] = _dead_letter()
     return {
@@ -61,6 +64,7 @@ def _channels() -> Iterator[tuple[str, Schema]]:
         yield topic.name, _channel(topic.name, topic.says, topic.name, topic.partitions, topic.retention_hours)
         yield topic.dead_letters, _dead(topic.name, topic.dead_letters)
     intake = _channel(INTAKE.name("{upstream}"), INTAKE.says, "intake", INTAKE.partitions, INTAKE.retention_hours)
+    intake["messages"][AMENDMENT] = {"$ref": f"#/components/messages/{AMENDMENT}"}
     upstream = {"parameters": {"upstream": {"description": "the upstream system that owns the topic"}}}
     yield "intake", intake | upstream
     yield "intake-dlq", _dead("intake", dead_letters_of(INTAKE.name("{upstream}"))) | upstream
@@ -92,7 +96,9 @@ def _operations() -> Iterator[tuple[str, Schema]]:
         for service in topic.consumers:
             yield f"{service}-receives-{topic.name}", _operation("receive", topic.name, group=group(service, topic))
     for service in INTAKE.consumers:
-        yield f"{service}-receives-intake", _operation("receive", "intake", group=f"{service}.intake")
+        operation = _operation("receive", "intake", group=f"{service}.intake")
+        operation["messages"].append({"$ref": f"#/channels/intake/messages/{AMENDMENT}"})
+        yield f"{service}-receives-intake", operation
     for service in OUTCOMES.producers:
         yield f"{service}-sends-outcome", _operation("send", "outcome")
 

@@ -33,7 +33,7 @@ def schemas() -> dict[str, Schema]:
 def event_definitions(prefix: str) -> tuple[dict[str, Schema], dict[str, Schema]]:
     """The schemas of all events, of the intake and of the outcome, and what they share, referred to by `prefix`."""
     named: dict[str, type[BaseModel]] = {topic.name: topic.event for topic in TOPICS}
-    named |= {"intake": Intake, "outcome": Outcome}
+    named |= {"intake": Intake, "intake-amendment": IntakeAmendment, "outcome": Outcome}
     pairs = [(model, "validation") for model in named.values()]
     found, shared = models_json_schema(pairs, ref_template=prefix + "{model}")  # type: ignore[arg-type]
     by_topic = {name: sealed(found[(model, "validation")]) for name, model in named.items()}

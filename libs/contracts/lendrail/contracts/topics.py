@@ -119,7 +119,7 @@ TOPICS: tuple[Topic[Any], ...] = (
 INTAKE = TopicTemplate(
     Intake.prefix,
     Intake.type,
-    "an application as an upstream system sent it",
+    "an application, or a change of one, as an upstream system sent it",
     "upstream",
     "as sent",
     consumers=("gateway",),

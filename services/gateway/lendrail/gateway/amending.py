@@ -10,11 +10,11 @@ from fastapi import Depends, FastAPI, Query, Request, Response
 
 from lendrail.contracts.application_amended import DocumentAdded
 from lendrail.contracts.application_words import UploadKind
-from lendrail.contracts.terms import DocumentRef, utc_now
+from lendrail.contracts.terms import utc_now
 from lendrail.gateway import receive
 from lendrail.gateway.amend import meant
 from lendrail.gateway.amendments import Amendments, Asked, Stored, stale
-from lendrail.gateway.uploads import Uploads, digest
+from lendrail.gateway.uploads import NOBODY, Uploads, digest
 from lendrail.gateway.wishes import Wish, correction, said, wish
 from lendrail.runtime import audit
 from lendrail.runtime.http import Problem, allow_body, authorised, correlation_id, reply, request_id, strict_body
@@ -26,8 +26,6 @@ Accepting = Annotated[Caller, Depends(authorised("offers:accept"))]
 Kind = Annotated[UploadKind, Query()]
 Title = Annotated[str | None, Query(min_length=1, max_length=255)]
 NO_STORE = {"Cache-Control": "no-store"}
-NOBODY = DocumentRef(id="none", kind="other", name="none", content_type="none", sha256="0" * 64, size=0)
-"""In place of a document while it is asked whether one could be added at all."""
 
 
 class AmendingDoor:

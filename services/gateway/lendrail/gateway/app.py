@@ -12,6 +12,7 @@ from lendrail.contracts.topics import APPLICATION_REJECTED, APPLICATION_VALIDATE
 from lendrail.gateway import amending, erasing, issuer, lists, openapi
 from lendrail.gateway.amendments import Amendments
 from lendrail.gateway.audit import AuditReader
+from lendrail.gateway.changes import Changes
 from lendrail.gateway.door import Door
 from lendrail.gateway.erase import Eraser
 from lendrail.gateway.forget import Forgetter
@@ -20,7 +21,6 @@ from lendrail.gateway.handlers import Handlers
 from lendrail.gateway.index import Index
 from lendrail.gateway.indexer import Indexer, Sweep
 from lendrail.gateway.intake import PATTERN, IntakeDoor, IntakeKeys
-from lendrail.gateway.intake_amendments import Changes
 from lendrail.gateway.reads import Reader, shown
 from lendrail.gateway.retention import Retention
 from lendrail.gateway.settings import Settings
@@ -59,7 +59,9 @@ def build(settings: Settings, **doubles: Any) -> tuple[Service, FastAPI]:
     reader = Reader(applications, facts, service.vault)
     indexer = Indexer(applications, reader.views, listed, listed_opportunities)
     amendments = Amendments(applications, facts, reader, service.vault, relay, tenants, instance, indexer.refresh)
-    changes = Changes(service.database["changes"], amendments, service.vault, service.defects)
+    owners = {owner: str(getattr(settings, f"{owner}_url")) for owner in OWNERS}
+    uploads = Uploads(service.http, owners["documents"], service.tokens, settings.upload_seconds)
+    changes = Changes(service.database["changes"], amendments, uploads, service.vault, service.defects)
     eraser = Eraser(applications, service.vault)
     days: dict[Mode, int] = {"live": settings.retention_live_days, "test": settings.retention_test_days}
     retention = Retention(days, listed, indexer, applications, reader, eraser)
@@ -97,12 +99,10 @@ def build(settings: Settings, **doubles: Any) -> tuple[Service, FastAPI]:
     app = service.api("Lendrail", Verifier(settings.issuer, own.keys) if own else None)
     if own is not None:
         issuer.install(app, own)
-    owners = {owner: str(getattr(settings, f"{owner}_url")) for owner in OWNERS}
     Forwarder(service.http, owners, settings.forward_seconds).install(app)
     entries = audit_reads.keep(service, applications.collection)
     AuditReader(entries, service.http, owners, settings.forward_seconds).install(app)
     _applications(app, Door(applications, service.vault, relay, tenants, instance))
-    uploads = Uploads(service.http, owners["documents"], service.tokens, settings.upload_seconds)
     amending.install(app, amending.AmendingDoor(amendments, uploads), settings.max_upload_bytes)
     erasing.install(app, erasing.ErasingDoor(applications, reader, eraser))
     lists.install(app, lists.Lists(listed, listed_opportunities, indexer, service.vault))

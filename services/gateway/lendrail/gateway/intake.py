@@ -30,7 +30,8 @@ from lendrail.contracts.terms import FieldProblem, utc_now
 from lendrail.contracts.topics import dead_letters_of
 from lendrail.gateway import receive
 from lendrail.gateway.audited import received
-from lendrail.gateway.intake_amendments import Change, Changes, amends, read_change
+from lendrail.gateway.changes import Changes
+from lendrail.gateway.intake_amendments import Change, amends, read_change
 from lendrail.gateway.store import Applications
 from lendrail.gateway.stored import SERVICE, document_of, record_of
 from lendrail.runtime.broker import Batch

@@ -21,6 +21,8 @@ from lendrail.runtime.http import RETRY_AFTER_SECONDS, Problem, correlation_id, 
 from lendrail.runtime.tokens import ServiceTokens
 
 log = structlog.get_logger()
+NOBODY = DocumentRef(id="none", kind="other", name="none", content_type="none", sha256="0" * 64, size=0)
+"""In place of a document while it is asked whether one could be added at all."""
 TOLD = frozenset({400, 408, 410, 413, 415, 422, 429})
 """Answers about the file or the application, which the caller is told as they are."""
 
@@ -31,22 +33,28 @@ class Uploads:
 
     async def bring(self, request: Request, application: str, kind: str, name: str | None) -> DocumentRef:
         """The document that the body became; the same bytes again become the same one. Raises `Problem`."""
+        ids = {"X-Request-Id": request_id(request), "X-Correlation-Id": correlation_id(request)}
+        length = request.headers.get("content-length")
+        sized = {"Content-Length": length} if length is not None else {}
+        return await self._send(whole(request), application, kind, name, ids | sized)
+
+    async def bring_bytes(self, content: bytes, application: str, kind: str, name: str | None) -> DocumentRef:
+        """The same for a file that is here already. Raises `Problem`."""
+        return await self._send(content, application, kind, name, {})
+
+    async def _send(
+        self, content: bytes | AsyncIterator[bytes], application: str, kind: str, name: str | None, ids: dict[str, str]
+    ) -> DocumentRef:
+        about = {"X-Key-Id": application, "Content-Type": "application/octet-stream"}
         outgoing = self._client.build_request(
             "PUT",
             f"{self._documents}/internal/applications/{application}/documents",
             params={"kind": kind} | ({"name": name} if name is not None else {}),
-            headers=self._headers(request, application),
-            content=whole(request),
+            headers=self._tokens.header() | ids | about,
+            content=content,
             timeout=self._seconds,
         )
         return _document(await self._answer(outgoing))
-
-    def _headers(self, request: Request, application: str) -> dict[str, str]:
-        ids = {"X-Request-Id": request_id(request), "X-Correlation-Id": correlation_id(request)}
-        length = request.headers.get("content-length")
-        sized = {"Content-Length": length} if length is not None else {}
-        about = {"X-Key-Id": application, "Content-Type": "application/octet-stream"}
-        return self._tokens.header() | ids | sized | about
 
     async def _answer(self, outgoing: httpx.Request) -> httpx.Response:
         try:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
+from lendrail.contracts.application import Application
 from lendrail.contracts.application_amended import Amendment, Corrected, OfferAccepted, PartnerAdded, Withdrawn
 from lendrail.contracts.application_fields import Flag
+from lendrail.contracts.intake import NewDocument
 from lendrail.contracts.problems import problems_of, unknown_fields
 from lendrail.contracts.sensitive import SensitiveText
 from lendrail.contracts.terms import FieldProblem, Mode, Model, PartnerName
 from lendrail.gateway import receive
 from lendrail.runtime.directory import Tenant
+
+M = TypeVar("M", bound=BaseModel)
 
 
 class Partners(Model):
@@ -34,11 +38,21 @@ class Withdrawal(Model):
     """Why, in your words; sealed."""
 
 
+class Correction(Model):
+    application: Application
+
+
+class Documented(Model):
+    document: NewDocument
+
+
 BODIES: dict[str, type[BaseModel]] = {
     "partner-added": Partners,
     "offer-accepted": Acceptance,
     "withdrawn": Withdrawal,
 }
+INTAKE_BODIES = BODIES | {"corrected": Correction, "document-added": Documented}
+"""By Kafka everything comes within one record: by REST these two come as a body of their own."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +63,22 @@ class Wish:
     problems: tuple[FieldProblem, ...]
     fingerprint: str
     """Of what was said and of what it was said about, so that a key stands for this only."""
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A file that came by Kafka, and where it is to go."""
+
+    file: NewDocument
+    opportunity: uuid.UUID | None
+
+
+def paper(data: Any, opportunity: uuid.UUID | None) -> tuple[Paper | None, tuple[FieldProblem, ...]]:
+    """The file that a record holds; None where it does not fit, and the problems say why."""
+    read, problems = _read(Documented, data)
+    if problems or read is None:
+        return None, problems
+    return Paper(read.document, opportunity), ()
 
 
 def correction(raw: bytes, data: Any, tenant: Tenant, mode: Mode) -> Wish:
@@ -63,14 +93,17 @@ def correction(raw: bytes, data: Any, tenant: Tenant, mode: Mode) -> Wish:
 
 def wish(kind: str, data: Any, opportunity: uuid.UUID | None) -> Wish:
     """`kind` is one of `BODIES`; `opportunity` is the one that it is about."""
-    body = BODIES[kind]
+    read, problems = _read(BODIES[kind], data)
+    amendment = None if problems or read is None else _amendment(read, opportunity)
+    return Wish(amendment, problems, said(kind, opportunity, data))
+
+
+def _read(body: type[M], data: Any) -> tuple[M | None, tuple[FieldProblem, ...]]:
     problems = [_unknown(pointer) for pointer in unknown_fields(body, data)]
     try:
-        read = body.model_validate_json(json.dumps(data, default=float))
+        return body.model_validate_json(json.dumps(data, default=float)), tuple(problems[: receive.MAX_PROBLEMS])
     except ValidationError as error:
-        return Wish(None, tuple((problems + problems_of(error))[: receive.MAX_PROBLEMS]), said(kind, opportunity, data))
-    amendment = None if problems else _amendment(read, opportunity)
-    return Wish(amendment, tuple(problems[: receive.MAX_PROBLEMS]), said(kind, opportunity, data))
+        return None, tuple((problems + problems_of(error))[: receive.MAX_PROBLEMS])
 
 
 def said(kind: str, opportunity: uuid.UUID | None, data: Any) -> str:

@@ -1,0 +1,369 @@
+"""Files from Kafka, with the real documents service: taken once, whatever dies in between, or refused in sight."""
+
+import asyncio
+import base64
+import hashlib
+import signal
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from hypothesis import given
+from hypothesis import strategies as st
+from pymongo import AsyncMongoClient
+from tests import make, support
+from tests.gateway.papers import NAME, Papers, Upstream, brings, pdf
+from tests.gateway.process import Gateway, new_key, tenants
+from tests.gateway.test_amending import LINK, at_a_lender, upload
+from tests.gateway.test_amending_crashes import _dead, _published
+from tests.gateway.test_intake import SOURCE
+from tests.gateway.test_intake_amendments import REASON, amended, amendment, changes, heads, record
+from tests.gateway.test_reads import Others
+
+from lendrail.contracts.application_amended import DocumentAdded, OfferAccepted
+from lendrail.contracts.intake import MAX_DOCUMENT, FileContent, imported_application_id
+from lendrail.contracts.sensitive import Sensitive
+from lendrail.contracts.terms import Offer, Status
+from lendrail.gateway.intake_amendments import read_change, read_paper
+from lendrail.runtime.directory import Tenants
+
+
+@pytest.fixture(scope="module")
+def papers(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Papers]:
+    running = Papers(gateway, tmp_path_factory.mktemp("papers")).start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+async def upstream(gateway: Gateway, kafka: str, topics: None) -> AsyncIterator[Upstream]:
+    async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+        yield Upstream(producer, gateway.intake_key)
+
+
+@pytest.fixture
+async def others(gateway: Gateway, kafka: str) -> AsyncIterator[Others]:
+    others = Others(gateway, kafka)
+    yield others
+    await others.client.close()
+
+
+def shelf(others: Others, gateway: Gateway) -> Any:
+    return others.client[f"{gateway.environment['LENDRAIL_DATABASE_PREFIX']}documents"]
+
+
+async def files(others: Others, gateway: Gateway, application: str) -> int:
+    quota = await shelf(others, gateway)["quotas"].find_one({"_id": application})
+    return len(quota["files"]) if quota else 0
+
+
+async def refusals(gateway: Gateway, application: str, count: int) -> list[tuple[str, str]]:
+    """Code and pointer of the first problem of each."""
+
+    async def told() -> Any:
+        shown = (await caller.get(f"/v1/applications/{application}")).json()
+        found = [each for each in shown.get("amendments", ()) if each["state"] == "refused"]
+        return found if len(found) >= count else None
+
+    async with gateway.caller() as caller:
+        found = await support.eventually(told, 40)
+    assert "Fakely" not in str(found)
+    return [(each["problems"][0]["code"], each["problems"][0]["pointer"]) for each in found]
+
+
+async def test_a_sealed_file_is_stored_once_and_named_by_an_amendment(
+    gateway: Gateway, papers: Papers, upstream: Upstream, others: Others, stored: Any
+) -> None:
+    application, content = await upstream.applies(), pdf(300_000)
+    event = await upstream.brings(application, content, name=NAME)
+    await upstream.brings(application, content, event, name=NAME)  # as any record may come again
+    document = await amended(stored, application, 1)
+    (made,) = await changes(others, document)
+    assert isinstance(made.amendment, DocumentAdded)
+    ref = made.amendment.document
+    assert (ref.kind, ref.sha256, ref.size) == ("bank-statement", hashlib.sha256(content).hexdigest(), len(content))
+    assert made.stands is not None
+    assert made.stands.uploads[-1].id == ref.id
+    async with gateway.caller() as caller:
+        shown = (await caller.get(f"/v1/applications/{application}")).json()
+    assert [(each["kind"], each["document"]) for each in shown["amendments"]] == [("document-added", ref.id)]
+    file = await shelf(others, gateway)["fs.files"].find_one({"_id": ref.id})
+    assert NAME not in str(file)
+
+    await upstream.brings(application, content, name=NAME)  # the same bytes, asked for anew
+    document = await amended(stored, application, 2)
+    assert [each.amendment for each in await changes(others, document)] == [made.amendment] * 2
+    assert await files(others, gateway, application) == 1
+    assert (await stored["applications"].find_one({"_id": application}))["revision"] == 3
+    kept = stored["changes"].find({"application": application})
+    assert [(each["result"], "value" in each) async for each in kept] == [("stored", False)] * 2
+    for log in (gateway.log, papers.log):
+        assert "Fakely" not in log.read_text()
+
+
+async def test_a_file_waits_for_its_application_and_keeps_its_place(
+    papers: Papers, upstream: Upstream, others: Others, stored: Any
+) -> None:
+    event = str(uuid.uuid4())
+    application = str(imported_application_id("demo", SOURCE, event))
+    await upstream.sends(brings(upstream.key, pdf(), intakeEvent=event, revision=1))
+    await upstream.sends(amendment({"kind": "withdrawn"}, upstream.key, REASON, intakeEvent=event))
+    await support.eventually(lambda: stored["changes"].count_documents({"application": application}))
+    waiting = await stored["changes"].find_one({"application": application})
+    assert not any(word in bytes(waiting["value"]) for word in (b"Fakely", b"JVBERi0"))
+    await asyncio.sleep(1)
+    await upstream.applies(event)
+    document = await amended(stored, application, 2)
+    kinds = [each.amendment.kind for each in await changes(others, document)]
+    assert kinds == ["document-added", "withdrawn"]
+
+
+async def test_the_same_record_with_another_file_is_parked(
+    gateway: Gateway, papers: Papers, upstream: Upstream, others: Others, stored: Any
+) -> None:
+    application = await upstream.applies()
+    event = await upstream.brings(application, pdf())
+    await upstream.brings(application, pdf(), event)
+    await support.eventually(lambda: stored["conflicts"].count_documents({"application": application}))
+    await amended(stored, application, 1)
+    await asyncio.sleep(1)
+    assert (await stored["applications"].find_one({"_id": application}))["revision"] == 2
+    assert await files(others, gateway, application) == 1
+
+
+async def test_what_is_no_file_is_refused_in_sight_with_the_codes_of_rest(
+    gateway: Gateway, papers: Papers, upstream: Upstream, stored: Any
+) -> None:
+    application = await upstream.applies()
+    await support.eventually(lambda: stored["applications"].count_documents({"_id": application}))
+    bad = (b"", b"MZ\x90\0" + bytes(300), b"\0\1\2\3" * 99, b"%PDF-1.7\n")
+    async with gateway.caller() as caller:
+        by_rest = [(await upload(caller, application, content)).json()["code"] for content in bad]
+    for content in bad:
+        await upstream.brings(application, content)
+    found = await refusals(gateway, application, len(bad))
+    assert found == [(code, "") for code in by_rest]
+    assert by_rest == ["upload-empty", "upload-program", "upload-type", "upload-damaged"]
+    document = await stored["applications"].find_one({"_id": application})
+    assert (document["revision"], len(document["outbox"])) == (1, 1)
+
+
+async def test_what_does_not_fit_is_told_by_pointer(gateway: Gateway, papers: Papers, upstream: Upstream) -> None:
+    application = await upstream.applies()
+    where: dict[str, Any] = {"applicationId": application}
+    empty: dict[str, Any] = {"kind": "document-added", "document": {}}
+    sealed = {"/document/content": "JVBERi0="}
+    for value in (
+        brings(upstream.key, "not base64 Fakely", **where),
+        brings(upstream.key, pdf(), kind="passport", **where),
+        brings(upstream.key, pdf(), name="a\x00Fakely", **where),
+        brings(upstream.key, pdf(), opportunity="Fakely", **where),
+        amendment(empty | {"document": {"kind": "other"}}, **where),
+        amendment({"kind": "document-added"}, upstream.key, sealed, **where),
+        amendment(empty | {"document": {"kind": "other", "surprise": 1}}, upstream.key, sealed, **where),
+        brings(upstream.key, bytes(MAX_DOCUMENT + 1), **where),
+    ):
+        await upstream.sends(value)
+    assert await refusals(gateway, application, 8) == [
+        ("base64", "/document/content"),
+        ("enum", "/document/kind"),
+        ("control_character", "/document/name"),
+        ("uuid_parsing", "/opportunityId"),
+        ("missing", "/document/content"),
+        ("sensitive-misplaced", ""),
+        ("unknown_field", "/document/surprise"),
+        ("too-large", "/document/content"),
+    ]
+
+
+async def test_the_largest_file_fits_a_record_and_too_many_are_over_the_quota(
+    gateway: Gateway, papers: Papers, upstream: Upstream, others: Others, stored: Any
+) -> None:
+    application = await upstream.applies()
+    largest = brings(upstream.key, pdf(MAX_DOCUMENT), name="\U0001f600" * 255, applicationId=application)
+    assert 900_000 < len(largest) < 1024 * 1024 - 64 * 1024
+    await upstream.sends(largest)
+    await upstream.brings(application, pdf(MAX_DOCUMENT))
+    await amended(stored, application, 2)
+    assert await refusals(gateway, application, 1) == [("over-quota", "")]
+    assert await files(others, gateway, application) == 1
+
+
+async def test_a_file_for_one_opportunity_goes_there_only(
+    gateway: Gateway, papers: Papers, upstream: Upstream, others: Others, stored: Any
+) -> None:
+    async with gateway.caller() as caller:
+        application, place = await at_a_lender(others, caller, Status.INFO_REQUIRED)
+    await upstream.brings(application, pdf(), opportunity=place)
+    (made,) = await changes(others, await amended(stored, application, 1))
+    assert isinstance(made.amendment, DocumentAdded)
+    assert str(made.amendment.opportunity_id) == place
+    async with gateway.caller() as caller:
+        ended, place = await at_a_lender(others, caller, Status.DECLINED)
+    before = await files(others, gateway, ended)
+    await upstream.brings(ended, pdf(), opportunity=place)
+    assert await refusals(gateway, ended, 1) == [("already-ended", "")]
+    assert await files(others, gateway, ended) == before  # it was asked before the bytes went
+
+
+async def test_a_file_is_brought_when_the_documents_service_is_back(
+    gateway: Gateway, papers: Papers, upstream: Upstream, others: Others, stored: Any
+) -> None:
+    application = await upstream.applies()
+    papers.stop()
+    try:
+        event = await upstream.brings(application, pdf())
+        due = {"application": application, "due": {"$exists": True}}
+        await support.eventually(lambda: stored["changes"].count_documents(due))
+        await asyncio.sleep(2)
+        assert await stored["changes"].count_documents({**due, "event": event}) == 1
+        assert "amendments" not in await stored["applications"].find_one({"_id": application})
+    finally:
+        papers.start()
+    (made,) = await changes(others, await amended(stored, application, 1))
+    assert made.amendment.kind == "document-added"
+
+
+async def test_nobody_else_waits_while_the_documents_service_is_stuck(
+    papers: Papers, upstream: Upstream, others: Others, stored: Any
+) -> None:
+    stuck, other = await upstream.applies(), await upstream.applies()
+    await support.eventually(lambda: _all(stored, stuck, other))
+    papers.signal(signal.SIGSTOP)
+    try:
+        await upstream.brings(stuck, pdf())
+        await asyncio.sleep(1)
+        await upstream.sends(amendment({"kind": "withdrawn"}, upstream.key, REASON, applicationId=stuck))
+        await upstream.sends(amendment({"kind": "withdrawn"}, upstream.key, REASON, applicationId=other))
+        await amended(stored, other, 1)
+        assert "amendments" not in await stored["applications"].find_one({"_id": stuck})
+    finally:
+        papers.signal(signal.SIGCONT)
+    kinds = [each.amendment.kind for each in await changes(others, await amended(stored, stuck, 2))]
+    assert kinds == ["document-added", "withdrawn"]
+
+
+async def _all(stored: Any, *applications: str) -> bool:
+    found = await stored["applications"].count_documents({"_id": {"$in": list(applications)}})
+    return bool(found == len(applications))
+
+
+async def test_what_another_tenant_asks_holds_nothing_back(upstream: Upstream, kafka: str, stored: Any) -> None:
+    application = await upstream.applies()
+    await support.eventually(lambda: _all(stored, application))
+    async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+        foreign = amendment({"kind": "withdrawn", "reason": "x"}, applicationId=application)
+        await producer.send_and_wait("intake-other-crm", foreign, key=b"k", headers=heads())
+    theirs = {"application": application, "tenant": "other"}
+    await support.eventually(lambda: stored["changes"].count_documents(theirs))
+    await upstream.sends(amendment({"kind": "withdrawn"}, upstream.key, REASON, applicationId=application))
+    document = await amended(stored, application, 1)
+    assert (document["revision"], document["amendments"][0]["by"]) == (2, "demo-crm")
+
+
+async def test_an_acceptance_may_be_reported(gateway: Gateway, upstream: Upstream, others: Others, stored: Any) -> None:
+    offer = Offer(id="o-1", action_link=Sensitive(LINK))
+    async with gateway.caller() as caller:
+        application, place = await at_a_lender(others, caller, Status.APPROVED, offers=(offer,))
+    accepted = {"kind": "offer-accepted", "opportunityId": place, "offerId": "o-1"}
+    await upstream.sends(amendment(accepted, applicationId=application))
+    assert await refusals(gateway, application, 1) == [("accept-by-link", "")]
+    await upstream.sends(amendment(accepted | {"reported": True}, applicationId=application))
+    (made,) = await changes(others, await amended(stored, application, 2))
+    assert isinstance(made.amendment, OfferAccepted)
+    assert made.amendment.reported
+
+
+@pytest.mark.parametrize("point", ["store.changes.after", "intake.file.brought", "store.applications.after"])
+async def test_killed_around_the_upload(tmp_path: Path, kafka: str, mongo: str, topics: None, point: str) -> None:
+    prefix = f"c{uuid.uuid4().hex[:8]}_"
+    gateway = Gateway(tmp_path, kafka=kafka, mongo=mongo, prefix=prefix).start()
+    papers = Papers(gateway, tmp_path).start()
+    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(mongo)
+    stored = client[f"{prefix}gateway"]
+    try:
+        gateway.wait_ready(60)
+        async with gateway.caller() as caller:
+            answer = await caller.post("/v1/applications", json=make.application_json(), headers=new_key())
+        application, content = str(answer.json()["applicationId"]), pdf(100_000)
+        calm = {"_id": application, "pending": {"$exists": False}}
+        await support.eventually(lambda: stored["applications"].count_documents(calm))
+        gateway.stop()
+        gateway.environment["LENDRAIL_KILL_AT"] = point
+        gateway.start().wait_ready(60)
+        async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+            upstream = Upstream(producer, gateway.intake_key)
+            event = await upstream.brings(application, content)
+            await support.eventually(lambda: _dead(gateway), 60)
+            del gateway.environment["LENDRAIL_KILL_AT"]
+            gateway.start().wait_ready(60)
+            await amended(stored, application, 1)
+            await upstream.brings(application, content, event)
+        await support.eventually(lambda: stored["changes"].count_documents({"result": "stored"}), 30)
+        assert len(set(await _published(kafka, application))) == 1
+        document = await stored["applications"].find_one({"_id": application})
+        assert document is not None
+        assert (document["revision"], len(document["outbox"]), len(document["amendments"])) == (2, 2, 1)
+        assert await client[f"{prefix}documents"]["fs.files"].count_documents({}) == 1
+        assert await stored["changes"].count_documents({}) == 1
+    finally:
+        papers.stop()
+        gateway.stop()
+        await client.close()
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Tenants:
+    return Tenants.model_validate({"tenants": tenants(tmp_path)})
+
+
+def test_bytes_and_name_in_clear_are_refused_in_production(directory: Tenants) -> None:
+    tenant = directory.by_id["demo"]
+    data = {"kind": "document-added", "document": {"kind": "other", "name": NAME, "content": "JVBERi0="}}
+    value = amendment(data, intakeEvent="x")
+    assert {each.pointer for each in read_change(record(value), tenant, None, False).problems} == {
+        "/document/name",
+        "/document/content",
+    }
+    assert read_change(record(value), tenant, None, True).problems == ()
+
+
+def test_a_seal_longer_than_any_record_is_too_large(gateway: Gateway, directory: Tenants) -> None:
+    value = brings(gateway.intake_key, bytes(MAX_DOCUMENT + 200_000), applicationId=str(uuid.uuid4()))
+    read = read_change(record(value), directory.by_id["demo"], gateway.intake_key, False)
+    (told,) = read.problems
+    assert told.code == "too-large"
+    assert "/v1/applications/{id}/documents" in told.message
+
+
+@given(st.one_of(st.text(max_size=40), st.binary(max_size=40).map(lambda raw: base64.b64encode(raw).decode())))
+def test_text_is_base64_or_a_problem_that_quotes_nothing(text: str) -> None:
+    paper, problems = read_paper({"kind": "document-added", "document": {"kind": "other", "content": f"{text}"}})
+    if paper is None:
+        assert [(each.code, each.pointer) for each in problems] == [("base64", "/document/content")]
+        assert len(text) < 3 or text not in problems[0].message
+    else:
+        assert problems == ()
+        assert base64.b64encode(paper.file.content.bytes()).decode().rstrip("=")[:-1] == text.rstrip("=")[:-1]
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.sampled_from(["kind", "document", "content", "name", "opportunityId", "x"]), inner)
+        ),
+        max_leaves=12,
+    )
+)
+def test_whatever_stands_for_a_file_is_a_file_or_problems(data: Any) -> None:
+    paper, problems = read_paper({"kind": "document-added", "document": data, "opportunityId": data})
+    assert (paper is None) == bool(problems)
+
+
+def test_the_limit_is_one_of_bytes() -> None:
+    assert len(FileContent(base64.b64encode(bytes(MAX_DOCUMENT)).decode()).bytes()) == MAX_DOCUMENT == 524_288
