@@ -80,7 +80,8 @@ class Standing:
     async def _look(self) -> None:
         begun = time.monotonic()
         troubled: list[Document] = [{"$expr": {"$or": [PAUSED, HELD]}}, {"breakers": {"$nin": [None, {}]}}]
-        shown = {"paused": PAUSED, "held": HELD, "pause_reason": 1, "approval": 1, "breakers": 1, "now": "$$NOW"}
+        shown: Document = {"paused": PAUSED, "held": HELD, "pause_reason": 1, "breakers": 1, "now": "$$NOW"}
+        shown |= {"approval.approved": 1, "approval.place": 1}
         told: Document = {"$or": [*troubled, {"approval.approved": True}]}
         cursor = await self._state.aggregate([{"$match": told}, {"$project": shown}])
         documents = [document async for document in cursor]
