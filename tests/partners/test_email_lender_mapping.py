@@ -428,7 +428,7 @@ def test_each_nasty_text_by_itself(text: str) -> None:
 @example("a\x00b\x1b[31m\x7f\x9b")
 @settings(max_examples=200, deadline=None)
 def test_header_text_is_one_tidy_line(text: str) -> None:
-    tidy = mapping._header(text)
+    tidy = mapping.header(text)
     assert tidy.isprintable() or not re.search("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]", tidy)
     assert "=?" not in tidy
     tidy.encode()

@@ -131,6 +131,8 @@ def made(rehearsal: Rehearsal, order: Order, partner_id: str) -> Iterator[Reques
         yield partner.search(order.reference, options)
     if partner.document:
         yield partner.document(partner_id, (file,), options)
+    if partner.thread:
+        yield partner.thread.document(partner.create(order)[0], file, "LATER-1", options, PLANNED_AT)
     if partner.update:
         yield partner.update(partner_id, order)
     yield from (each.request(partner_id, options) for each in partner.inquiries.values())

@@ -162,3 +162,22 @@ def test_without_a_port_no_mail_is_taken(tmp_path: Path) -> None:
         assert page(plain)["smtp"] is None
     finally:
         plain.stop()
+
+
+def test_an_answer_is_filed_with_the_mail_that_it_answers(lender: Sandbox) -> None:
+    answer = EmailMessage()
+    answer["Subject"], answer["From"], answer["To"] = "Re: Application thread-1", SENDER, INBOX
+    answer["Message-ID"], answer["In-Reply-To"] = "<later-1@demo.example.test>", "<thread-1@demo.example.test>"
+    answer.set_content("Here is another document.\n")
+    answer.add_attachment(b"%PDF-fake", "application", "pdf", filename="quote.pdf")
+    with signed_in(lender) as client:
+        client.sendmail(SENDER, INBOX, mail("thread-1"))
+        for _ in range(2):
+            client.sendmail(SENDER, INBOX, answer.as_bytes())
+    books = ledger(lender, "thread-1")
+    assert [each["messageId"] for each in books["followUps"]] == ["<later-1@demo.example.test>"] * 2, "taken twice"
+    assert [each["inReplyTo"] for each in books["followUps"]] == ["<thread-1@demo.example.test>"] * 2
+    assert len(books["leads"]) == 1
+    assert [(each["filename"], each["how"], each["size"]) for each in books["attachments"]] == [
+        ("quote.pdf", "attached", 9)
+    ] * 2

@@ -149,6 +149,15 @@ class Inquiry:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Thread:
+    """How a later document reaches a partner that gives no id: as an answer to our own creation."""
+
+    delivery: Callable[[Options], Delivery]
+    document: Callable[[Request, File, str, Options, dt.datetime], Request]
+    """(the creation as it was sent, the file, our reference of it, options, now)."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Facts:
     """What the published matrix, the pre-flight and the tests read beside the operations."""
 
@@ -199,6 +208,8 @@ class Partner:
     """How documents travel, those that the creation names included."""
     document: Callable[[str, tuple[File, ...], Options], Request] | None = None
     """(partner id, at most `delivery().at_once` files, options)."""
+    thread: Thread | None = None
+    """In place of `document`, where there is no id."""
     update: Callable[[str, Order], Request] | None = None
     """(partner id, the application as it now stands)."""
     accept: Callable[[str, str, str | None, Options], Request] | None = None
@@ -221,3 +232,7 @@ class Partner:
     """Seconds between looks while there is no news, the last one repeats; empty: as the status service is set."""
     webhook: Webhook | None = None
     feed: Feed | None = None
+
+    @property
+    def takes_later_documents(self) -> bool:
+        return self.document is not None or self.thread is not None

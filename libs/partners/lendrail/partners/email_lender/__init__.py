@@ -1,7 +1,8 @@
-"""A lender by mail: profile (facts), content and body (what stands in the mail), mapping (the message, the replies)."""
+"""A lender by mail: profile (facts), content and body (what stands in the mail), mapping (the message, the replies),
+followup (what comes later)."""
 
-from lendrail.partners.email_lender import mapping, profile
-from lendrail.partners.partner import Partner
+from lendrail.partners.email_lender import followup, mapping, profile
+from lendrail.partners.partner import Partner, Thread
 
 EMAIL_LENDER = Partner(
     name=profile.NAME,
@@ -14,4 +15,5 @@ EMAIL_LENDER = Partner(
     outcome=mapping.outcome,
     again=mapping.again,
     delivery=mapping.delivery,
+    thread=Thread(delivery=followup.delivery, document=followup.document),
 )

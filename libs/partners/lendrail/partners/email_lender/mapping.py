@@ -46,7 +46,7 @@ from lendrail.partners.fields import problem
 from lendrail.partners.forms import amount_limits
 from lendrail.partners.reading import sensitive_words
 
-_SEVEN_BIT = policy.SMTP.clone(cte_type="7bit")
+SEVEN_BIT = policy.SMTP.clone(cte_type="7bit")
 """Every server carries it as it is, also one without 8BITMIME."""
 REFERENCE, POSSIBLE_DUPLICATE = "X-Lendrail-Reference", "X-Lendrail-Possible-Duplicate"
 DUPLICATE_MARK = "[Possible duplicate]"
@@ -89,9 +89,9 @@ def create(order: partner.Order) -> tuple[Request, ...]:
 def _message(order: partner.Order, options: Options, sender: MailAddress, to: MailAddress) -> EmailMessage:
     facts = _facts(order, options)
     about = _about(order, options, facts)
-    mail = EmailMessage(policy=_SEVEN_BIT)
+    mail = EmailMessage(policy=SEVEN_BIT)
     test = "[TEST] " if about["test"] else ""
-    mail["Subject"] = _header(f"{test}{about['headline']} (ref {order.reference})")
+    mail["Subject"] = header(f"{test}{about['headline']} (ref {order.reference})")
     mail["From"], mail["To"] = sender, to
     if options.reply_to is not None:
         mail["Reply-To"] = options.reply_to
@@ -131,9 +131,14 @@ def _facts(order: partner.Order, options: Options) -> dict[str, Any]:
 
 def _document(file: File, broom: Broom) -> dict[str, str]:
     told = {"name": broom.text(line(file.name)), "kind": line(file.kind)}
-    if file.link is not None and re.fullmatch(r"https?://[!-~]{1,2000}", file.link):
-        told["link"] = file.link
+    if (link := web_link(file.link)) is not None:
+        told["link"] = link
     return told
+
+
+def web_link(link: str | None) -> str | None:
+    """The address, where it is one that a mail may show."""
+    return link if link is not None and re.fullmatch(r"https?://[!-~]{1,2000}", link) else None
 
 
 def _about(order: partner.Order, options: Options, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -182,7 +187,7 @@ def _intro(order: partner.Order, options: Options) -> Iterator[str]:
     yield f"The same facts are attached as application.{options.format} for automatic reading.{more}"
 
 
-def _header(text: str) -> str:
+def header(text: str) -> str:
     """As text in a header: one tidy line in which nothing looks like an encoded word."""
     return line(text).replace("=?", "= ?")
 

@@ -19,7 +19,10 @@ from lendrail.partners.partner import Capability, Facts, Operation
 
 NAME = "email-lender"
 AUTH = {"smtp": smtp()}
-OPERATIONS = {"create": Operation(capability=Capability.BLIND)}
+OPERATIONS = {
+    "create": Operation(capability=Capability.BLIND),
+    "follow-up": Operation(capability=Capability.BLIND),
+}
 RETRY_AFTER_SECONDS = 300.0
 """After a 4xx reply. Servers that put unknown senders off (greylisting) mostly do so for five minutes."""
 CREDENTIAL_REFUSALS = frozenset({530, 534, 535, 538})
@@ -34,8 +37,11 @@ FACTS = Facts(
     lacks={
         "read, webhooks": "an inbox tells nothing: its decisions come by CSV import or from people",
         "look-up by reference": "after an unknown outcome a person asks the lender, by the reference in the subject",
-        "update, withdraw, accept": "people write that to people",
-        "documents as attachments": "they travel as links that expire, since mail is read and kept on its way",
+        "update, withdraw, accept": "people write that to people: no mail server's word proves that it was done",
+        "documents as attachments": (
+            "they travel as links that expire, since mail is read and kept on its way; later ones are attached where "
+            "the account says that this was agreed (`lateDocuments`)"
+        ),
         "personal identifiers": "social security, tax, identity and account numbers and birth dates are never mailed",
     },
 )
@@ -55,6 +61,8 @@ class Options(Model):
     lender_name: Label | None = None
     format: Literal["json", "csv"] = "json"
     """Of the part for programs."""
+    late_documents: Literal["link", "attached"] = "link"
+    """How what comes after the application travels; attached only where the lender agreed to have it so."""
     purpose: Literal["application", "supplement"] = "application"
     """A supplement goes beside an application by API, for the lender's records."""
     partner: PartnerName | None = None

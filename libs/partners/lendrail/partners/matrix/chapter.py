@@ -70,6 +70,7 @@ def _documents(partner: Partner) -> str:
     if partner.delivery is None:
         return "takes none"
     way = "by calls of their own" if partner.document else "named by the creation"
+    way += ", later ones by an answer to it" if partner.thread else ""
     return f"{way}: {listed(map(code, partner.facts.documents), 'of any kind')}"
 
 

@@ -39,6 +39,8 @@ def _class(operation: str) -> Cell:
 def _documents(partner: Partner) -> str:
     if partner.document:
         return _class("document")(partner)
+    if partner.thread:
+        return f"with create; later {_class('follow-up')(partner)}"
     return "with create" if partner.delivery else ""
 
 
