@@ -169,6 +169,14 @@ def test_an_unable_partner_says_so_once_it_has_the_application() -> None:
     assert code(ONE_WITHDRAWN, standing(opportunity(partner="gone-from-our-table"))) == "not-possible-at-partner"
 
 
+def test_a_lender_by_mail_takes_a_later_document_and_nothing_else() -> None:
+    taken = standing(opportunity(partner="email-lender"))
+    at_one = DocumentAdded(document=document(), opportunity_id=OPPORTUNITY)
+    assert refusal(at_one, taken) is None
+    for amendment in (ONE_WITHDRAWN, ACCEPTED):
+        assert code(amendment, taken) == "not-possible-at-partner"
+
+
 def test_a_registry_is_not_asked_by_hand() -> None:
     now = standing(opportunity(kind="registry"))
     assert code(ONE_WITHDRAWN, now) == "not-possible-at-partner"

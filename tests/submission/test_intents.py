@@ -213,6 +213,18 @@ def test_a_refused_document_may_be_sent_anew() -> None:
     assert [each.generation for each in waiting(again)] == [2]
 
 
+@pytest.mark.parametrize(("parked", "goes"), [({"unknowns": 1, "tries": 1}, []), ({}, [2])])
+def test_a_document_that_may_be_there_goes_again_only_when_a_person_says_so(
+    parked: dict[str, Any], goes: list[int]
+) -> None:
+    first = first_of()
+    opportunity = heard(taken(heard(None, first, DESK).opportunity), intended(first, late_document()), DESK).opportunity
+    (document,) = waiting(opportunity)
+    doubtful = opportunity.put(replace(document, state=State.PARKED, reason="outcome-unknown", **parked))
+    again = heard(doubtful, intended(first, late_document(), 3), DESK)
+    assert ([each.generation for each in waiting(again.opportunity)], again.acks) == (goes, ())
+
+
 def test_a_partner_without_calls_for_documents_is_told_of() -> None:
     desk, first = desk_of(REFERENCE, document=None), first_of()
     made = heard(taken(heard(None, first, desk).opportunity), intended(first, late_document()), desk)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lendrail.contracts.application import Application, Upload
@@ -180,7 +180,8 @@ def _adding_a_document(amendment: DocumentAdded, standing: Standing) -> Refusal 
         return _unknown_opportunity()
     if at.status in ENDED:
         return _ended()
-    return _withdrawal_under_way(standing, at) or _lacking(at, "document", "takes no documents after the application")
+    words = "takes no documents after the application"
+    return _withdrawal_under_way(standing, at) or _lacking(at, "takes_later_documents", words)
 
 
 def _withdrawing(amendment: Withdrawn, standing: Standing) -> Refusal | None:
@@ -277,8 +278,7 @@ def _lacking(at: OpportunityView, operation: str, words: str) -> Refusal | None:
 
 def _able(at: OpportunityView, operation: str) -> bool:
     """Whether the partner's profile has this; one that is no longer in our table has nothing."""
-    call: Callable[..., object] | None = getattr(PARTNERS.get(at.partner or ""), operation, None)
-    return call is not None
+    return bool(getattr(PARTNERS.get(at.partner or ""), operation, None))
 
 
 def _ended(detail: str = "The opportunity has ended.") -> Refusal:

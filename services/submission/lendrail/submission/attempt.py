@@ -37,6 +37,8 @@ WORKABLE = frozenset({State.PLANNED, State.PREPARED, State.UNKNOWN})
 OUTCOME_UNKNOWN = "outcome-unknown"
 """Reason of an attempt that is parked since nobody knows what became of it."""
 CONFLICT = "revision-conflict"
+FOLLOW_UP = "follow-up"
+"""The call by which a document follows a creation that gave no id."""
 FINAL = frozenset({State.ACKED, State.REJECTED, State.CANCELLED})
 APPLICANT, REPLACED = "applicant", "replaced"
 """Subjects of a withdrawal: somebody asked for it; a registration gives way to one of other papers. All others are the
@@ -124,6 +126,11 @@ class Attempt:
     def left_a_draft(self) -> bool:
         """It stands between two of its calls: the partner holds a part that is no application by itself."""
         return self.step > 0 and self.unknowns == 0 and self.state in OPEN
+
+    @property
+    def in_thread(self) -> bool:
+        """It answers the creation and needs no id of it."""
+        return self.calls == (FOLLOW_UP,)
 
     @property
     def planned(self) -> bool:
@@ -264,6 +271,8 @@ def _follows(attempt: Attempt, opportunity: Opportunity) -> bool:
     assert create is not None
     if attempt.operation == "supplement":
         return attempt.generation >= create.generation
+    if attempt.in_thread:
+        return True
     if opportunity.partner_id is None or attempt.operation in ("create", "gate"):
         return False
     return attempt.operation != "document" or attempt.added or attempt.generation >= create.generation
@@ -276,7 +285,7 @@ def due_now(opportunity: Opportunity, now: dt.datetime, at_once: int, through: s
     """
     ready = [each for each in waiting(opportunity) if each.due is None or each.due <= now]
     ready = [each for each in ready if not through or (each.via or opportunity.credential) == through]
-    documents = [each for each in ready if each.operation == "document"]
+    documents = [each for each in ready if each.operation == "document" and not each.in_thread]
     return tuple(documents[:at_once] if documents and ready[0] is documents[0] else ready[:1])
 
 

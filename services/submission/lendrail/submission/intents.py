@@ -11,7 +11,7 @@ from lendrail.contracts.submit import AcceptOffer, AddDocument
 from lendrail.partners.partner import Partner
 from lendrail.runtime.vault import Key
 from lendrail.submission import moves
-from lendrail.submission.attempt import APPLICANT, Attempt, Opportunity, State, new_attempt
+from lendrail.submission.attempt import APPLICANT, FOLLOW_UP, Attempt, Opportunity, State, new_attempt
 from lendrail.submission.creation import document
 from lendrail.submission.desk import Desk, why_closed
 from lendrail.submission.planned import Plan, not_sent, refused, told
@@ -23,20 +23,22 @@ _GIVEN_UP = (State.REJECTED, State.CANCELLED)
 
 
 def add_document(opportunity: Opportunity, intent: AddDocument, desk: Desk, key: Key, now: dt.datetime) -> Plan:
-    """A content that is on its way, or there, does not go again; one that the partner refused does."""
+    """A content that is on its way, or there, or may be, does not go again; one that the partner refused does."""
     sha256 = intent.document.sha256
     same = [each for each in opportunity.attempts if (each.operation, each.subject) == ("document", sha256)]
     newest = max(same, key=lambda each: each.generation, default=None)
     if newest is not None and newest.state == State.ACKED:
         return told(opportunity, replace(newest, reason="already-there"), now)
-    if newest is not None and newest.state not in (*_GIVEN_UP, State.PARKED):
+    unsent = newest is not None and newest.state == State.PARKED and newest.unknowns == 0
+    if newest is not None and newest.state not in _GIVEN_UP and not unsent:
         return Plan(opportunity.put(replace(newest, added=True)))
     generation = moves.next_generation(opportunity, "document") if newest else 1
-    attempt = replace(document(opportunity, intent.document, generation, key), added=True)
-    if (reason := _why_not_now(opportunity, desk)) is not None:
+    calls = (FOLLOW_UP,) if desk.partner is not None and desk.partner.thread else ()
+    attempt = replace(document(opportunity, intent.document, generation, key), added=True, calls=calls)
+    if (reason := _why_not_now(opportunity, desk, attempt.in_thread)) is not None:
         return not_sent(opportunity, attempt, reason, now)
     assert desk.partner is not None
-    if desk.partner.document is None:
+    if not desk.partner.takes_later_documents:
         return refused(opportunity, attempt, NO_DOCUMENTS, f"this partner takes no later documents: {_TELL}", now)
     return Plan(opportunity.put(attempt))
 
@@ -60,11 +62,12 @@ def accept_offer(opportunity: Opportunity, intent: AcceptOffer, desk: Desk, now:
     return Plan(opportunity.put(attempt))
 
 
-def _why_not_now(opportunity: Opportunity, desk: Desk) -> str | None:
+def _why_not_now(opportunity: Opportunity, desk: Desk, nameless: bool = False) -> str | None:
+    """`nameless`: it can be done without the partner's id."""
     if opportunity.withdrawal is not None:
         return "withdrawn"
     create = opportunity.create
-    if create is not None and create.state == State.ACKED and opportunity.partner_id is None:
+    if create is not None and create.state == State.ACKED and opportunity.partner_id is None and not nameless:
         return "nothing-to-follow"
     return why_closed(opportunity, desk)
 

@@ -39,6 +39,8 @@ class Result:
     unread: Mapping[str, Any] | None = None
 
 
+NAMELESS = "nothing-to-follow"
+"""The partner gave no id that could be named."""
 PARTNER_ID = "partnerId"
 """Among what answers gave: the id that an earlier call of a creation brought."""
 Move = tuple[Opportunity, tuple[PartnerAck, ...]]
@@ -91,7 +93,7 @@ def _created(opportunity: Opportunity, create: Attempt, result: Result) -> Oppor
     if result.report is not None and result.report.status == Status.DECLINED:
         return cancel_following(opportunity, create.generation, "declined", keep="supplement")
     if opportunity.partner_id is None:
-        return cancel_following(opportunity, create.generation, "nothing-to-follow", keep="supplement")
+        return cancel_following(opportunity, create.generation, NAMELESS, keep="supplement")
     return opportunity
 
 
@@ -168,6 +170,7 @@ def cancel_following(
         replace(each, state=State.CANCELLED, reason=reason, due=None)
         for each in opportunity.attempts
         if each.operation in {"document", "supplement"} - {keep}
+        and not (each.in_thread and reason == NAMELESS)
         and (added if each.added else each.generation == generation)
         and each.state in OPEN
     ]
@@ -218,7 +221,7 @@ def settle(opportunity: Opportunity, attempt: Attempt, now: dt.datetime) -> Move
     )
     opportunity = opportunity.put(after)
     if after.operation == "create":
-        opportunity = cancel_following(opportunity, after.generation, "nothing-to-follow")
+        opportunity = cancel_following(opportunity, after.generation, NAMELESS)
     if after.subject == APPLICANT:
         opportunity = withdrawn(opportunity)
     done: partner_ack.Outcome = (

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import httpx
 import structlog
 
 from lendrail.contracts.terms import DocumentRef, Status
-from lendrail.partners.exchange import Request
+from lendrail.partners.exchange import Delivery, File, Request
 from lendrail.partners.partner import Partner
 from lendrail.submission.attempt import APPLICANT, Attempt, Opportunity, reference
 from lendrail.submission.channels import Channels
 from lendrail.submission.documents import Documents, Undeliverable
 from lendrail.submission.job import Job
-from lendrail.submission.store import stored_request
+from lendrail.submission.store import stored_request, stored_requests
 
 log = structlog.get_logger()
 STORED = frozenset({"create", "supplement", "update"})
@@ -57,17 +58,40 @@ class Requests:
             return made(first, lambda: stored_request(job.document, first, job.key))
         if first.operation in ("finance", "withdraw", "accept"):
             return made(first, lambda: _ending(first, partner, opportunity))
-        files = []
-        for each in batch:
-            try:
-                ref = DocumentRef.model_validate(each.document, context={"key": job.key})
-                files.append(await self._documents.file(client, ref, job.delivery, job.key))
-            except Undeliverable as fault:
-                raise Unsendable(each, str(fault)) from None
+        if first.in_thread:
+            return await self._follow_up(job, first, client)
+        files = [await self._file(job, each, job.delivery, client) for each in batch]
         make, partner_id = partner.document, opportunity.partner_id
         assert make is not None
         assert partner_id is not None
         return made(first, lambda: make(partner_id, tuple(files), opportunity.options))
+
+    async def _file(self, job: Job, attempt: Attempt, delivery: Delivery, client: httpx.AsyncClient) -> File:
+        try:
+            ref = DocumentRef.model_validate(attempt.document, context={"key": job.key})
+            return await self._documents.file(client, ref, delivery, job.key)
+        except Undeliverable as fault:
+            raise Unsendable(attempt, str(fault)) from None
+
+    async def _follow_up(self, job: Job, attempt: Attempt, client: httpx.AsyncClient) -> Request:
+        """In the thread of the creation, whose bytes were kept."""
+        opportunity, partner = job.opportunity, job.partner_of(attempt)
+        create, thread, options = opportunity.create, partner.thread, opportunity.options
+        assert create is not None
+        assert thread is not None
+        file = await self._file(job, attempt, thread.delivery(options), client)
+
+        def follow() -> Request:
+            first, *_ = stored_requests(job.document, create, job.key)
+            request = thread.document(first, file, reference(attempt), options, job.now)
+            return partner.again(request) if partner.again and _tried(attempt, opportunity) else request
+
+        return made(attempt, follow)
+
+
+def _tried(attempt: Attempt, opportunity: Opportunity) -> bool:
+    """Whether a person has it sent again that may be there."""
+    return any(each.tries and reference(each) == reference(attempt) for each in opportunity.attempts if each != attempt)
 
 
 def _ending(attempt: Attempt, partner: Partner, opportunity: Opportunity) -> Request:
