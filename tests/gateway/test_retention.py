@@ -2,23 +2,31 @@
 
 import datetime as dt
 from collections.abc import AsyncIterator
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from structlog.testing import capture_logs
 from tests import make
 from tests.forgotten import traces
 from tests.gateway.listing import CALLER, Room, room, updated, validated
+from tests.gateway.process import tenants
+from tests.gateway.test_intake_amendments import amendment, record
 from tests.support import eventually
 
 from lendrail.contracts.terms import Mode, Reference, Status
 from lendrail.gateway.asked import Asked
+from lendrail.gateway.changes import Changes
 from lendrail.gateway.erase import Eraser
 from lendrail.gateway.forget import Forgetter
+from lendrail.gateway.intake_amendments import read_change
 from lendrail.gateway.retention import BATCH, Retention
 from lendrail.gateway.search import Question
 from lendrail.gateway.settings import Settings
+from lendrail.runtime.directory import Tenants
+from lendrail.runtime.failures import DefectMeter
 from lendrail.runtime.forgetting import Forgetting
+from lendrail.runtime.http import unavailable
 from lendrail.runtime.outbox import waiting
 
 FIRST = "first-lender"
@@ -162,3 +170,32 @@ async def test_a_key_that_comes_back_with_a_backup_is_deleted_again(lists: Room)
     assert len(await lists.vault.erased(applications)) == 1
     await eventually(gone)
     assert await keys.count_documents({"wrapped": {"$exists": True}}) == 0
+
+
+async def test_an_amendment_that_is_forgotten_while_it_is_made_stays_forgotten(lists: Room, tmp_path: Path) -> None:
+    """Whoever made it was told to come back, and would have put it back among what is due."""
+    application = await lists.receive()
+    forget = (await forgetter(lists)).forget
+
+    class Away:
+        def tenant(self, name: str) -> Any:
+            return tenant
+
+        async def store(self, asked: Any) -> None:
+            await forget([application])
+            raise unavailable()
+
+    tenant = Tenants.model_validate({"tenants": tenants(tmp_path)}).by_id["demo"]
+    collection, here, defects = lists.database["changes"], cast(Any, Away()), DefectMeter()
+    changes = Changes(collection, here, cast(Any, None), lists.vault, defects)
+    await changes.prepare()
+    value = amendment({"kind": "partner-added", "partners": ["x"]}, applicationId=application)
+    first = record(value)
+    assert await changes.keep([read_change(first, tenant, None, True)]) == []
+    assert await changes.work(False) == 0
+    (left,) = await collection.find({}).to_list()
+    assert (left["result"], "due" in left, "value" in left) == ("erased", False, False)
+    other = amendment({"kind": "partner-added", "partners": ["y"]}, applicationId=application)
+    again = record(other)
+    again.headers = first.headers
+    assert await changes.keep([read_change(again, tenant, None, True)]) == [], "there is nothing to compare it with"

@@ -194,6 +194,8 @@ class Changes:
         except Problem as why:
             if why.status == 503 or self._may_pass(waiting, why):
                 return await self._later(waiting)
+            if why.status == 410:
+                return await self._done(waiting, "erased")
             log.warning("an amendment of nothing", amendment=waiting["_id"], code=fault.code)
             return await self._done(waiting, "unknown-application")
         return await self._done(waiting, "refused")
@@ -203,10 +205,13 @@ class Changes:
         return passing and self._clock() - utc(waiting["arrived"]) < PATIENCE
 
     async def _later(self, waiting: Document) -> bool:
-        """Again after a quarter of its age: soon while its application may be just behind it, seldom after hours."""
+        """Again after a quarter of its age: soon while its application may be just behind it, seldom after hours. What
+        was settled, or forgotten, meanwhile stays so.
+        """
         now = self._clock()
         wait = min(max((now - utc(waiting["arrived"])) / 4, SOONEST), LATEST)
-        await self._collection.update_one({"_id": waiting["_id"]}, {"$set": {"due": now + wait}})
+        due: Document = {"_id": waiting["_id"], "due": {"$exists": True}}
+        await self._collection.update_one(due, {"$set": {"due": now + wait}})
         return False
 
     async def _done(self, waiting: Document, result: str) -> bool:
@@ -261,4 +266,7 @@ def _asker(waiting: Document, key: Key) -> Asker:
 
 
 def _contradicts(change: Change, kept: Document, keys: dict[str, Key]) -> bool:
-    return kept["key"] in keys and keys[kept["key"]].open(kept["fingerprint"]) != change.fingerprint
+    """Of an erased person nothing is left to compare with."""
+    if kept["key"] not in keys or "fingerprint" not in kept:
+        return False
+    return keys[kept["key"]].open(kept["fingerprint"]) != change.fingerprint
