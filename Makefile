@@ -1,7 +1,7 @@
 # Everything starts here: `make demo` and `make test` set up whatever they need by themselves.
 PYTHON ?= python3
 BIN := .venv/bin
-SOURCES := libs services deploy tests $(wildcard benchmarks)
+SOURCES := libs services deploy tests $(wildcard benchmarks proofs)
 
 .PHONY: help setup demo test check lint format lock bench up down clean
 

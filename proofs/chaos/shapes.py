@@ -1,0 +1,139 @@
+"""What the parts of a chaos run tell one another: values without behaviour."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Kind = Literal["kill", "kill-at", "freeze", "server-kill", "network", "partner", "webhooks", "skew"]
+"""SIGKILL of a service; SIGKILL at a labelled point; SIGSTOP and SIGCONT; SIGKILL of Kafka or MongoDB; the proxy
+between us and somebody; a partner that behaves badly by its dials; its webhooks lost, doubled, out of order; a
+service's clock.
+"""
+Door = Literal["rest", "kafka"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a run is asked for."""
+
+    seed: int
+    seconds: float = 180.0
+    """For how long faults are made; after that the run waits until all is quiet."""
+    applications: int = 500
+    kinds: frozenset[Kind]
+    every: float = 4.0
+    """Seconds between faults, on average."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """One fault, planned before the run begins."""
+
+    at: float
+    """Seconds after the run began."""
+    kind: Kind
+    target: str
+    """A service, `kafka`, `mongo`, or a partner."""
+    seconds: float
+    """How long it lasts: until the service is started again, or the network is well again."""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    """Of the kind: the label, the toxic, the dial, the skew in seconds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Carried:
+    """A fault that was made, by the clock of the run (seconds after it began)."""
+
+    fault: Fault
+    began: float
+    ended: float
+    progress: float | None = None
+    """Seconds from its end to the first progress of what it had stopped; None: there was nothing to do for it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accepted:
+    """An application that we acknowledged, in the upstream's own ledger."""
+
+    application: str
+    door: Door
+    at: dt.datetime
+    mark: str
+    """A word in the business's name that no other application has; by it a partner without our reference is asked."""
+    partners: tuple[str, ...]
+    wanted: Mapping[str, str]
+    """What each partner's simulator decides on it by its amount: the final status that must be shown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """One record of an application in a partner's own ledger."""
+
+    partner: str
+    mark: str
+    reference: str | None
+    partner_id: str | None
+    status: str | None = None
+    """What the partner holds in the end, in our words; None: it never decided."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice:
+    """One notice as a subscriber got it; repeats too."""
+
+    id: str
+    application: str
+    opportunity: str | None
+    version: int
+    content: str
+    """SHA-256 of its body."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """One opportunity as the gateway shows it in the end."""
+
+    application: str
+    opportunity: str
+    partner: str
+    status: str
+    partner_id: str | None
+    versions: tuple[int, ...]
+    parked: bool
+    """Whether a person has to decide."""
+    induced: bool
+    """Whether a call of it met a fault that leaves the outcome unknown, by the proxy's or the partner's notes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What was counted. All of the first six must be zero."""
+
+    accepted: int
+    lost: tuple[str, ...] = ()
+    """Acknowledged, and a partner has neither it nor a reason why not."""
+    doubled: tuple[str, ...] = ()
+    """In a partner's ledger more than once for one generation."""
+    invented: tuple[str, ...] = ()
+    """In a partner's ledger, and nobody sent it."""
+    wrong: tuple[str, ...] = ()
+    """Shown in another final status than the partner holds."""
+    parked_without_reason: tuple[str, ...] = ()
+    parked_with_reason: int = 0
+    renumbered: tuple[str, ...] = ()
+    """One version of the truth under two notice ids, or one id with two contents."""
+    untold: tuple[str, ...] = ()
+    """Versions that a subscriber never got."""
+    repeated: int = 0
+    """Notices that came again under their one id: allowed, and counted."""
+    frozen_window: tuple[str, ...] = ()
+    """Doubled inside the stated window of a process that was frozen within the send."""
+
+    @property
+    def kept(self) -> bool:
+        """Whether every promise was."""
+        bad = (self.lost, self.doubled, self.invented, self.wrong, self.parked_without_reason, self.renumbered)
+        return not any((*bad, self.untold))
