@@ -1,9 +1,14 @@
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from tests.sandbox.process import Sandbox
+from tests.submission.callers import Verifier, as_
 from tests.submission.desk import Desk, Shelf
+
+from lendrail.submission.app import build
+from lendrail.submission.settings import Settings
 
 
 @pytest.fixture(scope="module")
@@ -29,3 +34,12 @@ async def desk(
             await made.client.drop_database(database_prefix + name)
         await made.client.close()
     shared.reset()
+
+
+@pytest.fixture
+async def http(desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
+    """The service's HTTP side, asked by an operator."""
+    _, app = build(Settings(), Verifier(), publisher=desk.heard, client=desk.client)  # type: ignore[arg-type]
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=as_("operator")) as client:
+        yield client

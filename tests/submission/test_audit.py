@@ -7,15 +7,15 @@ from typing import Any
 import httpx
 import pytest
 from tests import support
+from tests.submission.callers import Verifier, as_
 from tests.submission.desk import CREDENTIAL, PARTNER, TENANT, Desk
-from tests.submission.test_people import Verifier, as_, bind, http, lost
+from tests.submission.test_people import bind, lost
 
 from lendrail.runtime.audit_verify import verify
 from lendrail.submission.app import build
 from lendrail.submission.settings import Settings
 from lendrail.submission.store import digest
 
-__all__ = ["http"]
 pytestmark = pytest.mark.asyncio
 REASON = "told by Zelda Fakename"
 

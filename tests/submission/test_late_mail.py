@@ -20,7 +20,6 @@ from tests.submission.amended import intended
 from tests.submission.desk import TENANT, Desk, document, submit
 from tests.submission.others import dial, ledger
 from tests.submission.test_people import bind
-from tests.submission.test_people import http as http
 
 from lendrail.contracts.sensitive import Sensitive
 from lendrail.contracts.submit import AddDocument, Submit

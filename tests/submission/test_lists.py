@@ -1,7 +1,7 @@
 """A partner's lists are fetched, kept and renewed, and an application is checked against them before it is sent."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -10,12 +10,9 @@ from tests import support
 from tests.sandbox.process import Sandbox
 from tests.submission.desk import Desk
 from tests.submission.others import VALIANT, application, dial, event, ledger, open_accounts, running, undial
-from tests.submission.test_partners import Verifier, as_
 
 from lendrail.partners import PARTNERS
 from lendrail.partners.valiant.profile import OPTION_NAMES
-from lendrail.submission.app import build
-from lendrail.submission.settings import Settings
 
 pytestmark = pytest.mark.asyncio
 ACCOUNT = "demo-valiant"
@@ -29,20 +26,12 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
         yield sandbox
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def at_valiant(desk: Desk) -> Iterator[Desk]:
     undial(desk, "valiant")
     open_accounts(desk, VALIANT, options=WORDS)
     yield desk
     undial(desk, "valiant")
-
-
-@pytest.fixture
-async def http(at_valiant: Desk) -> AsyncIterator[httpx.AsyncClient]:
-    _, app = build(Settings(), Verifier(), publisher=at_valiant.heard, client=at_valiant.client)  # type: ignore[arg-type]
-    transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=as_("operator")) as client:
-        yield client
 
 
 async def shown(http: httpx.AsyncClient) -> list[dict[str, Any]]:

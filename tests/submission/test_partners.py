@@ -4,55 +4,24 @@ import asyncio
 import datetime as dt
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
 import pytest
-from tests.submission.desk import CREDENTIAL, PARTNER, TENANT, Desk, credential
+from tests.submission.callers import CALLERS, as_
+from tests.submission.desk import CREDENTIAL, PARTNER, Desk, credential
 
 from lendrail.contracts.submit import Submit
 from lendrail.runtime.directory import Credentials, Mounted
 from lendrail.runtime.holds import Hold, Holds
 from lendrail.runtime.mongo import Collection
 from lendrail.runtime.partner_port import PartnerPort
-from lendrail.runtime.tokens import Caller, Unauthorised
 from lendrail.submission.actions import REASONS_KEY, Actions
-from lendrail.submission.app import build
 from lendrail.submission.pauses import Pauses, Pausing
-from lendrail.submission.settings import Settings
 
 pytestmark = pytest.mark.asyncio
 REASON = "asked by Testa Fakely on 555-0100"
-CALLERS = {
-    "operator": Caller(TENANT, "demo-operator", "test", frozenset({"operator"})),
-    "reader": Caller(TENANT, "demo-reader", "test", frozenset({"applications:read"})),
-    "stranger": Caller("another", "stranger", "test", frozenset({"operator"})),
-    "live": Caller(TENANT, "demo-operator", "live", frozenset({"operator"})),
-    "platform": Caller("house", "house-operator", "test", frozenset({"platform", "operator"})),
-}
-
-
-class Verifier:
-    """Knows its callers by name; signatures have their own tests."""
-
-    async def caller(self, authorization: str | None) -> Caller:
-        name = (authorization or "").removeprefix("Bearer ")
-        if name not in CALLERS:
-            raise Unauthorised("unknown")
-        return CALLERS[name]
-
-
-@pytest.fixture
-async def http(desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
-    _, app = build(Settings(), Verifier(), publisher=desk.heard, client=desk.client)  # type: ignore[arg-type]
-    transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=as_("operator")) as client:
-        yield client
-
-
-def as_(name: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {name}"}
 
 
 def order(what: str, key: str = "key-1", caller: str = "operator", partner: str = PARTNER, **body: Any) -> Any:

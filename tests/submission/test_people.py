@@ -1,47 +1,16 @@
 """People's minimum over HTTP: what waits for them, and binding a partner's id, with who and why."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
-from tests.submission.desk import TENANT, Desk
+from tests.submission.callers import as_
+from tests.submission.desk import Desk
 
 from lendrail.contracts.submit import Submit
-from lendrail.runtime.tokens import Caller, Unauthorised
-from lendrail.submission.app import build
-from lendrail.submission.settings import Settings
 
 pytestmark = pytest.mark.asyncio
-CALLERS = {
-    "operator": Caller(TENANT, "demo-operator", "test", frozenset({"operator"})),
-    "reader": Caller(TENANT, "demo-reader", "test", frozenset({"applications:read"})),
-    "stranger": Caller("another", "stranger", "test", frozenset({"operator"})),
-    "live": Caller(TENANT, "demo-operator", "live", frozenset({"operator"})),
-}
-
-
-class Verifier:
-    """Knows its callers by name; signatures have their own tests."""
-
-    async def caller(self, authorization: str | None) -> Caller:
-        name = (authorization or "").removeprefix("Bearer ")
-        if name not in CALLERS:
-            raise Unauthorised("unknown")
-        return CALLERS[name]
-
-
-@pytest.fixture
-async def http(desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
-    _, app = build(Settings(), Verifier(), publisher=desk.heard, client=desk.client)  # type: ignore[arg-type]
-    transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=as_("operator")) as client:
-        yield client
-
-
-def as_(name: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {name}"}
 
 
 async def lost(desk: Desk, *contents: bytes) -> Submit:

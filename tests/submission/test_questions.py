@@ -3,7 +3,7 @@
 import asyncio
 import re
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -11,6 +11,7 @@ import pytest
 from tests import support
 from tests.partners.rehearsals import Rehearsal
 from tests.sandbox.process import Sandbox
+from tests.submission.callers import Verifier, as_
 from tests.submission.desk import Desk
 from tests.submission.others import (
     MONETAGO,
@@ -24,7 +25,6 @@ from tests.submission.others import (
     running,
     undial,
 )
-from tests.submission.test_partners import Verifier, as_
 
 from lendrail.contracts.submit import Submit
 from lendrail.partners.exchange import Accepted, Reply
@@ -40,14 +40,12 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
         yield sandbox
 
 
-@pytest.fixture
-async def http(desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
+@pytest.fixture(autouse=True)
+def dials(desk: Desk) -> Iterator[None]:
+    """None before and none after."""
     for case in (MONETAGO, REFERENCE, SOAP):
         undial(desk, case.partner_name)
-    _, app = build(Settings(), Verifier(), publisher=desk.heard, client=desk.client)  # type: ignore[arg-type]
-    transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=as_("operator")) as client:
-        yield client
+    yield
     for case in (MONETAGO, REFERENCE, SOAP):
         undial(desk, case.partner_name)
 

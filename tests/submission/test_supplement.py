@@ -14,7 +14,6 @@ from tests.submission.test_again import ADDRESSES
 from tests.submission.test_mail_channel import CLOSE, HANG, Server
 from tests.submission.test_mail_channel import server as server
 from tests.submission.test_people import bind
-from tests.submission.test_people import http as http
 
 pytestmark = pytest.mark.asyncio
 POST = "demo-post"

@@ -8,7 +8,6 @@ import httpx
 import pytest
 from tests.partners.test_rest_channel import OK, says, serving
 from tests.submission.desk import Desk, credential
-from tests.submission.test_people import http as http
 
 from lendrail.contracts.submit import Submit
 
