@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hashlib
 import signal
+import sys
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -22,12 +23,14 @@ from tests.gateway.test_amending_crashes import _dead, _published
 from tests.gateway.test_intake import SOURCE
 from tests.gateway.test_intake_amendments import REASON, amended, amendment, changes, heads, record
 from tests.gateway.test_reads import Others
+from tests.notifications.outcomes import blocks
 
 from lendrail.contracts.application_amended import DocumentAdded, OfferAccepted
 from lendrail.contracts.intake import MAX_DOCUMENT, FileContent, imported_application_id
 from lendrail.contracts.sensitive import Sensitive
 from lendrail.contracts.terms import Offer, Status
 from lendrail.gateway.intake_amendments import read_change, read_paper
+from lendrail.gateway.wishes import INTAKE_BODIES
 from lendrail.runtime.directory import Tenants
 
 
@@ -275,6 +278,25 @@ async def test_an_acceptance_may_be_reported(gateway: Gateway, upstream: Upstrea
     (made,) = await changes(others, await amended(stored, application, 2))
     assert isinstance(made.amendment, OfferAccepted)
     assert made.amendment.reported
+
+
+async def test_the_program_of_the_page_brings_a_file(
+    gateway: Gateway, papers: Papers, upstream: Upstream, others: Others, stored: Any, kafka: str, project: Path
+) -> None:
+    page = project / "docs" / "intake.md"
+    (program,) = blocks(page, "python")
+    assert f"{MAX_DOCUMENT:,} bytes".replace(",", " ") in page.read_text()
+    assert all(f"`{kind}`" in page.read_text() for kind in INTAKE_BODIES)
+    application, file = await upstream.applies(), papers.log.with_name(NAME)
+    file.write_bytes(pdf())
+    async with gateway.caller() as caller:
+        key = (await caller.get("/v1/keys/intake")).text
+    told = [sys.executable, "-c", program, kafka, "intake-demo-crm", key, application, str(file)]
+    running = await asyncio.create_subprocess_exec(*told)
+    assert await running.wait() == 0
+    (made,) = await changes(others, await amended(stored, application, 1))
+    assert isinstance(made.amendment, DocumentAdded)
+    assert made.amendment.document.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize("point", ["store.changes.after", "intake.file.brought", "store.applications.after"])
