@@ -168,6 +168,8 @@ async def test_a_key_that_comes_back_with_a_backup_is_deleted_again(lists: Room)
         return await lists.vault.erased(applications) == set(applications)
 
     assert len(await lists.vault.erased(applications)) == 1
+    documents = await lists.applications.heads(applications)
+    assert {each.status for each in await lists.reader.views(documents)} == {Status.ERASED}
     await eventually(gone)
     assert await keys.count_documents({"wrapped": {"$exists": True}}) == 0
 

@@ -101,7 +101,8 @@ class Door:
         """The answer to a key that is taken: the original one, when the body is the original one."""
         if known is None:  # the winner's write is there but not confirmed by the majority yet
             raise _in_progress()
-        if await soon(self._vault.erased([known["_id"]])):
+        gone = await soon(self._vault.erased([known["_id"]]))
+        if gone or "erasing" in known:
             detail = "This Idempotency-Key belongs to an application that was erased; use a new key."
             raise Problem(422, "idempotency-key-reused", detail)
         key = await soon(self._vault.get(known["_id"]))

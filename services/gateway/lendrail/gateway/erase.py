@@ -25,7 +25,7 @@ from lendrail.runtime.pace import rest
 from lendrail.runtime.vault import Vault
 
 log = structlog.get_logger()
-LOOK_SECONDS, AGAIN_SECONDS = 5.0, 86_400.0
+LOOK_SECONDS, AGAIN_SECONDS = 5.0, 3600.0
 BATCH = 200
 _UNFINISHED = {"erasing.pending": {"$exists": True}}
 _MARKED = {"erasing.at": {"$exists": True}}
@@ -83,7 +83,7 @@ class Eraser:
         await self._documents.update_one({"_id": application}, {"$unset": {"erasing.pending": ""}})
 
     async def run(self) -> None:
-        """Until cancelled: finish what somebody left behind, and once a day look for keys that came back."""
+        """Until cancelled: finish what somebody left behind, and once an hour look for keys that came back."""
         looked: float | None = None
         while True:
             try:

@@ -237,7 +237,7 @@ class IntakeDoor:
         keys = await self._vault.find(known)
         out: dict[str, list[Record]] = {}
         for each in imports:
-            if each.id not in known or each.id not in keys:
+            if each.id not in known or each.id not in keys or "erasing" in known[each.id]:
                 continue  # the person was erased
             if keys[each.id].open(known[each.id]["fingerprint"]) == each.fingerprint:
                 out[each.id] = restored(known[each.id])

@@ -46,9 +46,11 @@ class Reader:
         return (await self.views([document]))[0]
 
     async def views(self, documents: Sequence[Document]) -> list[ApplicationView]:
-        """Erasure is asked of the store, not of the keys that this process remembers."""
+        """Erasure is asked of the store, not of the keys that this process remembers. An application that is marked is
+        erased, also while its key is still there, or there again out of a backup.
+        """
         ids = [document["_id"] for document in documents]
-        gone = await self._vault.erased(ids)
+        gone = await self._vault.erased(ids) | {each["_id"] for each in documents if "erasing" in each}
         keys = await self._vault.find(set(ids) - gone)
         facts = await self._facts.of(ids)
         now = self._clock()
