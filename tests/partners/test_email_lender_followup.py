@@ -12,7 +12,7 @@ from email.message import EmailMessage
 from typing import Any
 
 import pytest
-from tests.partners.test_email_lender_mapping import LINK, OPTIONS, REFERENCE, application, made
+from tests.partners.email_lender.making import LINK, OPTIONS, REFERENCE, application, made
 
 from lendrail.partners import PARTNERS
 from lendrail.partners.exchange import Delivery, File, Request

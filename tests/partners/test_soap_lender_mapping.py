@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 from pydantic import SecretStr, ValidationError
+from tests.partners.forward_financing.making import application
 from tests.partners.soap_lender.hostile import XSI
-from tests.partners.test_forward_financing_mapping import application
 
 from lendrail.contracts.application import Application
 from lendrail.contracts.terms import FieldProblem, Money, ReasonCode, Report, Status, Term
