@@ -25,6 +25,7 @@ from lendrail.contracts.partner_ack import PartnerAck
 from lendrail.contracts.submit import Send, Submit
 from lendrail.contracts.terms import DocumentRef, opportunity_id, utc_now
 from lendrail.runtime import mongo
+from lendrail.runtime import tasks as background
 from lendrail.runtime.directory import Credentials, Mounted, Tenants
 from lendrail.runtime.partner_port import PartnerPort
 from lendrail.runtime.settings import read_key
@@ -216,8 +217,7 @@ class Desk:
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
+            await background.end(tasks)  # else a loop may live on beside the process that the test starts next
             await asyncio.gather(*(drain(5) for drain in service._drains))
             os.environ.update(self.environment)
 
