@@ -9,7 +9,7 @@ from dataclasses import replace
 from lendrail.contracts.partner_ack import Operation
 from lendrail.contracts.terms import FieldProblem, Match, Status
 from lendrail.submission import moves
-from lendrail.submission.attempt import OPEN, REPLACED, Opportunity, State, new_attempt
+from lendrail.submission.attempt import OPEN, REPLACED, UNDER_WAY, Opportunity, State, new_attempt
 from lendrail.submission.moves import Move
 
 CLEARED = frozenset({Status.APPROVED, Status.FUNDED})
@@ -103,9 +103,15 @@ def ended(opportunity: Opportunity, operation: Operation, status: str, due: dt.d
 
 
 def seen(opportunity: Opportunity, operation: Operation, now: dt.datetime) -> Move | None:
-    """The partner's own status shows that it was done, though its answer was lost. None: nothing was in doubt."""
-    found = [each for each in opportunity.attempts if each.operation == operation and each.unknowns]
-    doubtful = [each for each in found if each.state in (State.UNKNOWN, State.PARKED)]
+    """The partner's own status shows that it was done, though its answer was lost, or is still on its way: whoever
+    waits for it may be gone, and the status is told once. None: nothing was in doubt.
+    """
+    found = [each for each in opportunity.attempts if each.operation == operation]
+    doubtful = [
+        each
+        for each in found
+        if each.state in UNDER_WAY or (each.unknowns and each.state in (State.UNKNOWN, State.PARKED))
+    ]
     if not doubtful:
         return None
     acks = []

@@ -48,7 +48,7 @@ def accept_offer(opportunity: Opportunity, intent: AcceptOffer, desk: Desk, now:
     accepts = [each for each in opportunity.attempts if each.operation == "accept"]
     generation = moves.next_generation(opportunity, "accept")
     attempt = new_attempt(opportunity.id, "accept", intent.offer_id, generation)
-    attempt = replace(attempt, variant=intent.variant)
+    attempt = replace(attempt, variant=intent.variant, calls=("accept",))
     standing = next((each for each in accepts if each.state not in _GIVEN_UP), None)
     if standing is not None and (standing.subject, standing.variant) == (intent.offer_id, intent.variant):
         return Plan(opportunity)

@@ -141,7 +141,7 @@ def park(opportunity: Opportunity, batch: Sequence[Attempt], reason: str, now: d
     """A person decides about attempts that are not under way."""
     acks = []
     for each in batch:
-        parked = replace(each, state=State.PARKED, version=each.version + 1, reason=reason, due=None)
+        parked = replace(each, state=State.PARKED, version=each.version + 1, reason=reason, plan="person", due=None)
         opportunity = opportunity.put(parked)
         acks.append(ack(opportunity, parked, "parked", now))
     return opportunity, tuple(acks)
