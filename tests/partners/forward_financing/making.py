@@ -1,4 +1,6 @@
-"""What the tests of this partner's mapping make their requests, replies and applications with."""
+"""What the tests of this partner's mapping make their requests, replies and applications with. Recorded replies
+are those of its public pages.
+"""
 
 import copy
 import datetime as dt

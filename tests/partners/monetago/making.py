@@ -1,5 +1,5 @@
-"""What the tests of this partner's mapping make their requests, replies and applications with. What the registry's pages
-show is recorded; the wrapping is a proposal.
+"""What the tests of this partner's mapping make their requests, replies and applications with. What the registry's
+pages show is recorded; the wrapping is a proposal.
 """
 
 import copy
