@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import datetime as dt
 import hashlib
 import signal
 import sys
@@ -182,6 +183,13 @@ async def test_what_does_not_fit_is_told_by_pointer(gateway: Gateway, papers: Pa
     ]
 
 
+async def test_a_refusal_waits_for_its_application_too(gateway: Gateway, papers: Papers, upstream: Upstream) -> None:
+    event = str(uuid.uuid4())
+    await upstream.sends(brings(upstream.key, "no base64", intakeEvent=event))
+    await asyncio.sleep(1.5)
+    assert await refusals(gateway, await upstream.applies(event), 1) == [("base64", "/document/content")]
+
+
 async def test_the_largest_file_fits_a_record_and_too_many_are_over_the_quota(
     gateway: Gateway, papers: Papers, upstream: Upstream, others: Others, stored: Any
 ) -> None:
@@ -215,15 +223,19 @@ async def test_a_file_for_one_opportunity_goes_there_only(
 async def test_a_file_is_brought_when_the_documents_service_is_back(
     gateway: Gateway, papers: Papers, upstream: Upstream, others: Others, stored: Any
 ) -> None:
-    application = await upstream.applies()
+    application, late = await upstream.applies(), await upstream.applies()
     papers.stop()
     try:
         event = await upstream.brings(application, pdf())
+        given_up = await upstream.brings(late, pdf())
         due = {"application": application, "due": {"$exists": True}}
         await support.eventually(lambda: stored["changes"].count_documents(due))
         await asyncio.sleep(2)
         assert await stored["changes"].count_documents({**due, "event": event}) == 1
         assert "amendments" not in await stored["applications"].find_one({"_id": application})
+        yesterday = dt.datetime.now(dt.UTC) - dt.timedelta(hours=24)
+        await stored["changes"].update_one({"event": given_up}, {"$set": {"arrived": yesterday}})
+        assert await refusals(gateway, late, 1) == [("unavailable", "")]
     finally:
         papers.start()
     (made,) = await changes(others, await amended(stored, application, 1))
