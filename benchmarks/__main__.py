@@ -23,6 +23,7 @@ from pymongo import MongoClient
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.amendments import run as amend_many
 from benchmarks.hanging import LENDERS
 from benchmarks.hanging import run as hang_one
 from benchmarks.lists import run as ask_lists
@@ -155,7 +156,18 @@ def main() -> None:
         metavar="COUNTS",
         help="lists and search among so many applications, such as 10000,1000000, instead of the comparison",
     )
+    parser.add_argument(
+        "--amendments",
+        type=int,
+        nargs="?",
+        const=500,
+        metavar="COUNT",
+        help="so many applications and a change of each (default 500), instead of the comparison",
+    )
     arguments = parser.parse_args()
+    if arguments.amendments is not None:
+        amend_many(arguments.amendments)
+        return
     if arguments.lists is not None:
         ask_lists(arguments.lists)
         return
