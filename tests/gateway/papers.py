@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 from aiokafka import AIOKafkaProducer
 from joserfc.jwk import ECKey
-from tests import make
+from tests import make, support
 from tests.gateway.process import Gateway
 from tests.gateway.test_intake import SOURCE, body, headers
 from tests.gateway.test_intake_amendments import TOPIC, amendment, heads
@@ -41,6 +41,20 @@ def brings(
     sealed = {"/document/content": text} | ({"/document/name": name} if name is not None else {})
     place = {"opportunityId": more.pop("opportunity")} if "opportunity" in more else {}
     return amendment({"kind": "document-added", "document": {"kind": kind}} | place, key, sealed, **more)
+
+
+async def refusals(gateway: Gateway, application: str, count: int) -> list[tuple[str, str]]:
+    """Code and pointer of the first problem of each."""
+
+    async def told() -> Any:
+        shown = (await caller.get(f"/v1/applications/{application}")).json()
+        found = [each for each in shown.get("amendments", ()) if each["state"] == "refused"]
+        return found if len(found) >= count else None
+
+    async with gateway.caller() as caller:
+        found = await support.eventually(told, 40)
+    assert "Fakely" not in str(found)
+    return [(each["problems"][0]["code"], each["problems"][0]["pointer"]) for each in found]
 
 
 class Papers:

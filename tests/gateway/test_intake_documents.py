@@ -1,7 +1,6 @@
 """Files from Kafka, with the real documents service: taken once, whatever dies in between, or refused in sight."""
 
 import asyncio
-import base64
 import datetime as dt
 import hashlib
 import signal
@@ -13,26 +12,20 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from hypothesis import given
-from hypothesis import strategies as st
-from pymongo import AsyncMongoClient
-from tests import make, support
-from tests.gateway.papers import NAME, Papers, Upstream, brings, pdf
-from tests.gateway.process import Gateway, new_key, tenants
+from tests import support
+from tests.gateway.papers import NAME, Papers, Upstream, brings, pdf, refusals
+from tests.gateway.process import Gateway
 from tests.gateway.test_amending import LINK, at_a_lender, upload
-from tests.gateway.test_amending_crashes import _dead, _published
 from tests.gateway.test_intake import SOURCE
-from tests.gateway.test_intake_amendments import REASON, amended, amendment, changes, heads, record
+from tests.gateway.test_intake_amendments import REASON, amended, amendment, changes, heads
 from tests.gateway.test_reads import Others
 from tests.notifications.outcomes import blocks
 
 from lendrail.contracts.application_amended import DocumentAdded, OfferAccepted
-from lendrail.contracts.intake import MAX_DOCUMENT, FileContent, imported_application_id
+from lendrail.contracts.intake import MAX_DOCUMENT, imported_application_id
 from lendrail.contracts.sensitive import Sensitive
 from lendrail.contracts.terms import Offer, Status
-from lendrail.gateway.intake_amendments import read_change, read_paper
 from lendrail.gateway.wishes import INTAKE_BODIES
-from lendrail.runtime.directory import Tenants
 
 
 @pytest.fixture(scope="module")
@@ -62,20 +55,6 @@ def shelf(others: Others, gateway: Gateway) -> Any:
 async def files(others: Others, gateway: Gateway, application: str) -> int:
     quota = await shelf(others, gateway)["quotas"].find_one({"_id": application})
     return len(quota["files"]) if quota else 0
-
-
-async def refusals(gateway: Gateway, application: str, count: int) -> list[tuple[str, str]]:
-    """Code and pointer of the first problem of each."""
-
-    async def told() -> Any:
-        shown = (await caller.get(f"/v1/applications/{application}")).json()
-        found = [each for each in shown.get("amendments", ()) if each["state"] == "refused"]
-        return found if len(found) >= count else None
-
-    async with gateway.caller() as caller:
-        found = await support.eventually(told, 40)
-    assert "Fakely" not in str(found)
-    return [(each["problems"][0]["code"], each["problems"][0]["pointer"]) for each in found]
 
 
 async def test_a_sealed_file_is_stored_once_and_named_by_an_amendment(
@@ -309,95 +288,3 @@ async def test_the_program_of_the_page_brings_a_file(
     (made,) = await changes(others, await amended(stored, application, 1))
     assert isinstance(made.amendment, DocumentAdded)
     assert made.amendment.document.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-@pytest.mark.parametrize("point", ["store.changes.after", "intake.file.brought", "store.applications.after"])
-async def test_killed_around_the_upload(tmp_path: Path, kafka: str, mongo: str, topics: None, point: str) -> None:
-    prefix = f"c{uuid.uuid4().hex[:8]}_"
-    gateway = Gateway(tmp_path, kafka=kafka, mongo=mongo, prefix=prefix).start()
-    papers = Papers(gateway, tmp_path).start()
-    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(mongo)
-    stored = client[f"{prefix}gateway"]
-    try:
-        gateway.wait_ready(60)
-        async with gateway.caller() as caller:
-            answer = await caller.post("/v1/applications", json=make.application_json(), headers=new_key())
-        application, content = str(answer.json()["applicationId"]), pdf(100_000)
-        calm = {"_id": application, "pending": {"$exists": False}}
-        await support.eventually(lambda: stored["applications"].count_documents(calm))
-        gateway.stop()
-        gateway.environment["LENDRAIL_KILL_AT"] = point
-        gateway.start().wait_ready(60)
-        async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
-            upstream = Upstream(producer, gateway.intake_key)
-            event = await upstream.brings(application, content)
-            await support.eventually(lambda: _dead(gateway), 60)
-            del gateway.environment["LENDRAIL_KILL_AT"]
-            gateway.start().wait_ready(60)
-            await amended(stored, application, 1)
-            await upstream.brings(application, content, event)
-        await support.eventually(lambda: stored["changes"].count_documents({"result": "stored"}), 30)
-        assert len(set(await _published(kafka, application))) == 1
-        document = await stored["applications"].find_one({"_id": application})
-        assert document is not None
-        assert (document["revision"], len(document["outbox"]), len(document["amendments"])) == (2, 2, 1)
-        assert await client[f"{prefix}documents"]["fs.files"].count_documents({}) == 1
-        assert await stored["changes"].count_documents({}) == 1
-    finally:
-        papers.stop()
-        gateway.stop()
-        await client.close()
-
-
-@pytest.fixture
-def directory(tmp_path: Path) -> Tenants:
-    return Tenants.model_validate({"tenants": tenants(tmp_path)})
-
-
-def test_bytes_and_name_in_clear_are_refused_in_production(directory: Tenants) -> None:
-    tenant = directory.by_id["demo"]
-    data = {"kind": "document-added", "document": {"kind": "other", "name": NAME, "content": "JVBERi0="}}
-    value = amendment(data, intakeEvent="x")
-    assert {each.pointer for each in read_change(record(value), tenant, None, False).problems} == {
-        "/document/name",
-        "/document/content",
-    }
-    assert read_change(record(value), tenant, None, True).problems == ()
-
-
-def test_a_seal_longer_than_any_record_is_too_large(gateway: Gateway, directory: Tenants) -> None:
-    value = brings(gateway.intake_key, bytes(MAX_DOCUMENT + 200_000), applicationId=str(uuid.uuid4()))
-    read = read_change(record(value), directory.by_id["demo"], gateway.intake_key, False)
-    (told,) = read.problems
-    assert told.code == "too-large"
-    assert "/v1/applications/{id}/documents" in told.message
-
-
-@given(st.one_of(st.text(max_size=40), st.binary(max_size=40).map(lambda raw: base64.b64encode(raw).decode())))
-def test_text_is_base64_or_a_problem_that_quotes_nothing(text: str) -> None:
-    paper, problems = read_paper({"kind": "document-added", "document": {"kind": "other", "content": f"{text}"}})
-    if paper is None:
-        assert [(each.code, each.pointer) for each in problems] == [("base64", "/document/content")]
-        assert len(text) < 3 or text not in problems[0].message
-    else:
-        assert problems == ()
-        assert base64.b64encode(paper.file.content.bytes()).decode().rstrip("=")[:-1] == text.rstrip("=")[:-1]
-
-
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(max_size=8),
-        lambda inner: (
-            st.lists(inner, max_size=3)
-            | st.dictionaries(st.sampled_from(["kind", "document", "content", "name", "opportunityId", "x"]), inner)
-        ),
-        max_leaves=12,
-    )
-)
-def test_whatever_stands_for_a_file_is_a_file_or_problems(data: Any) -> None:
-    paper, problems = read_paper({"kind": "document-added", "document": data, "opportunityId": data})
-    assert (paper is None) == bool(problems)
-
-
-def test_the_limit_is_one_of_bytes() -> None:
-    assert len(FileContent(base64.b64encode(bytes(MAX_DOCUMENT)).decode()).bytes()) == MAX_DOCUMENT == 524_288
