@@ -13,6 +13,10 @@ between us and somebody; a partner that behaves badly by its dials; its webhooks
 service's clock.
 """
 Door = Literal["rest", "kafka"]
+Outcome = Literal["answered", "undelivered", "unanswered", "unknown"]
+"""Of a call: its whole reply went back to one who was still there; not all of the request went to the partner; all of
+it did, and not all of the reply came back; the proxy cannot tell.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +59,25 @@ class Carried:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Call:
+    """One request to a partner as the proxy between us saw it, whether a fault touched it or not.
+
+    Of a lender that is reached by mail it is one mail; that is encrypted, so `body` and `marks` are empty.
+    """
+
+    partner: str
+    began: dt.datetime
+    ended: dt.datetime
+    outcome: Outcome
+    toxic: str | None
+    """The kinds of the toxics that struck it, with commas; None: none did."""
+    body: str = ""
+    """SHA-256 of the request's body."""
+    marks: tuple[str, ...] = ()
+    """The words of the request that the proxy was told to look for: our references."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Accepted:
     """An application that we acknowledged, in the upstream's own ledger."""
 
@@ -65,7 +88,11 @@ class Accepted:
     """A word in the business's name that no other application has; by it a partner without our reference is asked."""
     partners: tuple[str, ...]
     wanted: Mapping[str, str]
-    """What each partner's simulator decides on it by its amount: the final status that must be shown."""
+    """What each partner's simulator decides on it by its amount: the final status that must be shown. Several where it
+    depends on what came first (a document before or after the decision), with `|` between them.
+    """
+    withheld: tuple[str, ...] = ()
+    """Of the partners those that must not have it in the end: a registry stops it before them, or they refuse it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +105,10 @@ class Taken:
     partner_id: str | None
     status: str | None = None
     """What the partner holds in the end, in our words; None: it never decided."""
+    at: dt.datetime | None = None
+    """When the call arrived that brought it, by the partner's own note."""
+    told: bool = True
+    """Whether anybody can know what it decided: it told us and got a 2xx for it, or it can be asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,9 +162,25 @@ class Verdict:
     """Notices that came again under their one id: allowed, and counted."""
     frozen_window: tuple[str, ...] = ()
     """Doubled inside the stated window of a process that was frozen within the send."""
+    disordered: tuple[str, ...] = ()
+    """Versions whose first notice came after that of a later version of the same opportunity."""
+    opportunities: int = 0
+    """Applications times partners: what was followed to its end."""
+    settled: int = 0
+    """Of these, those that show what the partner holds."""
+    withheld: int = 0
+    """Of these, those that no partner was to have, and none has."""
+    never_told: int = 0
+    """Of these, those whose decision the partner told nobody (its own ledger says so) and cannot be asked for."""
+    superseded: int = 0
+    """Versions that were tried, failed, and gave way to a newer one, as is promised."""
+    calls: int = 0
+    """Sends that may have left us, by the partners' notes and ours."""
+    touched: int = 0
+    """Of these, those that met a fault: how wide the word *induced* is."""
 
     @property
     def kept(self) -> bool:
         """Whether every promise was."""
         bad = (self.lost, self.doubled, self.invented, self.wrong, self.parked_without_reason, self.renumbered)
-        return not any((*bad, self.untold))
+        return not any((*bad, self.untold, self.disordered))
