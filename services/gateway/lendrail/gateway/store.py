@@ -31,12 +31,25 @@ PATIENCE_SECONDS = 5.0
 
 
 async def soon(work: Awaitable[T]) -> T:
-    """Raises `Problem` 503 when the store takes too long. A write may then be there or not, and never in part."""
+    """Raises `Problem` 503 when the store takes too long. A write may then be there or not, and never in part. The
+    caller is answered even while the driver, in the middle of an outage, does not let itself be cancelled.
+    """
+    task = asyncio.ensure_future(work)
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            return await work
-    except TimeoutError:
-        raise unavailable() from None
+        done, _ = await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
+    finally:
+        if not task.done():
+            task.add_done_callback(_let_go)
+            task.cancel()
+    if not done:
+        raise unavailable()
+    return task.result()
+
+
+def _let_go(task: asyncio.Future[Any]) -> None:
+    """Whatever it ends with, nobody waits for it any more."""
+    if not task.cancelled():
+        task.exception()
 
 
 class Applications:
