@@ -18,6 +18,8 @@ from tests.flow.test_privacy import planted
 
 INTAKE = "intake-demo-crm"
 PATIENCE = 60
+TTL_ROUND = 60
+"""Seconds after which MongoDB looks for documents whose time is over."""
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +53,7 @@ async def _dead_letter(stack: Stack, words: str) -> None:
     await producer.stop()
 
 
-async def _eventually(check: Callable[[], Any], seconds: float = 30) -> None:
+async def _eventually(check: Callable[[], Any], seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while not await check():
         assert time.monotonic() < deadline
@@ -77,7 +79,7 @@ async def test_nobody_can_read_an_erased_person_from_all_data_and_all_keys(own_s
         async def destroyed() -> bool:
             return not any(each.id.startswith("intake-") for each in await keys_of(stack))
 
-        await _eventually(destroyed)
+        await _eventually(destroyed, 2 * TTL_ROUND)
         await delete_records(stack, INTAKE)
         assert await readable(stack, marks) == set()
         open_numbers = await readable(stack, [number])
