@@ -43,20 +43,24 @@ def up(
     compression: Annotated[bool, typer.Option(help="Let Kafka and MongoDB compress what they store")] = True,
     email: Annotated[bool, typer.Option(help="The demo tenant is told by e-mail too")] = True,
     outcomes: Annotated[bool, typer.Option(help="The demo tenant is told on its own topic too")] = True,
+    partners_at: Annotated[
+        str, typer.Option(help="URL at which services reach the sandbox, when a proxy stands between")
+    ] = "",
+    partners_mail_at: Annotated[str, typer.Option(help="The same for its mail server: host and port")] = "",
 ) -> None:
     """Start the whole stack; Ctrl-C or `lendrail down` ends it."""
     where = state_of(state)
     if is_up(where):
         return already_up(where)
+    options = Options(rate_limit, compression, email, outcomes, partners_at, partners_mail_at)
     if detach:
-        return up_detached(where, Options(rate_limit, compression, email, outcomes))
+        return up_detached(where, options)
     begin = time.monotonic()
 
     def ready() -> None:
         console.print(f"up after {time.monotonic() - begin:.1f} s; {where.endpoints} says where everything is")
 
     try:
-        options = Options(rate_limit, compression, email, outcomes)
         supervisor.supervise(where, options, lambda text: console.print(text), ready)
     except supervisor.AlreadyUp:
         already_up(where)
@@ -76,6 +80,7 @@ def up_detached(where: State, options: Options) -> None:
     chosen += ["--compression" if options.compression else "--no-compression"]
     chosen += ["--email" if options.email else "--no-email"]
     chosen += ["--outcomes" if options.outcomes else "--no-outcomes"]
+    chosen += ["--partners-at", options.partners_at, "--partners-mail-at", options.partners_mail_at]
     with log.open("wb") as out:
         command = [sys.executable, "-m", "lendrail.local", "up", "--state", str(where.folder), *chosen]
         child = subprocess.Popen(
@@ -142,13 +147,14 @@ def restart(
     service: str,
     state: StateFolder = None,
     env: Annotated[list[str] | None, typer.Option("--env", help="NAME=VALUE for this start only")] = None,
+    wait: Annotated[bool, typer.Option(help="Return when it is ready, not when it has started")] = True,
 ) -> None:
     """Stop one program if it lives, and start it with the same port and data."""
     where = state_of(state)
     if not is_up(where):
         raise fail("The stack is down; `lendrail up` starts it.")
     extra = dict(pair.split("=", 1) for pair in env or [] if "=" in pair)
-    done, message = control.ask(where, "restart", service, extra)
+    done, message = control.ask(where, "restart" if wait else "start", service, extra)
     if not done:
         raise fail(message)
     console.print(message, markup=False)

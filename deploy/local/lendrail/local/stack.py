@@ -41,6 +41,9 @@ class Options:
     compression: bool = True
     email: bool = True
     outcomes: bool = True
+    partners_at: str = ""
+    """Where the services reach the sandbox, when something stands between; and its mail server (host and port)."""
+    partners_mail_at: str = ""
 
 
 class Stack:
@@ -59,7 +62,8 @@ class Stack:
         addresses = self._begin_servers(ports)
         options = self.options
         certificate = self.state.data / SANDBOX / "tls-cert.pem"
-        where = Where(addresses.url(SANDBOX), f"127.0.0.1:{addresses.ports[SANDBOX_SMTP]}", certificate)
+        mail = options.partners_mail_at or f"127.0.0.1:{addresses.ports[SANDBOX_SMTP]}"
+        where = Where(options.partners_at or addresses.url(SANDBOX), mail, certificate)
         files = write_files(
             self.state, where, rate_limit=options.rate_limit, email=options.email, outcomes=options.outcomes
         )
@@ -133,10 +137,11 @@ class Stack:
             return listening(self._smtp_port), "not listening"
         return probe(self._health[name])
 
-    def restart(self, name: str, extra: dict[str, str]) -> None:
+    def restart(self, name: str, extra: dict[str, str], *, wait: bool = True) -> None:
         """Stop one program if it lives and start it with the same port and data.
 
-        `extra` is added to its environment for this start. Raises ServerError: it did not get ready.
+        `extra` is added to its environment for this start. Raises ServerError: it did not get ready. Without `wait`
+        a program of ours gets ready in its own time.
         """
         process, usual = self.processes[name], self.processes[name].environment
         process.stop()
@@ -148,7 +153,8 @@ class Stack:
             else:
                 process.start()
                 self.save_processes()
-                self._wait(name)
+                if wait:
+                    self._wait(name)
         finally:
             process.environment = usual
             self.save_processes()

@@ -78,17 +78,18 @@ def _obey(stack: Stack, control: Control) -> None:
 
 def _carry_out(stack: Stack, request: Request) -> None:
     name = request.service
-    if request.do != "restart" or name not in stack.processes:
+    if request.do not in ("restart", "start") or name not in stack.processes:
         request.answer.put({"ok": False, "message": f"there is no {name}; there are {', '.join(stack.processes)}"})
         return
     begin = time.monotonic()
     try:
-        stack.restart(name, request.environment)
+        stack.restart(name, request.environment, wait=request.do == "restart")
     except ServerError as error:
         request.answer.put({"ok": False, "message": str(error)})
     else:
         took = time.monotonic() - begin
-        request.answer.put({"ok": True, "message": f"{name}: restarted, ready after {took:.1f} s"})
+        how = "restarted, ready" if request.do == "restart" else "started"
+        request.answer.put({"ok": True, "message": f"{name}: {how} after {took:.1f} s"})
 
 
 def end_supervisor(state: State) -> bool:

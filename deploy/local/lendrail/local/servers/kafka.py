@@ -30,10 +30,18 @@ class Kafka:
     """A broker whose port and data survive `restart()`; `folder` holds everything it writes."""
 
     def __init__(
-        self, folder: Path, *, port: int | None = None, controller_port: int | None = None, compression: bool = True
+        self,
+        folder: Path,
+        *,
+        port: int | None = None,
+        controller_port: int | None = None,
+        advertised_port: int | None = None,
+        compression: bool = True,
     ) -> None:
+        """`advertised_port` is where clients are told to come, when something stands between them and `port`."""
         self.folder = folder.resolve()
         self.port = port or free_port()
+        self.advertised_port = advertised_port or self.port
         self.controller_port = controller_port or free_port()
         self.compression = compression
         self.process = Process("Kafka", [], self.folder / "kafka.log")
@@ -95,7 +103,7 @@ class Kafka:
             "node.id": 1,
             "controller.quorum.voters": f"1@127.0.0.1:{self.controller_port}",
             "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self.controller_port}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.advertised_port}",
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "PLAINTEXT",
             "log.dirs": str(self.data),
