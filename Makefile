@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := libs services deploy tests $(wildcard benchmarks proofs)
 
-.PHONY: help setup demo test check lint format lock bench up down clean
+.PHONY: help setup demo test check lint format lock bench chaos chaos-night up down clean
 
 help:  ## what can be made
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST)
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST)
 
 setup:  ## .venv with pinned, hash-checked packages (instant when nothing changed)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
@@ -39,6 +39,12 @@ check: lint test  ## what CI runs
 
 bench: setup  ## applications per second against a bare loop
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+chaos: setup  ## kills, freezes and cuts everything for three minutes, then counts what was lost (ARGS="--seconds 60 --seed 7")
+	@$(BIN)/python -m proofs.chaos $(ARGS)
+
+chaos-night: setup  ## the same for 10 000 applications until enough was killed; its report goes to docs/proofs/chaos.md
+	@$(BIN)/python -m proofs.chaos --night $(ARGS)
 
 lock: setup  ## renew requirements.lock from the members' pyproject.toml
 	@$(BIN)/uv lock --quiet --python $(BIN)/python

@@ -180,13 +180,21 @@ def _reference_partner(ledger: Ledger, lead: Item) -> tuple[str | None, bool]:
 
 
 def _monetago(ledger: Ledger, lead: Item) -> tuple[str | None, bool]:
+    """A duplicate stays one, also when we have its registration cancelled since no lender may have it."""
     (fvr,) = lead["fvrs"]
-    decision = _last(ledger["decisions"], fvr=fvr["id"])
-    return REGISTERED[decision["status"]] if decision else "in-review", True
+    said = sorted((each["at"], each["status"]) for each in ledger["decisions"] if each["fvr"] == fvr["id"])
+    words = [REGISTERED[status] for _, status in said]
+    return "duplicate" if "duplicate" in words else (words or ["in-review"])[-1], True
 
 
 def _optimum_finance(ledger: Ledger, lead: Item) -> tuple[str | None, bool]:
     return str(lead["decision"]["decision"]), True
+
+
+def _valiant(ledger: Ledger, lead: Item) -> tuple[str | None, bool]:
+    """It has one word for all that it took, and a reason where it did not want it."""
+    news = _last(ledger["decisions"], id=lead["id"])
+    return "declined" if news and news["state"]["unqualified_reason"] else "submitted", True
 
 
 def _submitted(ledger: Ledger, lead: Item) -> tuple[str | None, bool]:
@@ -200,6 +208,6 @@ HOLDS: Mapping[str, Holds] = {
     "reference-partner": _reference_partner,
     "monetago": _monetago,
     OPTIMUM: _optimum_finance,
-    "valiant": _submitted,
+    "valiant": _valiant,
     "email-lender": _submitted,
 }

@@ -113,7 +113,6 @@ class Cast:
         gate = self._field(REGISTRY, asked)
         wanted = self._wanted(partners, ending) if clear else dict.fromkeys(partners, "duplicate")
         if not clear:
-            gate += "|withdrawn"  # no lender may have it, so the registration is cancelled after a while
             return self._planned(number, at, body, wanted | {REGISTRY: gate}, withheld=partners)
         return self._planned(number, at, body, wanted | {REGISTRY: gate})
 

@@ -34,6 +34,10 @@ def decided(**decision: Any) -> books.Ledger:
     return {"decisions": [{"at": "1", **decision}], "webhooks": []}
 
 
+def cancelled(before: str) -> books.Ledger:
+    return {"decisions": [{"at": "2", "fvr": "f", "status": "CANC"}, {"at": "1", "fvr": "f", "status": before}]}
+
+
 @pytest.mark.parametrize(
     ("ledger", "said", "status"),
     [
@@ -44,7 +48,10 @@ def decided(**decision: Any) -> books.Ledger:
         ("reference-partner", decided(id="1", said={"status": "approved"}), "approved"),
         ("monetago", decided(fvr="f", status="REDU"), "duplicate"),
         ("monetago", decided(fvr="another", status="REGU"), "in-review"),
-        ("valiant", decided(), "submitted"),
+        ("monetago", cancelled("REGU"), "withdrawn"),
+        ("monetago", cancelled("REDU"), "duplicate"),
+        ("valiant", decided(id="1", state={"unqualified_reason": None}), "submitted"),
+        ("valiant", decided(id="1", state={"unqualified_reason": "too young"}), "declined"),
         ("email-lender", decided(), "submitted"),
     ],
 )  # fmt: skip
