@@ -45,6 +45,27 @@ async def _run(relay: Relay, until: asyncio.Event | None = None, seconds: float 
     task.cancel()
 
 
+async def test_a_round_holds_only_so_many_bytes(facts: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However large the outboxes are: a process that was away finds thousands of them."""
+    rounds: list[int] = []
+
+    class Counting(Heard):
+        async def publish(self, records: Sequence[Record]) -> None:
+            rounds.append(sum(len(each.value) for each in records))
+            await super().publish(records)
+
+    monkeypatch.setattr(outbox, "ROUND_BYTES", 20_000)
+    heard = Counting()
+    relay = Relay([facts], heard, "one")
+    await relay.prepare()
+    texts = [f"{n:04d}" + "x" * 3000 for n in range(60)]
+    await facts.insert_many([{"_id": n, **waiting([record(text)], "one")} for n, text in enumerate(texts)])
+    await _run(relay, seconds=2.0)
+    assert sorted(heard.values) == [text.encode() for text in texts]
+    assert max(rounds) <= 20_000 + 3004
+    assert await facts.count_documents({"pending": {"$exists": True}}) == 0
+
+
 async def test_all_that_waits_is_published_once_and_kept(facts: Collection) -> None:
     heard = Heard()
     relay = Relay([facts], heard, "one")

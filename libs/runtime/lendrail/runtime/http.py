@@ -3,64 +3,29 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
 import structlog
-import uuid_utils
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lendrail.contracts import strict_json
 from lendrail.contracts.sensitive import Erased
 from lendrail.contracts.terms import FieldProblem
+from lendrail.runtime.admission import Gate
 from lendrail.runtime.mongo import OUTAGES
+from lendrail.runtime.outer import BODY_SECONDS, OuterLayer
+from lendrail.runtime.problem import RETRY_AFTER_SECONDS as RETRY_AFTER_SECONDS
+from lendrail.runtime.problem import Problem as Problem
+from lendrail.runtime.problem import too_large as too_large
+from lendrail.runtime.problem import unavailable as unavailable
 from lendrail.runtime.tokens import Caller, Unauthorised, Verifier
 
 log = structlog.get_logger()
-RETRY_AFTER_SECONDS = 2
-PROBLEM_TYPE = "https://lendrail.example/problems/"
-
-
-class Problem(Exception):
-    """An answer other than 2xx. `detail` says what to change and never quotes the input."""
-
-    def __init__(
-        self,
-        status: int,
-        code: str,
-        detail: str,
-        *,
-        errors: Sequence[FieldProblem] = (),
-        headers: dict[str, str] | None = None,
-    ) -> None:
-        super().__init__(code)
-        self.status, self.code, self.detail = status, code, detail
-        self.errors, self.headers = tuple(errors), headers or {}
-
-    def response(self, request_id: str) -> Response:
-        body: dict[str, Any] = {
-            "type": PROBLEM_TYPE + self.code,
-            "title": self.code.replace("-", " ").capitalize(),
-            "status": self.status,
-            "code": self.code,
-            "detail": self.detail,
-            "requestId": request_id,
-        }
-        if self.errors:
-            body["errors"] = [error.model_dump(mode="json", by_alias=True, exclude_none=True) for error in self.errors]
-        return Response(orjson.dumps(body), self.status, self.headers, "application/problem+json")
-
-
-def unavailable() -> Problem:
-    """Our store is away; nothing was half done, so the caller may simply repeat."""
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
-    return Problem(503, "unavailable", "Temporarily unavailable; repeat the same request later.", headers=headers)
 
 
 def reply(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -110,8 +75,15 @@ def allow_body(app: FastAPI, method: str, path: str, limit: int) -> None:
     app.state.bodies = [*getattr(app.state, "bodies", ()), (method, re.compile(path), limit)]
 
 
-def install(app: FastAPI, max_body_bytes: int) -> None:
-    """Give `app` our error answers and the outer layer."""
+def own_gate(app: FastAPI, path: str, gate: Gate) -> None:
+    """Count requests to paths that match the regular expression `path` by a gate of their own; its first group is the
+    party.
+    """
+    app.state.gates = [*getattr(app.state, "gates", ()), (re.compile(path), gate)]
+
+
+def install(app: FastAPI, max_body_bytes: int, gate: Gate | None = None, *, body_seconds: float = BODY_SECONDS) -> None:
+    """Give `app` our error answers and the outer layer; without a `gate` nothing is refused for being too much."""
 
     async def on_problem(request: Request, error: Exception) -> Response:
         assert isinstance(error, Problem)
@@ -144,77 +116,4 @@ def install(app: FastAPI, max_body_bytes: int) -> None:
     app.add_exception_handler(RequestValidationError, on_invalid)
     for outage in OUTAGES:
         app.add_exception_handler(outage, on_outage)
-    app.add_middleware(OuterLayer, max_body_bytes=max_body_bytes)
-
-
-def _id_from(headers: dict[bytes, bytes], name: bytes) -> str | None:
-    text = headers.get(name, b"").decode("latin-1")
-    return text if re.fullmatch(r"[A-Za-z0-9._:-]{1,128}", text) else None
-
-
-class OuterLayer:
-    """Request ids in and out, a body cap that holds while reading, and a plain 500 for what nobody caught."""
-
-    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
-        self._app, self._limit = app, max_body_bytes
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        headers = dict(scope["headers"])
-        scope["lendrail.request_id"] = _id_from(headers, b"x-request-id") or str(uuid_utils.uuid7())
-        scope["lendrail.correlation_id"] = _id_from(headers, b"x-correlation-id") or scope["lendrail.request_id"]
-        await self._exchange(scope, receive, send, headers)
-
-    async def _exchange(self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes]) -> None:
-        started, status, limit = time.monotonic(), 0, self._limit_of(scope)
-
-        async def answer(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                ids = ((b"x-request-id", "request_id"), (b"x-correlation-id", "correlation_id"))
-                message["headers"] = [*message["headers"], *((n, scope[f"lendrail.{key}"].encode()) for n, key in ids)]
-            await send(message)
-
-        try:
-            declared = headers.get(b"content-length", b"0")
-            if not declared.isdigit() or int(declared) > limit:
-                raise too_large(limit)
-            await self._app(scope, self._counted(receive, limit), answer)
-        except Problem as problem:
-            await problem.response(scope["lendrail.request_id"])(scope, receive, answer)
-        except Exception as error:
-            log.error("a request failed", path=scope.get("route_path", "")[:80], exc_info=error)
-            if status == 0:
-                failure = Problem(500, "internal-error", "Our fault; the request id names it in our log.")
-                await failure.response(scope["lendrail.request_id"])(scope, receive, answer)
-        finally:
-            took = round((time.monotonic() - started) * 1000, 1)
-            log.debug("request", method=scope["method"], status=status, ms=took)
-
-    def _limit_of(self, scope: Scope) -> int:
-        bodies = getattr(scope["app"].state, "bodies", ()) if "app" in scope else ()
-        method, path = scope["method"], scope["path"]
-        return next((limit for m, pattern, limit in bodies if m == method and pattern.fullmatch(path)), self._limit)
-
-    def _counted(self, receive: Receive, limit: int) -> Receive:
-        seen = 0
-
-        async def counted() -> Message:
-            nonlocal seen
-            message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > limit:
-                raise too_large(limit)
-            return message
-
-        return counted
-
-
-def too_large(limit: int) -> Problem:
-    """The connection stays open and the server discards the rest unread into memory: closing it at once resets it, and
-    many clients then never see the answer.
-    """
-    return Problem(413, "too-large", f"The body may have at most {limit} bytes.")
+    app.add_middleware(OuterLayer, max_body_bytes=max_body_bytes, gate=gate, body_seconds=body_seconds)

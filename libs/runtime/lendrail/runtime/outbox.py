@@ -23,6 +23,8 @@ from lendrail.runtime.publisher import Publisher
 log = structlog.get_logger()
 ADOPT_SECONDS = 5
 """Another instance's records that wait longer than this are anybody's to publish."""
+ROUND, ROUND_BYTES = 500, 16 * 1024 * 1024
+"""How many documents the relay holds at most while it publishes them, and about how many bytes of records."""
 
 
 def published(records: Sequence[Record]) -> Document:
@@ -100,8 +102,16 @@ class Relay:
             await collection.update_one(where, [{"$set": {"pending": mine, "pending_since": seen}}])
 
     async def _drain(self, collection: Collection) -> int:
+        """A round is bounded by what it holds, not only by how many: outboxes keep all that they ever held."""
         wanted = {"_id": 1, "outbox": 1, "sent": 1}
-        documents = await collection.find({"pending": self._instance}, wanted).limit(500).to_list()
+        documents: list[Document] = []
+        held = 0
+        async with collection.find({"pending": self._instance}, wanted).limit(ROUND).batch_size(ROUND // 10) as found:
+            async for document in found:
+                documents.append(document)
+                held += sum(len(stored["value"]) for stored in document["outbox"])
+                if held > ROUND_BYTES:
+                    break
         await self.publish(collection, documents)
         return len(documents)
 

@@ -23,6 +23,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from lendrail.contracts.topics import Topic
 from lendrail.runtime import http, logs, mongo, tasks
+from lendrail.runtime.admission import Gate
 from lendrail.runtime.broker import assigned, make_broker, start_when_there
 from lendrail.runtime.failures import DefectMeter
 from lendrail.runtime.forgetting import Forget, Forgetting
@@ -110,7 +111,8 @@ class Service:
         jwks = PublishedKeys(str(self.settings.jwks_url or ""), self.http)
         app.state.verifier = verifier or Verifier(self.settings.issuer, jwks)
         app.state.tokens = self.tokens
-        http.install(app, self.settings.max_body_bytes)
+        gate = Gate(self.settings.requests_at_once, self.settings.request_bytes_at_once)
+        http.install(app, self.settings.max_body_bytes, gate, body_seconds=self.settings.body_seconds)
         app.add_api_route("/live", self._live, include_in_schema=False)
         app.add_api_route("/ready", self._ready, include_in_schema=False)
         return app

@@ -37,6 +37,13 @@ class ServiceSettings(BaseSettings):
     batch_records: Annotated[int, Field(ge=1, le=5000)] = 200
     max_body_bytes: int = 512 * 1024
 
+    requests_at_once: Annotated[int, Field(ge=2)] = 200
+    """HTTP requests under way; more are refused at once, with the time after which to come again."""
+    request_bytes_at_once: Annotated[int, Field(ge=2 * 1024 * 1024)] = 16 * 1024 * 1024
+    """The same for the bytes of their bodies."""
+    body_seconds: Annotated[float, Field(gt=0)] = 30.0
+    """How long a body may take to come; larger ones than a megabyte have times of their own."""
+
 
 def read_key(path: Path) -> bytes:
     """The 32 bytes of a key file (Base64 text). Raises ValueError that names the file and not its content."""

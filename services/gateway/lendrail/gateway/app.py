@@ -28,9 +28,10 @@ from lendrail.gateway.store import Applications, Facts, Webhooks, soon
 from lendrail.gateway.uploads import Uploads
 from lendrail.gateway.webhooks import WebhookDoor
 from lendrail.runtime import audit_reads
+from lendrail.runtime.admission import Gate
 from lendrail.runtime.broker import subscribe
 from lendrail.runtime.directory import Mounted, Secrets, Tenants
-from lendrail.runtime.http import Problem, authorised, reply
+from lendrail.runtime.http import Problem, authorised, own_gate, reply
 from lendrail.runtime.outbox import Relay
 from lendrail.runtime.service import Service
 from lendrail.runtime.tokens import Caller, Verifier
@@ -38,6 +39,7 @@ from lendrail.runtime.tokens import Caller, Verifier
 NAME = "gateway"
 OWNERS = ("validation", "documents", "submission", "status", "notifications")
 NO_STORE = {"Cache-Control": "no-store"}
+WEBHOOKS = r"(/webhooks/[^/]+/[^/]+)(?:/[^/]*)?"
 Reading = Annotated[Caller, Depends(authorised("applications:read"))]
 Writing = Annotated[Caller, Depends(authorised("applications:write"))]
 Anybody = Annotated[Caller, Depends(authorised())]
@@ -110,6 +112,7 @@ def build(settings: Settings, **doubles: Any) -> tuple[Service, FastAPI]:
     _webhooks(
         app, WebhookDoor(webhooks, service.vault, relay, tenants, Secrets(settings.webhook_secrets_file), instance)
     )
+    own_gate(app, WEBHOOKS, Gate(settings.webhooks_at_once, settings.webhook_bytes_at_once))
     openapi.install(app, settings.public_url or settings.issuer, with_issuer=own is not None)
     return service, app
 

@@ -75,7 +75,9 @@ def _responses(operation: Operation) -> Json:
     if operation.success != "204":
         good["content"] = {operation.media: {"schema": _schema(operation.answer)}}
     problem = {"application/problem+json": {"schema": _schema("Problem")}}
-    bad = {status: {"description": PROBLEMS[status], "content": problem} for status in operation.problems}
+    busy = ("503",) if operation.scopes is None else ("429", "503")
+    statuses = sorted({*operation.problems, *busy})
+    bad = {status: {"description": PROBLEMS[status], "content": problem} for status in statuses}
     return {operation.success: good, **bad}
 
 

@@ -40,3 +40,10 @@ class Settings(ServiceSettings):
 
     upload_seconds: float = 180.0
     """How long a document may take on its way through."""
+
+    webhooks_at_once: Annotated[int, Field(ge=2)] = 200
+    """Partners' calls under way. They are counted apart from what applications send, so that neither takes the other's
+    place; each secret path has its share.
+    """
+    webhook_bytes_at_once: Annotated[int, Field(ge=2 * 1024 * 1024)] = 8 * 1024 * 1024
+    """The same for the bytes of their bodies."""
