@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 from faststream.kafka import KafkaBroker
 
 from lendrail.contracts.event import Record
@@ -90,10 +90,15 @@ class KafkaPublisher:
 
     async def _send(self, record: Record) -> asyncio.Future[Any]:
         assert self._producer is not None
-        future: asyncio.Future[Any] = await self._producer.send(
-            record.topic, value=record.value, key=record.key, headers=list(record.headers)
-        )
-        return future
+        while True:
+            try:
+                future: asyncio.Future[Any] = await self._producer.send(
+                    record.topic, value=record.value, key=record.key, headers=list(record.headers)
+                )
+            except KafkaTimeoutError:  # its buffer is full: it has not taken this one, and still has those before it
+                log.warning("kafka is away; a record waits for room", topic=record.topic)
+            else:
+                return future
 
 
 class BrokerPublisher:

@@ -1,0 +1,36 @@
+"""The publish port while Kafka is away."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from aiokafka.errors import KafkaTimeoutError
+
+from lendrail.contracts.event import Record
+from lendrail.runtime.publisher import KafkaPublisher
+
+
+class Full:
+    """A producer whose buffer has no room for a while: it refuses before it takes a record."""
+
+    def __init__(self, refusals: int) -> None:
+        self._refusals = refusals
+        self.taken: list[bytes] = []
+
+    async def send(self, topic: str, *, value: bytes, **_: Any) -> asyncio.Future[None]:
+        if len(self.taken) == 2 and self._refusals:
+            self._refusals -= 1
+            raise KafkaTimeoutError
+        self.taken.append(value)
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
+
+
+async def test_a_record_that_found_no_room_is_handed_over_later_and_no_other_again() -> None:
+    publisher, producer = KafkaPublisher("127.0.0.1:1", "test"), Full(refusals=3)
+    publisher._producer = producer
+    publisher._ready.set()
+    await publisher.publish([Record("status-updated", b"key", b"%d" % number, ()) for number in range(4)])
+    assert producer.taken == [b"0", b"1", b"2", b"3"]
