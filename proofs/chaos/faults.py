@@ -49,6 +49,8 @@ class Faults:
         self.under_way: list[Fault] = []
         self.troubles: list[str] = []
         """What went wrong with a fault itself: it was not made, or not as planned."""
+        self.spoilt: list[Carried] = []
+        """Faults that were not made to their end. What they did may have been felt all the same."""
         self.progress = Progress(ground)
         self._ground, self._told = ground, told
         self._began = time.monotonic()
@@ -95,6 +97,7 @@ class Faults:
                 await self._make(fault)
             except TROUBLE as error:
                 self.troubles.append(f"{fault.kind} of {fault.target} at {fault.at:.0f} s: {error!r:.300}")
+                self.spoilt.append(Carried(fault=fault, began=began, ended=self.now()))
                 return
             finally:
                 self.under_way.remove(fault)

@@ -193,7 +193,7 @@ class Run:
                 books=await books.read(ground.sandbox, ledger.accepted),
                 calls=await asyncio.to_thread(ground.proxy.calls),
                 truth=await truth.read(ground.kafka.bootstrap),
-                found=evidence(faults.carried, start, DEADLINE_SECONDS),
+                found=evidence((*faults.carried, *faults.spoilt), start, DEADLINE_SECONDS),
                 attempts=await asyncio.to_thread(ledgers.attempts, ground.mongo.url),
             )
             views = await ledgers.views(rest, ledger.accepted)
