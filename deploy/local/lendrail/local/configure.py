@@ -69,14 +69,19 @@ def load_secrets(state: State) -> Secrets:
     return Secrets(state.config / "secrets.json")
 
 
-def write_files(state: State, where: Where, *, rate_limit: bool, email: bool = True, outcomes: bool = True) -> Files:
-    """Write every configuration file for a sandbox at `where`."""
-    config, secret = state.config, load_secrets(state)
-    files = Files(
+def files_of(state: State) -> Files:
+    """Where they are."""
+    config = state.config
+    return Files(
         *(config / name for name in ("master.key", "service.key", "issuer.jwk", "intake.jwk")),
         *(config / name for name in ("tenants.json", "partners.json", "credentials.json", "register-credentials.json")),
         *(config / name for name in ("webhook-secrets.json", "sandbox.json")),
     )
+
+
+def write_files(state: State, where: Where, *, rate_limit: bool, email: bool = True, outcomes: bool = True) -> Files:
+    """Write every configuration file for a sandbox at `where`."""
+    files, secret = files_of(state), load_secrets(state)
     for file in (files.master_key, files.service_key):
         _once(file, lambda: base64.b64encode(secrets.token_bytes(32)).decode())
     _once(files.issuer_key, lambda: _ec_key({"use": "sig", "alg": "ES256"}))

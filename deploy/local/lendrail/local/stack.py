@@ -160,6 +160,11 @@ class Stack:
             self.save_processes()
             self._refresh_endpoints()
 
+    def halt(self, name: str) -> None:
+        """Stop one program; `restart` starts it again."""
+        self.processes[name].stop()
+        self.save_processes()
+
     def reap(self) -> None:
         """Collect the exit status of what has ended, so that it is seen as dead and not as a zombie."""
         for process in self.processes.values():

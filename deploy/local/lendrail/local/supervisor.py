@@ -78,10 +78,14 @@ def _obey(stack: Stack, control: Control) -> None:
 
 def _carry_out(stack: Stack, request: Request) -> None:
     name = request.service
-    if request.do not in ("restart", "start") or name not in stack.processes:
+    if request.do not in ("restart", "start", "stop") or name not in stack.processes:
         request.answer.put({"ok": False, "message": f"there is no {name}; there are {', '.join(stack.processes)}"})
         return
     begin = time.monotonic()
+    if request.do == "stop":
+        stack.halt(name)
+        request.answer.put({"ok": True, "message": f"{name}: stopped"})
+        return
     try:
         stack.restart(name, request.environment, wait=request.do == "restart")
     except ServerError as error:

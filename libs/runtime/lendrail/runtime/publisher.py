@@ -7,7 +7,7 @@ waiting on the same future, however long the broker is away, or end the process;
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 import structlog
@@ -71,6 +71,13 @@ class KafkaPublisher:
                 await asyncio.wait_for(self._producer.stop(), seconds)
             except TimeoutError:
                 log.warning("gave up waiting for kafka; what was not sent is still stored")
+
+    async def lacking(self, topics: Iterable[str]) -> list[str]:
+        """Those that Kafka does not have; a publish to one of them would not end well."""
+        await self._ready.wait()
+        assert self._producer is not None
+        there = await self._producer.client.fetch_all_metadata()
+        return sorted(set(topics) - there.topics())
 
     async def publish(self, records: Sequence[Record]) -> None:
         if not records:

@@ -22,7 +22,7 @@ from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 
 from lendrail.contracts.topics import Topic
-from lendrail.runtime import http, logs, mongo, tasks
+from lendrail.runtime import http, logs, mongo, republish, tasks
 from lendrail.runtime.admission import Gate
 from lendrail.runtime.broker import assigned, make_broker, start_when_there
 from lendrail.runtime.failures import DefectMeter
@@ -30,6 +30,7 @@ from lendrail.runtime.forgetting import Forget, Forgetting
 from lendrail.runtime.publisher import KafkaPublisher, Publisher
 from lendrail.runtime.settings import ServiceSettings, read_key
 from lendrail.runtime.step import Handler, Steps
+from lendrail.runtime.stored_events import Source
 from lendrail.runtime.tokens import PublishedKeys, ServiceTokens, Verifier
 from lendrail.runtime.vault import LocalWrapper, Vault
 
@@ -67,6 +68,7 @@ class Service:
         self._loops: list[Callable[[], Coroutine[Any, Any, None]]] = [self._forgetting]
         self._drains: list[Callable[[float], Awaitable[None]]] = []
         self._forget: list[Forget] = []
+        self.sources: list[Source] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._prepared = False
         self.needs_broker = True
@@ -101,6 +103,15 @@ class Service:
     def forgets(self, forget: Forget) -> None:
         """Call `forget` with the ids of applications whose person was erased: once soon, and once more later."""
         self._forget.append(forget)
+
+    def republishes(self, *sources: Source) -> None:
+        """What the command `republish` fills Kafka with again."""
+        self.sources += sources
+
+    @property
+    def republished(self) -> mongo.Collection:
+        """Where that command stands."""
+        return self.database["republished"]
 
     async def _forgetting(self) -> None:
         await Forgetting(self.vault, self.database["forgotten"], self._forget).run()
@@ -206,7 +217,8 @@ def run(
     build: Callable[[S], tuple[Service, FastAPI]],
     declare: Callable[[Path], None] | None = None,
 ) -> None:
-    """The whole life of a service's process: read its environment, set up logs, build it, serve until SIGTERM.
+    """The whole life of a service's process: read its environment, set up logs, build it, serve until SIGTERM; or
+    republish what it stored, when that is its first argument.
 
     `declare` comes from a service that looks partners up. It makes those of a file known before anything is built, and
     tells what is wrong with the file by a ValueError whose text quotes no secret.
@@ -219,7 +231,9 @@ def run(
         except ValueError as error:
             log.critical("cannot start", reason=str(error))
             sys.exit(2)
-    _, app = build(settings)
+    service, app = build(settings)
+    if sys.argv[1:2] == ["republish"]:
+        sys.exit(republish.main(service, sys.argv[2:]))
     uvicorn.run(
         app,
         host=settings.host,

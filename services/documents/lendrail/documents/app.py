@@ -21,6 +21,7 @@ from lendrail.documents.uploads import routes as upload_routes
 from lendrail.runtime import audit_reads
 from lendrail.runtime.directory import Mounted, Tenants
 from lendrail.runtime.service import Service
+from lendrail.runtime.stored_events import Outboxes
 
 
 def build(settings: Settings, *, renderer: Renderer | None = None, **doubles: Any) -> tuple[Service, FastAPI]:
@@ -37,6 +38,7 @@ def build(settings: Settings, *, renderer: Renderer | None = None, **doubles: An
     app = service.api("Lendrail documents")
     shelf = Shelf(service.database["packages"], files, links, service.vault)
     service.prepare(shelf.prepare)
+    service.republishes(Outboxes(service.database["packages"], about="application"))
     quotas = service.database["quotas"]
     uploads = Uploads(files, quotas, service.vault, settings)
     service.forgets(Forgetter(service.database["packages"], files, links, quotas).forget)

@@ -34,6 +34,7 @@ from lendrail.runtime.directory import Mounted, Secrets, Tenants
 from lendrail.runtime.http import Problem, authorised, own_gate, reply
 from lendrail.runtime.outbox import Relay
 from lendrail.runtime.service import Service
+from lendrail.runtime.stored_events import Outboxes
 from lendrail.runtime.tokens import Caller, Verifier
 
 NAME = "gateway"
@@ -70,6 +71,7 @@ def build(settings: Settings, **doubles: Any) -> tuple[Service, FastAPI]:
     kept = service.database["changes"], service.database["conflicts"]
     forgetter = Forgetter(applications, facts, *kept, indexer.refresh)
     service.forgets(forgetter.forget)
+    service.republishes(Outboxes(applications.collection), Outboxes(webhooks.collection))
     stores = (applications, webhooks, facts, listed, listed_opportunities, relay, changes, eraser, retention, forgetter)
     for store in stores:
         service.prepare(store.prepare)

@@ -18,6 +18,7 @@ from lendrail.notifications.handlers import SERVICE, Handlers
 from lendrail.notifications.routes import Api
 from lendrail.notifications.settings import Settings
 from lendrail.notifications.store import Deliveries
+from lendrail.notifications.told import Told
 from lendrail.notifications.web import Caller
 from lendrail.runtime import audit_reads
 from lendrail.runtime.directory import Mounted, Tenants
@@ -42,7 +43,8 @@ def build(
     service = Service(SERVICE, settings, **doubles)
     development = settings.environment == "development"
     checked = Resolver(loopback=development, resolve=resolver)
-    endpoints = Endpoints(service.database["endpoints"], service.vault, Mounted(settings.tenants_file, Tenants))
+    tenants = Mounted(settings.tenants_file, Tenants)
+    endpoints = Endpoints(service.database["endpoints"], service.vault, tenants)
     deliveries = Deliveries(service.database["deliveries"])
     queues = Queues(deliveries, endpoints, service.vault, settings.retry_seconds)
     tls = tls or httpx.create_ssl_context(trust_env=False)
@@ -66,6 +68,7 @@ def build(
     forgetter = Forgetter(notices, deliveries)
     service.prepare(forgetter.prepare)
     service.forgets(forgetter.forget)
+    service.republishes(Told(deliveries.collection, notices, service.vault, tenants, settings.public_url))
     handlers = Handlers(notices, endpoints, deliveries, settings.public_url, wake)
     service.on(STATUS_UPDATED, handlers.on_status_updated)
     service.on(NOTIFY, handlers.on_notify)

@@ -15,6 +15,7 @@ from lendrail.runtime.mongo import Collection
 from lendrail.runtime.outbox import Relay
 from lendrail.runtime.partner_port import PartnerPort
 from lendrail.runtime.service import Service
+from lendrail.runtime.stored_events import Outboxes
 from lendrail.runtime.tokens import Verifier
 from lendrail.status.asking import Asking
 from lendrail.status.channels import Lanes
@@ -85,6 +86,7 @@ def build(settings: Settings, *, verifier: Verifier | None = None, **doubles: An
     service.on(PARTNER_WEBHOOK, parts.handlers.on_partner_webhook)
     service.prepare(parts.prepare)
     service.forgets(Forgetter(parts.opportunities.collection).forget)
+    service.republishes(Outboxes(parts.opportunities.collection))
     service.loop(parts.relay.run)
     service.loop(parts.workers.run, parts.drain)
     service.loop(parts.hints.run)

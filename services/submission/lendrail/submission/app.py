@@ -18,6 +18,7 @@ from lendrail.runtime.holds import Holds
 from lendrail.runtime.outbox import Relay
 from lendrail.runtime.partner_port import PartnerPort
 from lendrail.runtime.service import Service
+from lendrail.runtime.stored_events import Outboxes
 from lendrail.runtime.tokens import Verifier
 from lendrail.submission.actions import Actions
 from lendrail.submission.approving import Approvers
@@ -105,6 +106,7 @@ def build(settings: Settings, verifier: Verifier | None = None, **doubles: Any) 
     forgetter = Forgetter(store.collection, clearances)
     service.prepare(forgetter.prepare)
     service.forgets(forgetter.forget)
+    service.republishes(Outboxes(store.collection))
     registry = Registry(store, clearances, service.vault, settings.registry_cancel_seconds, stored)
     handlers = Handlers(store, registry, desks, settings.gate_seconds, stored)
     service.on(SUBMIT, handlers.on_submit)

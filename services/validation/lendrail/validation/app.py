@@ -13,6 +13,7 @@ from lendrail.runtime.outbox import Relay
 from lendrail.runtime.partner_port import PartnerPort
 from lendrail.runtime.service import Service
 from lendrail.runtime.settings import read_key
+from lendrail.runtime.stored_events import Outboxes
 from lendrail.runtime.tokens import Verifier
 from lendrail.validation.answers import Answers
 from lendrail.validation.checks import Checks
@@ -99,6 +100,7 @@ def build(settings: Settings, *, verifier: Verifier | None = None, **doubles: An
     service.loop(parts.relay.run)
     service.loop(parts.forgetter.run)
     service.forgets(parts.forgetter.forget)
+    service.republishes(Outboxes(parts.reports.collection, about="application"))
     app = service.api("Lendrail validation", verifier)
     app.include_router(routes(parts.preflight, parts.early))
     return service, app
