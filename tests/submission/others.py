@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 from tests import support
 from tests.partners.monetago import rehearsal as monetago_cases
+from tests.partners.optimum_finance import rehearsal as optimum_cases
 from tests.partners.reference_partner import rehearsal as reference_cases
 from tests.partners.rehearsals import Rehearsal
 from tests.partners.soap_lender import rehearsal as soap_cases
@@ -24,11 +25,11 @@ from lendrail.contracts.terms import opportunity_id
 
 REHEARSALS: dict[str, Rehearsal] = {
     each.name: each
-    for module in (monetago_cases, reference_cases, soap_cases, valiant_cases)
+    for module in (monetago_cases, optimum_cases, reference_cases, soap_cases, valiant_cases)
     for each in module.REHEARSALS
 }
-VALIANT, REFERENCE, MONETAGO, SOAP = (
-    REHEARSALS[name] for name in ("valiant", "reference-partner", "monetago", "soap-lender-12")
+VALIANT, REFERENCE, MONETAGO, SOAP, OPTIMUM = (
+    REHEARSALS[name] for name in ("valiant", "reference-partner", "monetago", "soap-lender-12", "optimum-finance")
 )
 
 
