@@ -1,0 +1,1 @@
+"""Ten times what the platform can carry, for two minutes, through its front door: `python -m proofs.overload`."""
