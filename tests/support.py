@@ -82,6 +82,17 @@ def environment(
     }
 
 
+def any_service(folder: Path, **more: str) -> dict[str, str]:
+    """Environment variables with which every service can be built; nothing that they name is there."""
+    credentials = folder / "credentials.json"
+    credentials.write_text('{"credentials": []}')
+    nowhere = "http://127.0.0.1:1"
+    others = ("validation", "documents", "submission", "status", "notifications", "public")
+    told = {f"{name}_url": nowhere for name in others} | {"jwks_url": f"{nowhere}/jwks", "spool": str(folder)}
+    told |= {"smtp_host": "localhost", "smtp_sender": "lendrail@demo.example.test"}
+    return environment(folder, credentials_file=str(credentials), **(told | more))
+
+
 async def topics(bootstrap: str, *names: str, partitions: int = 2) -> None:
     """Create topics and their dead letters."""
     from aiokafka.admin import AIOKafkaAdminClient, NewTopic

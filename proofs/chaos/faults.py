@@ -140,7 +140,7 @@ class Faults:
         """Started again to die at its label. When it has not come there in time it is started again all the same."""
         self._ill.add(fault.target)
         label = f"{fault.detail['label']}#{fault.detail['count']}"
-        await self._start(fault.target, LENDRAIL_KILL_AT=label)
+        await self._start(fault.target, LENDRAIL_FAULT_AT=label)
         if not await self._died(fault.target, fault.seconds):
             self.troubles.append(f"{fault.target} did not come to {label} within {fault.seconds:.0f} s")
         await self._start(fault.target)

@@ -16,26 +16,12 @@ from lendrail.contracts.topics import INTAKE, OUTCOMES, TOPICS, dead_letters_of
 from lendrail.runtime.service import Service
 
 SERVICES = ("gateway", "validation", "documents", "submission", "status", "notifications")
-OWN = {
-    "validation_url": "http://127.0.0.1:1",
-    "documents_url": "http://127.0.0.1:1",
-    "submission_url": "http://127.0.0.1:1",
-    "status_url": "http://127.0.0.1:1",
-    "notifications_url": "http://127.0.0.1:1",
-    "jwks_url": "http://127.0.0.1:1/jwks",
-    "public_url": "http://127.0.0.1:1",
-    "smtp_host": "localhost",
-    "smtp_sender": "lendrail@demo.example.test",
-}
 
 
 @pytest.fixture
 async def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, Service]]:
     """Every service, built as in production; nothing is started."""
-    credentials = tmp_path / "credentials.json"
-    credentials.write_text('{"credentials": []}')
-    given = OWN | {"credentials_file": str(credentials), "spool": str(tmp_path)}
-    for name, value in support.environment(tmp_path, instance="one", **given).items():
+    for name, value in support.any_service(tmp_path, instance="one").items():
         monkeypatch.setenv(name, value)
     services = {}
     for name in SERVICES:

@@ -176,8 +176,8 @@ async def test_killed_in_the_middle_it_goes_on(bench: Bench, tmp_path: Path, mon
     environment = support.environment(tmp_path, mongo=mongo, prefix=database_prefix, public_url=PUBLIC)
     for each in (delivery, second):
         await bench.service.vault.erase(each.key.id)
-    for label in ("forget.entries", "forget.chunks#2", "forgetting.done"):
-        with program("documents", environment | {"LENDRAIL_KILL_AT": label}, free_port()) as killed:
+    for label in ("store.fs.files.after", "store.fs.chunks.after#2", "store.forgotten.before"):
+        with program("documents", environment | {"LENDRAIL_FAULT_AT": label}, free_port()) as killed:
             assert await asyncio.to_thread(killed.wait, 30) == -signal.SIGKILL, label
         assert await bench.database["forgotten"].count_documents({}) == 0, "so it begins again"
 

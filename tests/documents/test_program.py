@@ -101,7 +101,7 @@ async def test_an_upload_whose_service_is_killed(label: str, mongo: str, databas
     id, content, port = str(make.new_id()), pdf(700_000), free_port()
     key = (await vault.create([id]))[id]
     try:
-        with program("documents", environment | {"LENDRAIL_KILL_AT": label}, port) as killed:
+        with program("documents", environment | {"LENDRAIL_FAULT_AT": label}, port) as killed:
             await support.eventually(lambda: alive(port), 30)
             with pytest.raises(httpx.HTTPError):
                 await upload(environment, port, id, content)

@@ -77,7 +77,7 @@ class Stack:
     def restart_to_die(self, service: str, label: str) -> None:
         """Start it so that it is killed at `label`, be it while it starts, with work that is left over."""
         command = [sys.executable, "-m", "lendrail.local", "restart", service, "--state", str(self.folder)]
-        subprocess.run([*command, "--env", f"LENDRAIL_KILL_AT={label}"], capture_output=True, timeout=240, check=False)
+        subprocess.run([*command, "--env", f"LENDRAIL_FAULT_AT={label}"], capture_output=True, timeout=240, check=False)
 
     def dial(self, partner: str = PARTNER, **dial: Any) -> None:
         httpx.post(f"{self.sandbox}/_dials/{partner}", json=dial, trust_env=False).raise_for_status()

@@ -69,7 +69,7 @@ async def test_killed_around_the_write(
 
     await support.eventually(sent)
     first.stop()
-    killed = Gateway(tmp_path, **places, kill_at=point).start()
+    killed = Gateway(tmp_path, **places, fault_at=point).start()
     killed.wait_ready()
     await _withdraw(killed, application, key)
     await support.eventually(lambda: _dead(killed))

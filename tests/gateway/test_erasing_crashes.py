@@ -31,9 +31,9 @@ async def _erase(gateway: Gateway, application: str, key: dict[str, str]) -> htt
     [
         ("store.applications.before", False, False, False),
         ("store.applications.after", True, False, False),
-        ("store.keys.before", True, False, False),
-        ("store.keys.after", True, True, False),
-        ("forgetting.done", True, True, True),
+        ("store.data_keys.before", True, False, False),
+        ("store.data_keys.after", True, True, False),
+        ("store.forgotten.before", True, True, True),
     ],
 )
 async def test_killed_on_the_way(
@@ -57,7 +57,7 @@ async def test_killed_on_the_way(
 
     await support.eventually(sent)
     first.stop()
-    killed = Gateway(tmp_path, **places, kill_at=point).start()
+    killed = Gateway(tmp_path, **places, fault_at=point).start()
     killed.wait_ready()
     await _erase(killed, application, key)
     await support.eventually(lambda: _dead(killed))

@@ -29,13 +29,13 @@ async def test_killed_around_the_upload(tmp_path: Path, kafka: str, mongo: str, 
         calm = {"_id": application, "pending": {"$exists": False}}
         await support.eventually(lambda: stored["applications"].count_documents(calm))
         gateway.stop()
-        gateway.environment["LENDRAIL_KILL_AT"] = point
+        gateway.environment["LENDRAIL_FAULT_AT"] = point
         gateway.start().wait_ready(60)
         async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
             upstream = Upstream(producer, gateway.intake_key)
             event = await upstream.brings(application, content)
             await support.eventually(lambda: _dead(gateway), 60)
-            del gateway.environment["LENDRAIL_KILL_AT"]
+            del gateway.environment["LENDRAIL_FAULT_AT"]
             gateway.start().wait_ready(60)
             await amended(stored, application, 1)
             await upstream.brings(application, content, event)

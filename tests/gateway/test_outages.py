@@ -132,7 +132,7 @@ async def _is_ready(caller: httpx.AsyncClient) -> bool:
 async def test_killed_after_its_write_and_before_its_publish(tmp_path: Path, broker: Kafka, database: Mongo) -> None:
     prefix = f"o{uuid.uuid4().hex[:8]}_"
     places = {"kafka": broker.bootstrap, "mongo": database.url, "prefix": prefix}
-    gateway = Gateway(tmp_path, **places, kill_at="publish.before").start()
+    gateway = Gateway(tmp_path, **places, fault_at="publish.before").start()
     gateway.wait_ready()
     key = new_key()
     async with gateway.caller() as caller:
@@ -161,7 +161,7 @@ async def test_an_import_killed_between_write_and_publish_publishes_what_was_sto
 
     prefix, event = f"o{uuid.uuid4().hex[:8]}_", str(uuid.uuid4())
     places = {"kafka": broker.bootstrap, "mongo": database.url, "prefix": prefix}
-    gateway = Gateway(tmp_path, **places, kill_at="intake.written").start()
+    gateway = Gateway(tmp_path, **places, fault_at="intake.written").start()
     gateway.wait_ready()
     async with AIOKafkaProducer(bootstrap_servers=broker.bootstrap) as producer:
         value = body(make.application_json(), gateway.intake_key)

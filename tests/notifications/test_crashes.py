@@ -33,7 +33,7 @@ WINDOWS = (
     "store.deliveries.after",
     "step.notify.written",
     "step.notify.published",
-    "store.deliveries.claim",
+    "store.deliveries.claim.before",
     "webhook.before",
     "webhook.after",
     "mail.before",
@@ -78,7 +78,7 @@ async def test_no_window_loses_a_notice_or_gives_it_two_ids(
     for window in WINDOWS:
         events.append(updated())
         await _publish(kafka, await _record(vault, events[-1]))
-        process = await _process(environment, LENDRAIL_KILL_AT=window)
+        process = await _process(environment, LENDRAIL_FAULT_AT=window)
         assert await asyncio.wait_for(process.wait(), 30) == -9, window
     process = await _process(environment)
     try:

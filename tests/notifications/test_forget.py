@@ -210,8 +210,8 @@ async def test_killed_in_the_middle_it_goes_on(start: Any, mongo: str, tmp_path:
         smtp_sender="a@x.test",
     )
     places = running.service.database["forgotten"]
-    for window in ("forget.deliveries", "forgetting.done"):
-        process = await _process(environment, LENDRAIL_KILL_AT=window)
+    for window in ("store.deliveries.after", "store.forgotten.before"):
+        process = await _process(environment, LENDRAIL_FAULT_AT=window)
         assert await asyncio.wait_for(process.wait(), 30) == -signal.SIGKILL, window
     assert await places.count_documents({}) == 0, "so it begins again"
     process = await _process(environment)

@@ -126,7 +126,7 @@ async def test_the_consumer_of_the_page_has_each_outcome_once_through_kill_9(
         for version, window in enumerate((*WINDOWS, None), 1):
             told.append(updated(version, application_id=application, tenant_id=topic.removeprefix("outcomes-")))
             await _publish(kafka, vault, told[-1])
-            kill = {"LENDRAIL_KILL_AT": window} if window else {}
+            kill = {"LENDRAIL_FAULT_AT": window} if window else {}
             async with _process("-m", "lendrail.notifications", **environment, **kill) as service:
                 if window:
                     assert await asyncio.wait_for(service.wait(), 30) == -9, window

@@ -35,7 +35,7 @@ class Process:
         self.running: subprocess.Popen[bytes] | None = None
 
     def start(self, kill_at: str = "") -> None:
-        told = self.environment | ({"LENDRAIL_KILL_AT": kill_at} if kill_at else {})
+        told = self.environment | ({"LENDRAIL_FAULT_AT": kill_at} if kill_at else {})
         with self._log.open("ab") as log:
             self.running = subprocess.Popen([sys.executable, "-m", "lendrail.status"], env=told, stdout=log, stderr=log)
 

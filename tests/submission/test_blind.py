@@ -80,7 +80,7 @@ async def test_killed_at_any_point_it_has_it_once(desk: Desk, label: str, times:
     """Before it was noted, noted and not sent, sent and not stored, stored and not told."""
     wanted, number = wish()
     await desk.hear(wanted)
-    process = desk.process(kill_at=label, port=str(free_port()), lease_seconds="60")
+    process = desk.process(fault_at=label, port=str(free_port()), lease_seconds="60")
     try:
         assert await asyncio.to_thread(process.wait, 60) == -signal.SIGKILL
     finally:

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.asyncio
 SHEET = b"PK fake spreadsheet"
 LOST_REPLY = ("submitted-id-unknown", "planned")
 KILLS = {
-    "store.opportunities.claim#1": ("acked", "acked"),
+    "store.opportunities.claim.before#1": ("acked", "acked"),
     "partner.before#1": ("acked", "acked"),
     "store.opportunities.before#1": ("acked", "acked"),
     "store.opportunities.after#1": ("acked", "acked"),
@@ -90,7 +90,7 @@ async def test_killed_at_every_point_the_partner_has_it_once(
     labels = list(KILLS)
     async with desks(tmp_path, mongo, shared, [str(n) for n in range(len(labels))]) as made:
         cases = [Killed(label, desk, await desk.submit(SHEET)) for label, desk in zip(labels, made, strict=True)]
-        dying = [case.desk.process(kill_at=case.label) for case in cases]
+        dying = [case.desk.process(fault_at=case.label) for case in cases]
         for case, process in zip(cases, dying, strict=True):
             status = await asyncio.to_thread(process.wait, 60)
             assert status == -signal.SIGKILL, case.label
@@ -205,7 +205,7 @@ async def test_killed_around_a_correction_the_partner_has_it_once_and_as_it_is_n
                 async with case.desk.lanes():
                     await case.desk.until(case.event, "acked")
                 await case.desk.hear(corrected(case.event))
-            dying = [case.desk.process(kill_at=case.label) for case in cases]
+            dying = [case.desk.process(fault_at=case.label) for case in cases]
             for case, process in zip(cases, dying, strict=True):
                 assert await asyncio.to_thread(process.wait, 60) == -signal.SIGKILL, case.label
             async with AsyncExitStack() as others:

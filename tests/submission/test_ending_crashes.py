@@ -35,7 +35,7 @@ from lendrail.submission.resolving import Resolution, Resolver
 
 pytestmark = pytest.mark.asyncio
 OPERATOR = Caller(TENANT, "demo-operator", "test", frozenset({"operator"}))
-BEFORE = ("store.opportunities.claim#1", "partner.before#1", "store.opportunities.before#1")
+BEFORE = ("store.opportunities.claim.before#1", "partner.before#1", "store.opportunities.before#1")
 """Nothing says yet that it is under way."""
 NOTED = ("store.opportunities.after#1", "partner.sending#1")
 """It is noted as under way; the partner heard nothing."""
@@ -74,7 +74,7 @@ async def killed(story: Story, desk: Desk, label: str) -> Killed:
     """
     event = await story.begin(desk)
     await story.ask(desk, event)
-    process = desk.process(kill_at=label, lease_seconds="60")
+    process = desk.process(fault_at=label, lease_seconds="60")
     try:
         assert await asyncio.to_thread(process.wait, 120) == -signal.SIGKILL, label
     finally:

@@ -158,7 +158,7 @@ async def test_killed_around_it_there_are_never_two(desk: Desk, label: str, stat
     async with desk.lanes():
         await desk.until(first, "acked")
     await desk.hear(await late(desk, first, b"%PDF-killed"))
-    process = desk.process(kill_at=label, port=str(free_port()))
+    process = desk.process(fault_at=label, port=str(free_port()))
     assert await asyncio.to_thread(process.wait, 60) == -signal.SIGKILL
     async with desk.lanes():
         await desk.until(first, "acked", state)

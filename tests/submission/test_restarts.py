@@ -68,7 +68,7 @@ async def test_dies_six_times_on_the_way(
 
 
 async def _dies(desk: Desk, label: str) -> None:
-    process = desk.process(kill_at=label, port=str(free_port()))
+    process = desk.process(fault_at=label, port=str(free_port()))
     try:
         assert await asyncio.to_thread(process.wait, 90) == -signal.SIGKILL, label
     finally:

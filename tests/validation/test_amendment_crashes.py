@@ -22,7 +22,7 @@ from lendrail.contracts.event import read_envelope
 from lendrail.runtime.settings import read_key
 from lendrail.runtime.vault import LocalWrapper, Vault
 
-EARLY = ("store.amendments.before", "store.amendments.after", "store.amendments.claim")
+EARLY = ("store.amendments.before", "store.amendments.after", "store.amendments.claim.before")
 """Before the application is there."""
 TOGETHER = ("store.reports.after", "store.reports.before", "store.reports.after", "relay.reports.published")
 """First the application's report, then the amendment's, which finds the lease of the one before."""
@@ -49,7 +49,7 @@ async def test_killed_while_it_waits_and_when_it_is_released(
             record = make.record(each, key, "gateway")
             await producer.send_and_wait(record.topic, record.value, key=record.key, headers=list(record.headers))
             for window in windows:
-                process = await process_of(environment, LENDRAIL_KILL_AT=window)
+                process = await process_of(environment, LENDRAIL_FAULT_AT=window)
                 assert await asyncio.wait_for(process.wait(), 60) == -signal.SIGKILL, window
             if windows is EARLY:
                 await _read_to_the_end(environment, kafka)

@@ -74,7 +74,7 @@ async def test_killed_between_claim_and_result(
             record = make.record(event, (await vault.create([event.key_id]))[event.key_id], "gateway")
             ours.add(record.key)
             await producer.send_and_wait(record.topic, record.value, key=record.key, headers=list(record.headers))
-            process = await process_of(environment, LENDRAIL_KILL_AT=window)
+            process = await process_of(environment, LENDRAIL_FAULT_AT=window)
             assert await asyncio.wait_for(process.wait(), 40) == -signal.SIGKILL, window
         process = await process_of(environment)
         try:

@@ -170,8 +170,8 @@ async def test_killed_in_the_middle_it_goes_on(desk: Desk, tmp_path: Path, mongo
     environment = support.environment(tmp_path, mongo=mongo, prefix=database_prefix, instance="v-1", port="0")
     for each in (event, waits):
         await desk.service.vault.erase(each.key_id)
-    for window in ("forget.waiting", "forgetting.done"):
-        process = await process_of(environment, LENDRAIL_KILL_AT=window)
+    for window in ("store.amendments.after", "store.forgotten.before"):
+        process = await process_of(environment, LENDRAIL_FAULT_AT=window)
         assert await asyncio.wait_for(process.wait(), 40) == -signal.SIGKILL, window
     assert await desk.database["forgotten"].count_documents({}) == 0, "so it begins again"
     process = await process_of(environment)

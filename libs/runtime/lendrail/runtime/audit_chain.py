@@ -23,8 +23,7 @@ from pymongo.errors import BulkWriteError, WTimeoutError
 
 from lendrail.runtime.audit import AUDIT, CHAINED, UNCHAINED, only, sha256
 from lendrail.runtime.due import in_seconds
-from lendrail.runtime.faults import point
-from lendrail.runtime.mongo import OUTAGES, Collection, Document, DuplicateKeyError
+from lendrail.runtime.mongo import OUTAGES, Collection, Document, DuplicateKeyError, doing
 from lendrail.runtime.pace import rest
 
 log = structlog.get_logger()
@@ -116,7 +115,9 @@ class Store:
 
     def __init__(self, database: AsyncDatabase[Document], sources: Sequence[Collection]) -> None:
         self.links, self.state = database[LINKS], database[STATE]
+        self._preparing = doing(self.state, "prepare")
         self._sources = tuple(sources)
+        self._marking = tuple(doing(source, "chained") for source in sources)
         self._me = uuid.uuid4().hex
 
     async def prepare(self) -> None:
@@ -130,7 +131,7 @@ class Store:
         for name in ("application", "who", "what"):
             await self.links.create_index([*whose, (f"entry.{name}", ASCENDING), *newest, *by_id])
         names = [source.name for source in self._sources]
-        await self.state.update_one({"_id": "chain"}, {"$addToSet": {"sources": {"$each": names}}}, upsert=True)
+        await self._preparing.update_one({"_id": "chain"}, {"$addToSet": {"sources": {"$each": names}}}, upsert=True)
 
     async def mine(self) -> bool:
         """Whether this process chains for the next seconds."""
@@ -166,7 +167,6 @@ class Store:
         return {document["entry"]["id"] async for document in cursor}
 
     async def append(self, links: Sequence[Document]) -> bool:
-        point("store.audit.before")
         try:
             await self.links.insert_many(links, ordered=True)
         except BulkWriteError as error:
@@ -176,11 +176,10 @@ class Store:
             if code != 11000:
                 raise RuntimeError(f"MongoDB refused a link with code {code}") from None
             return False
-        point("store.audit.after")
         return True
 
     async def mark(self, holders: Sequence[Holder]) -> None:
-        for place, source in enumerate(self._sources):
+        for place, source in enumerate(self._marking):
             marks = [_marked(each) for each in holders if each.place == place]
             if marks:
                 await source.bulk_write(marks, ordered=False)

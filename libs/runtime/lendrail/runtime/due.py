@@ -18,8 +18,7 @@ from typing import Any
 import structlog
 from pymongo import ASCENDING
 
-from lendrail.runtime.faults import point
-from lendrail.runtime.mongo import OUTAGES, Collection, Document
+from lendrail.runtime.mongo import OUTAGES, Collection, Document, doing
 
 log = structlog.get_logger()
 MARGIN_SECONDS = 2.0
@@ -58,6 +57,11 @@ def ready() -> Document:
     }
 
 
+def claiming(collection: Collection) -> Collection:
+    """The collection as claims write to it: under labels of their own."""
+    return doing(collection, "claim")
+
+
 async def claim(collection: Collection, where: Document, limit: int, seconds: float) -> list[Claimed]:
     """Claim up to `limit` documents that match `where` and are due now, oldest first, for `seconds`."""
     found = await collection.find({**where, **ready()}, {"_id": 1}).sort("due", ASCENDING).limit(limit).to_list()
@@ -71,8 +75,7 @@ async def take(collection: Collection, ids: Sequence[Any], seconds: float) -> li
     token = uuid.uuid4().hex
     lease = Lease(token, time.monotonic() + seconds - MARGIN_SECONDS)
     until = {"$dateAdd": {"startDate": "$$NOW", "unit": "millisecond", "amount": int(seconds * 1000)}}
-    point(f"store.{collection.name}.claim")
-    await collection.update_many(
+    await claiming(collection).update_many(
         {**ready(), "_id": {"$in": list(ids)}}, [{"$set": {"lease": {"token": token, "until": until}}}]
     )
     cursor = collection.find({"_id": {"$in": list(ids)}, "lease.token": token})
@@ -101,6 +104,7 @@ class Worker:
         None for nothing.
         """
         self._collection, self._work, self._where = collection, work, where
+        claiming(collection)
         self._lease_seconds, self._poll_seconds = lease_seconds, poll_seconds
         self._free = list(range(lanes))
         self._awake = asyncio.Event()

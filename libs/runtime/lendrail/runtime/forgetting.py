@@ -15,7 +15,6 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
-from lendrail.runtime.faults import point
 from lendrail.runtime.mongo import OUTAGES, Collection
 from lendrail.runtime.vault import Vault
 
@@ -77,7 +76,6 @@ class Forgetting:
         applications = [key for key, _ in batch]
         for forget in self._forget:
             await forget(applications)
-        point("forgetting.done")
         key, at = batch[-1]
         await self._places.update_one({"_id": walk}, {"$set": {"at": at, "key": key}}, upsert=True)
         log.info("erased applications were forgotten", applications=len(batch), walk=walk)

@@ -8,7 +8,6 @@ from typing import TypeVar
 from pymongo.errors import BulkWriteError, WTimeoutError
 
 from lendrail.contracts.event import Event, Record
-from lendrail.runtime.faults import point
 from lendrail.runtime.mongo import Collection, Document
 from lendrail.runtime.outbox import published, restored
 from lendrail.runtime.step import Delivery
@@ -50,7 +49,6 @@ async def _stored(collection: Collection, ids: Sequence[str]) -> dict[str, Docum
 
 async def _insert(collection: Collection, documents: Sequence[Document]) -> list[Document]:
     """What is stored under these ids now: ours, or what somebody else stored at the same time."""
-    point(f"store.{collection.name}.before")
     try:
         await collection.insert_many(documents, ordered=False)
     except BulkWriteError as error:
@@ -59,7 +57,5 @@ async def _insert(collection: Collection, documents: Sequence[Document]) -> list
         faults = (error.details or {})["writeErrors"]
         if any(fault["code"] != 11000 for fault in faults):
             raise RuntimeError(f"MongoDB refused a write with code {faults[0]['code']}") from None
-        point(f"store.{collection.name}.after")
         return list((await _stored(collection, [d["_id"] for d in documents])).values())
-    point(f"store.{collection.name}.after")
     return list(documents)

@@ -18,7 +18,7 @@ from typing import Literal
 
 import aiosmtplib
 
-from lendrail.runtime.faults import point
+from lendrail.runtime.faults import call_point
 
 CLOSING = 421
 """The relay closes an idle connection with this reply."""
@@ -55,6 +55,14 @@ class MailRefused(MailFailed):
 
 class MailUnknown(MailFailed):
     """The connection was lost, or time was up, while the mail was leaving."""
+
+
+def _away() -> MailNotSent:
+    return MailNotSent("not-connected")
+
+
+def _lost() -> MailUnknown:
+    return MailUnknown("unknown")
 
 
 class MailPort:
@@ -107,7 +115,7 @@ class MailPort:
         """
         async with self._lock:
             end = None if deadline is None else asyncio.get_running_loop().time() + deadline
-            point("mail.before")
+            await call_point("mail.before", _away)
             try:
                 async with self._within(end):
                     client = await self._addressed(sender, recipient)
@@ -118,7 +126,7 @@ class MailPort:
                 await self._forget(client)
                 raise MailNotSent("withheld", why="withheld")
             reply = await self._data(client, content, end)
-            point("mail.after")
+            await call_point("mail.after", _lost)
             return reply
 
     def _within(self, end: float | None) -> asyncio.Timeout:

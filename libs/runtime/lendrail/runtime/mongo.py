@@ -1,17 +1,19 @@
-"""MongoDB with time-outs and durable writes, and group commit for writes that happen at the same time."""
+"""MongoDB with time-outs, durable writes that label themselves, and group commit for writes at the same time."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from pymongo import ASCENDING as ASCENDING  # services sort by it
 from pymongo import AsyncMongoClient, InsertOne, UpdateOne, WriteConcern
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import AutoReconnect as AutoReconnect  # a fault that is asked for at a port is one
 from pymongo.errors import (
     BulkWriteError,
     ConnectionFailure,
@@ -25,11 +27,13 @@ from pymongo.errors import (
 from pymongo.errors import DuplicateKeyError as DuplicateKeyError  # services catch it from here
 from pymongo.read_concern import ReadConcern
 
-from lendrail.runtime.faults import point
+from lendrail.runtime.faults import named, point
 from lendrail.runtime.settings import ServiceSettings
 
 Document = dict[str, Any]
 Collection = AsyncCollection[Document]
+P = ParamSpec("P")
+T = TypeVar("T")
 
 OUTAGES = (
     ConnectionFailure,
@@ -59,8 +63,76 @@ def connect(settings: ServiceSettings) -> AsyncMongoClient[Document]:
     )
 
 
-def database(client: AsyncMongoClient[Document], settings: ServiceSettings, name: str) -> AsyncDatabase[Document]:
-    return client.get_database(
+def _labelled(
+    write: Callable[Concatenate[Collection, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[LabelledCollection, P], Coroutine[Any, Any, T]]:
+    """A write that stands between the two points of its collection. A refusal because of a key that is taken is an
+    answer like another; what else it raises tells nothing of what was written.
+    """
+
+    @functools.wraps(write)
+    async def between(self: LabelledCollection, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        point(self._before, AutoReconnect)
+        try:
+            done = await write(self, *args, **kwargs)
+        except (BulkWriteError, DuplicateKeyError):
+            point(self._after, AutoReconnect)
+            raise
+        point(self._after, AutoReconnect)
+        return done
+
+    return between
+
+
+class LabelledCollection(AsyncCollection[Document]):
+    """The store port: every write stands between `store.<collection>.before` and `store.<collection>.after`.
+
+    What the runtime itself writes into a service's collection (a claim, a mark of what was published) has labels of its
+    own, `store.<collection>.<what>.before` and `.after`, so that the counts of the others tell of the service's work.
+    Indexes are no effects: they are made anew at each start.
+    """
+
+    def __init__(self, database: AsyncDatabase[Document], name: str, doing: str = "", **options: Any) -> None:
+        super().__init__(database, name, **options)
+        label = f"store.{name}.{doing}" if doing else f"store.{name}"
+        self._before, self._after = named(f"{label}.before"), named(f"{label}.after")
+        self._doings: dict[str, LabelledCollection] = {}
+
+    def doing(self, what: str) -> LabelledCollection:
+        """The same collection, whose writes are labelled as `what`."""
+        if what not in self._doings:
+            self._doings[what] = LabelledCollection(self.database, self.name, what)
+        return self._doings[what]
+
+    insert_one = _labelled(AsyncCollection[Document].insert_one)
+    insert_many = _labelled(AsyncCollection[Document].insert_many)
+    update_one = _labelled(AsyncCollection[Document].update_one)
+    update_many = _labelled(AsyncCollection[Document].update_many)
+    replace_one = _labelled(AsyncCollection[Document].replace_one)
+    delete_one = _labelled(AsyncCollection[Document].delete_one)
+    delete_many = _labelled(AsyncCollection[Document].delete_many)
+    bulk_write = _labelled(AsyncCollection[Document].bulk_write)
+    # generic in a type of their own that nothing uses, at which mypy stumbles
+    find_one_and_update = _labelled(AsyncCollection[Document].find_one_and_update)  # type: ignore[arg-type]
+    find_one_and_replace = _labelled(AsyncCollection[Document].find_one_and_replace)  # type: ignore[arg-type]
+    find_one_and_delete = _labelled(AsyncCollection[Document].find_one_and_delete)  # type: ignore[arg-type]
+
+
+def doing(collection: Collection, what: str) -> Collection:
+    """See `LabelledCollection`; one that a test made of the driver alone has no labels."""
+    return collection.doing(what) if isinstance(collection, LabelledCollection) else collection
+
+
+class Database(AsyncDatabase[Document]):
+    """Gives labelled collections."""
+
+    def __getitem__(self, name: str) -> LabelledCollection:
+        return LabelledCollection(self, name)
+
+
+def database(client: AsyncMongoClient[Document], settings: ServiceSettings, name: str) -> Database:
+    return Database(
+        client,
         settings.database_prefix + name,
         write_concern=WriteConcern("majority", j=True),
         read_concern=ReadConcern("majority"),
@@ -71,7 +143,6 @@ async def insert_absent(collection: Collection, documents: Sequence[Document]) -
     """Insert those whose id, or unique key, is not taken yet. Raises RuntimeError for any other refusal."""
     if not documents:
         return
-    point(f"store.{collection.name}.before")
     try:
         await collection.insert_many(documents, ordered=False)
     except BulkWriteError as error:
@@ -80,7 +151,6 @@ async def insert_absent(collection: Collection, documents: Sequence[Document]) -
         faults = [fault for fault in (error.details or {})["writeErrors"] if fault["code"] != 11000]
         if faults:
             raise RuntimeError(f"MongoDB refused a write with code {faults[0]['code']}") from None
-    point(f"store.{collection.name}.after")
 
 
 @dataclass(slots=True)
@@ -150,8 +220,6 @@ class GroupCommit:
         return list(batch.values())
 
     async def _flush(self, batch: list[_Write]) -> None:
-        label = self._collection.name
-        point(f"store.{label}.before")
         failed: dict[int, Document] = {}
         try:
             result: Document = dict(
@@ -162,7 +230,6 @@ class GroupCommit:
             failed = {fault["index"]: fault for fault in result["writeErrors"]}
             if result.get("writeConcernErrors"):  # written here, but nobody vouches for the majority
                 raise WTimeoutError("a bulk was not confirmed by the majority") from None
-        point(f"store.{label}.after")
         updates = sum(w.stamp is not None for i, w in enumerate(batch) if i not in failed)
         all_matched = result["nMatched"] + result["nUpserted"] == updates
         stamps = None if all_matched else await self._stamps(batch)

@@ -15,12 +15,14 @@ import structlog
 from pymongo import ASCENDING, UpdateOne
 
 from lendrail.contracts.event import Record
-from lendrail.runtime.faults import point
-from lendrail.runtime.mongo import OUTAGES, Collection, Document
+from lendrail.runtime.faults import named, point
+from lendrail.runtime.mongo import OUTAGES, Collection, Document, doing
 from lendrail.runtime.pace import rest
 from lendrail.runtime.publisher import Publisher
 
 log = structlog.get_logger()
+SENT, ADOPTED = "sent", "adopted"
+"""What a relay writes into a collection: labels of their own."""
 ADOPT_SECONDS = 5
 """Another instance's records that wait longer than this are anybody's to publish."""
 ROUND, ROUND_BYTES = 500, 16 * 1024 * 1024
@@ -55,6 +57,10 @@ class Relay:
     def __init__(self, collections: Sequence[Collection], publisher: Publisher, instance: str) -> None:
         self._collections, self._publisher, self._instance = tuple(collections), publisher, instance
         self._awake = asyncio.Event()
+        for collection in self._collections:
+            named(f"relay.{collection.name}.published")
+            for what in (SENT, ADOPTED):
+                doing(collection, what)
 
     async def prepare(self) -> None:
         for collection in self._collections:
@@ -99,7 +105,7 @@ class Relay:
             seen = {"$ifNull": ["$pending_since", "$$NOW"]}
             age = {"$dateDiff": {"startDate": seen, "endDate": "$$NOW", "unit": "second"}}
             mine = {"$cond": [{"$gte": [age, ADOPT_SECONDS]}, self._instance, "$pending"]}
-            await collection.update_one(where, [{"$set": {"pending": mine, "pending_since": seen}}])
+            await doing(collection, ADOPTED).update_one(where, [{"$set": {"pending": mine, "pending_since": seen}}])
 
     async def _drain(self, collection: Collection) -> int:
         """A round is bounded by what it holds, not only by how many: outboxes keep all that they ever held."""
@@ -123,7 +129,8 @@ class Relay:
             [Record.restored(stored) for document in documents for stored in document["outbox"][document["sent"] :]]
         )
         point(f"relay.{collection.name}.published")
-        await collection.bulk_write([_marked(d["_id"], len(d["outbox"])) for d in documents], ordered=False)
+        marks = [_marked(d["_id"], len(d["outbox"])) for d in documents]
+        await doing(collection, SENT).bulk_write(marks, ordered=False)
 
 
 def _marked(document_id: Any, sent: int) -> UpdateOne:

@@ -23,8 +23,8 @@ from lendrail.runtime.circuits import Circuits
 from lendrail.runtime.circuits import Open as Open  # callers catch it from here
 from lendrail.runtime.directory import Credential, Credentials, Mounted
 from lendrail.runtime.due import in_seconds
-from lendrail.runtime.faults import point
-from lendrail.runtime.mongo import OUTAGES, Collection
+from lendrail.runtime.faults import call_point
+from lendrail.runtime.mongo import OUTAGES, AutoReconnect, Collection
 from lendrail.runtime.standing import Standing
 from lendrail.runtime.vault import Key, Vault
 
@@ -80,9 +80,9 @@ class PartnerPort:
         async with self._circuits.turn((credential_id, operation)) as took_time:
             if took_time:
                 await self._budget.start(credential_id, credential.rate, kind, admit)
-            point("partner.before")
+            await call_point("partner.before", AutoReconnect)
             yield credential
-            point("partner.after")
+            await call_point("partner.after", ConnectionResetError)
 
     async def answered(self, credential_id: str, operation: str) -> None:
         """A complete reply came that speaks of no trouble (5xx) at the partner, whatever it says."""

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 from faststream.kafka import KafkaBroker
 
 from lendrail.contracts.event import Record
@@ -84,7 +84,7 @@ class KafkaPublisher:
             return
         await self._ready.wait()
         assert self._producer is not None
-        point("publish.before")
+        point("publish.before", KafkaConnectionError)
         futures = []
         for record in records:
             try:
@@ -93,7 +93,7 @@ class KafkaPublisher:
                 log.error("a record is larger than the broker takes", topic=record.topic)
                 raise
         await asyncio.gather(*futures)
-        point("publish.after")
+        point("publish.after", KafkaConnectionError)
 
     async def _send(self, record: Record) -> asyncio.Future[Any]:
         assert self._producer is not None

@@ -69,6 +69,7 @@ class Service:
         self._drains: list[Callable[[float], Awaitable[None]]] = []
         self._forget: list[Forget] = []
         self.sources: list[Source] = []
+        self._forgotten = self.database["forgotten"]
         self._tasks: list[asyncio.Task[None]] = []
         self._prepared = False
         self.needs_broker = True
@@ -114,7 +115,7 @@ class Service:
         return self.database["republished"]
 
     async def _forgetting(self) -> None:
-        await Forgetting(self.vault, self.database["forgotten"], self._forget).run()
+        await Forgetting(self.vault, self._forgotten, self._forget).run()
 
     def api(self, title: str, verifier: Verifier | None = None) -> FastAPI:
         """The HTTP application, with health, error answers and the service's life tied to it."""

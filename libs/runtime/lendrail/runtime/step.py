@@ -21,7 +21,7 @@ from lendrail.contracts.topics import Topic
 from lendrail.runtime.broker import Batch, subscribe
 from lendrail.runtime.dead_letters import dead_letter
 from lendrail.runtime.failures import DefectMeter, Outage, TooManyDefects
-from lendrail.runtime.faults import point
+from lendrail.runtime.faults import named, point
 from lendrail.runtime.publisher import Publisher
 from lendrail.runtime.settings import ServiceSettings
 from lendrail.runtime.vault import Key, Vault
@@ -60,6 +60,8 @@ class Steps:
 
     def on(self, topic: Topic[E], handle: Handler[E]) -> BatchSubscriber:
         """Subscribe `handle` to `topic` in the group `<service>.<topic>`."""
+        for when in ("written", "published"):
+            named(f"step.{topic.name}.{when}")
 
         async def consume(records: Batch) -> None:
             await self._consume(topic, handle, records)

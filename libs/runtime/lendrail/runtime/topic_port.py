@@ -13,9 +13,10 @@ from typing import Any, Protocol
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from lendrail.contracts.event import Record
+from lendrail.runtime.faults import call_point
 from lendrail.runtime.publisher import MAX_RECORD_BYTES
 
 WRITTEN = "written"
@@ -50,9 +51,11 @@ class TopicPort:
         try:
             async with asyncio.timeout(self._seconds):
                 producer = await self._connected()
+                await call_point("outcome.before", KafkaConnectionError)
                 await producer.send_and_wait(
                     record.topic, value=record.value, key=record.key, headers=list(record.headers)
                 )
+                await call_point("outcome.after", KafkaConnectionError)
         except TimeoutError:
             return "timeout"
         except KafkaError as error:

@@ -23,7 +23,6 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import BulkWriteError, WTimeoutError
 
 from lendrail.contracts.sensitive import TOKEN, Erased, SealBroken
-from lendrail.runtime.faults import point
 
 INTAKE = "intake-"
 INTAKE_KEY_DAYS = 45
@@ -114,7 +113,6 @@ class Vault:
         fresh = {key_id: os.urandom(32) for key_id in key_ids}
         limit = {"expires": expires} if expires else {}
         documents = [{"_id": k, "wrapped": self._wrapper.wrap(secret), **limit} for k, secret in fresh.items()]
-        point("store.keys.before")
         try:
             await self._keys.insert_many(documents, ordered=False)
         except BulkWriteError as error:
@@ -125,7 +123,6 @@ class Vault:
                 raise
             for fault in taken:
                 del fresh[documents[fault["index"]]["_id"]]
-        point("store.keys.after")
         for key_id, secret in fresh.items():
             self._remember(Key(key_id, secret))
         return await self.find(key_ids)
@@ -158,9 +155,7 @@ class Vault:
     async def erase(self, key_id: str) -> None:
         """Delete the key for good and leave a mark when that was, by the server's clock."""
         change: list[dict[str, Any]] = [{"$set": {"erased": {"$ifNull": ["$erased", "$$NOW"]}}}, {"$unset": "wrapped"}]
-        point("store.keys.before")
         await self._keys.update_one({"_id": key_id}, change, upsert=True)
-        point("store.keys.after")
         self.forget([key_id])
 
     def forget(self, key_ids: Iterable[str]) -> None:

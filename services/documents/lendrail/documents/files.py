@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from lendrail.contracts.terms import DocumentRef, utc_now
-from lendrail.runtime.faults import point
 from lendrail.runtime.mongo import ASCENDING, Collection, Document, insert_absent
 
 CHUNK_BYTES = 255 * 1024
@@ -114,9 +113,7 @@ class Files:
         by what their names begin with, so those go too whose entry is gone already or was never written.
         """
         await self._files.delete_many({"metadata.keyId": key_id})
-        point("forget.entries")
         await self._chunks.delete_many({"files_id": {"$gte": f"{key_id}.", "$lt": f"{key_id}/"}})
-        point("forget.chunks")
 
 
 def _some(chunks: Iterable[Document]) -> Iterator[list[Document]]:

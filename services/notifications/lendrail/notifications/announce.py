@@ -13,7 +13,6 @@ from lendrail.notifications.endpoints import Endpoint
 from lendrail.notifications.order import Notice
 from lendrail.notifications.outcome import from_text
 from lendrail.runtime.due import Lease
-from lendrail.runtime.faults import point
 from lendrail.runtime.mongo import Document
 from lendrail.runtime.topic_port import WRITTEN, Writer
 
@@ -31,9 +30,7 @@ class Outcomes(Laned):
     async def _carry(self, queue: Document, notice: Notice, lease: Lease, lane: int, to: Endpoint, body: str) -> None:
         if not lease.held:
             return
-        point("outcome.before")
         outcome = await self._writer.write(from_text(body))
-        point("outcome.after")
         if outcome != WRITTEN:
             log.warning("a tenant's topic does not take an outcome", tenant=to.tenant, notice=notice["id"], why=outcome)
         await self._record(queue, notice, lease, outcome, good=outcome == WRITTEN)

@@ -19,7 +19,6 @@ from lendrail.notifications.signing import signed_headers
 from lendrail.notifications.store import ERASED, Deliveries
 from lendrail.notifications.web import Caller
 from lendrail.runtime.due import Lease, Worker
-from lendrail.runtime.faults import point
 from lendrail.runtime.mail_port import MailNotSent, MailPort, MailRefused, MailUnknown
 from lendrail.runtime.mongo import Document
 from lendrail.runtime.vault import Vault
@@ -156,9 +155,7 @@ class Webhooks(Laned):
         }
         if not lease.held:
             return
-        point("webhook.before")
         outcome = await self._callers[lane].post(to.target, headers, content)
-        point("webhook.after")
         if outcome == GONE:
             await self._gone(queue, lease)
         else:

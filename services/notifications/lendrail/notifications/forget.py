@@ -9,7 +9,6 @@ import datetime as dt
 from collections.abc import Sequence
 
 from lendrail.notifications.store import Deliveries
-from lendrail.runtime.faults import point
 from lendrail.runtime.mongo import ASCENDING, Collection
 from lendrail.runtime.outbox import emptied
 
@@ -29,5 +28,4 @@ class Forgetter:
     async def forget(self, applications: Sequence[str]) -> None:
         """Queues before the inbox: from there a notice may come once more, which then finds its key gone."""
         await self._deliveries.forget(applications)
-        point("forget.deliveries")
         await self._notices.update_many({"application": {"$in": list(applications)}}, emptied())

@@ -16,6 +16,7 @@ import httpcore
 import httpx
 
 from lendrail.notifications.addresses import Forbidden, Resolver, Unresolvable
+from lendrail.runtime.faults import call_point
 
 ANSWER_BYTES = 64 * 1024
 URL_CHARACTERS = 2000
@@ -99,7 +100,10 @@ class Caller:
         """What came of it: `http-<status>`, or why there was no answer. Never raises for what the network does."""
         try:
             async with asyncio.timeout(self._seconds):
-                return f"http-{await self._status(url, headers, body)}"
+                await call_point("webhook.before", ConnectionResetError)
+                status = await self._status(url, headers, body)
+                await call_point("webhook.after", ConnectionResetError)
+                return f"http-{status}"
         except TimeoutError:
             return "timeout"
         except Forbidden:

@@ -15,7 +15,7 @@ from typing import Any
 from lendrail.contracts.event import Envelope, Record, encode, envelope_of
 from lendrail.contracts.status_updated import StatusUpdated
 from lendrail.contracts.terms import Mode, utc_now
-from lendrail.runtime.mongo import Collection, Document, DuplicateKeyError, GroupCommit
+from lendrail.runtime.mongo import Collection, Document, DuplicateKeyError, GroupCommit, doing
 from lendrail.runtime.outbox import Relay
 from lendrail.runtime.vault import Key
 from lendrail.status.fold import fold
@@ -69,7 +69,7 @@ class Opportunities:
 
     def __init__(self, collection: Collection, relay: Relay, instance: str) -> None:
         self.collection, self._relay = collection, relay
-        self._group = GroupCommit(collection)
+        self._group, self._preparing = GroupCommit(collection), doing(collection, "prepare")
         self._instance = instance
         self._named = instance + NAMED
         self._unsent: list[tuple[list[Document], asyncio.Future[None]]] = []
@@ -88,7 +88,7 @@ class Opportunities:
             [("credential", 1), ("fetch.reason", 1), ("due", 1)], partialFilterExpression={"due": {"$type": "date"}}
         )
         mine = {"pending": self._named}  # of a process of this name that ended before it could publish
-        await self.collection.update_many(mine, {"$set": {"pending": self._instance}})
+        await self._preparing.update_many(mine, {"$set": {"pending": self._instance}})
 
     async def find(self, ids: Sequence[str]) -> dict[str, Document]:
         cursor = self.collection.find({"_id": {"$in": list(ids)}})

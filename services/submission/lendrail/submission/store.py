@@ -19,7 +19,7 @@ from lendrail.contracts.terms import utc_now
 from lendrail.partners.exchange import Reply, Request
 from lendrail.runtime import audit
 from lendrail.runtime.due import MARGIN_SECONDS, Lease
-from lendrail.runtime.mongo import ASCENDING, Collection, Document, DuplicateKeyError, GroupCommit
+from lendrail.runtime.mongo import ASCENDING, Collection, Document, DuplicateKeyError, GroupCommit, doing
 from lendrail.runtime.vault import Key
 from lendrail.submission.attempt import OPEN, Attempt, Opportunity, State, next_due, reference, waiting
 
@@ -39,7 +39,7 @@ class Store:
 
     def __init__(self, collection: Collection, instance: str) -> None:
         self.collection, self._instance = collection, instance
-        self._writes = GroupCommit(collection)
+        self._writes, self._preparing = GroupCommit(collection), doing(collection, "prepare")
 
     async def prepare(self) -> None:
         """The indexes; a partner's id and an idempotency key each belong to one opportunity."""
@@ -49,7 +49,7 @@ class Store:
         # and behind any number of those that may not go now
         await create([("through", ASCENDING), ("due", ASCENDING)], partialFilterExpression=waits)
         older = {**waits, "through": {"$exists": False}}  # stored before mails had lanes of their own
-        await self.collection.update_many(older, [{"$set": {"through": "$credential"}}])
+        await self._preparing.update_many(older, [{"$set": {"through": "$credential"}}])
         there = {"$exists": True}
         await create(
             [("credential", ASCENDING), ("partner_id", ASCENDING)],

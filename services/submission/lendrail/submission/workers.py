@@ -22,8 +22,8 @@ from lendrail.partners.channels import rest
 from lendrail.partners.exchange import Accepted, CredentialRefused, Rejected, Reply, Request, RetryLater
 from lendrail.runtime.directory import Credential
 from lendrail.runtime.due import Lease
-from lendrail.runtime.faults import point
-from lendrail.runtime.mongo import OUTAGES, Document, DuplicateKeyError
+from lendrail.runtime.faults import call_point
+from lendrail.runtime.mongo import OUTAGES, AutoReconnect, Document, DuplicateKeyError
 from lendrail.runtime.partner_port import Open, PartnerPort, Paused
 from lendrail.runtime.vault import Vault
 from lendrail.submission import gates, moves
@@ -189,7 +189,7 @@ class Submitter:
             if credential.rate is not None and time.monotonic() - granted > STALE_START_SECONDS:
                 async with self._port.call(credential.id, "submission", request.operation):
                     pass
-            point("partner.sending")
+            await call_point("partner.sending", AutoReconnect)
             answer = await channel.send(request, deadline, lambda: job.lease.seconds_left() >= deadline)
         except (Paused, Open):
             return NotSent("paused", counts=False)

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 import structlog
 
 from lendrail.contracts.terms import utc_now
-from lendrail.runtime.faults import point
 from lendrail.runtime.mongo import ASCENDING, OUTAGES, Collection, Document
 from lendrail.runtime.outbox import emptied
 
@@ -46,7 +45,6 @@ class Forgetter:
         about = {"application": {"$in": list(applications)}}
         await self._early.delete_many(about)
         await self._checks.delete_many(about)
-        point("forget.waiting")
         change = emptied()
         change["$unset"] |= dict.fromkeys(_OF_THE_BUSINESS, "")
         await self._reports.update_many(about, change)
