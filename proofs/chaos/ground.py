@@ -30,7 +30,15 @@ from proofs.chaos.remote import UUID, Gate, Remote
 UP_SECONDS, DOWN_SECONDS = 120.0, 60.0
 PROXY = "proxy-"
 PARTNERS, MAILS, CONTROL = "partners", "mails", "control"
-BUSY = {"LENDRAIL_LOG_LEVEL": "WARNING"}
+DEADLINE_SECONDS = 4.0
+"""How long services wait for a partner. Shorter is quicker, but on a machine with much to do a service is then itself
+too late for answers that came in time, and what is unknown for that no fault has brought about.
+"""
+BUSY = {
+    "LENDRAIL_LOG_LEVEL": "WARNING",
+    "LENDRAIL_PARTNER_DEADLINE_SECONDS": str(DEADLINE_SECONDS),
+    "LENDRAIL_LEASE_SECONDS": "14",
+}
 UP = ("--no-rate-limit", "--no-email")
 """With their rate limits a few hundred applications would take hours; a proof of limits is not this one."""
 

@@ -197,7 +197,7 @@ DIALS: tuple[Mapping[str, Any], ...] = (
     {"kind": "status", "status": 503, "probability": 0.5},
     {"kind": "status", "status": 500, "recorded": True, "probability": 0.3},
     {"kind": "delay", "ms": 1200, "when": "after"},
-    {"kind": "delay", "ms": 4000, "when": "after", "probability": 0.3},
+    {"kind": "delay", "ms": 6000, "when": "after", "probability": 0.3},
     {"kind": "delay", "ms": 800, "when": "before"},
 )
 """How a partner behaves badly while everything between us is well."""

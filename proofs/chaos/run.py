@@ -22,7 +22,7 @@ from proofs.chaos import books, ledgers, subscriber, truth
 from proofs.chaos.cast import AUDIT, Planned, cast
 from proofs.chaos.doors import Rest
 from proofs.chaos.faults import Faults
-from proofs.chaos.ground import Ground
+from proofs.chaos.ground import DEADLINE_SECONDS, Ground
 from proofs.chaos.induced import SENDER, evidence
 from proofs.chaos.plan import plan
 from proofs.chaos.remote import PROJECT
@@ -41,8 +41,6 @@ ENVIRONMENT = {
 """Waits that are minutes and hours in production, so that a run ends. There are more of them: it is no proof of what is
 given up after days.
 """
-DEADLINE_SECONDS = 2.0
-"""How long our services wait for a partner here; set by the ground."""
 QUIET_SECONDS, STILL_SECONDS = 300.0, 25.0
 """At most so long after the faults until all is quiet: nothing is due, and nothing has changed for a while."""
 
