@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import secrets
 import shutil
 import sys
@@ -77,6 +78,7 @@ async def play(made: Options, folder: Path, console: Console) -> Result:
 
 def main(words: list[str]) -> int:
     made, asked = options(words)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that Kafka is away is what we are here for
     console = Console()
     folder = asked.keep or Path(tempfile.mkdtemp(prefix="lendrail-chaos-"))
     begun = f"{made.applications} applications, faults for {made.seconds:.0f} s, seed {made.seed}"

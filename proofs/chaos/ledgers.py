@@ -27,7 +27,8 @@ from proofs.chaos.truth import Truth
 
 PERSON = frozenset({"parked", "submitted-id-unknown"})
 """States of an attempt in which a person, or the partner's own word, has to decide."""
-ENDED = frozenset({"acked", "rejected", "cancelled"})
+CANCELLED = "cancelled"
+ENDED = frozenset({"acked", "rejected", CANCELLED})
 ASIDE = frozenset({"create", "gate", "supplement"})
 """Operations that are not counted beside the creation: the creation, what it waits for, and the mail for audit."""
 AT_ONCE = 16
@@ -105,7 +106,7 @@ class Reader:
         else:
             parked = mail is not None and mail["state"] in PERSON
             induced = self._induced(accepted, AUDIT, mail)
-        status = "submitted" if mail is not None and mail["state"] == "acked" else "submitting"
+        status = {"acked": "submitted", "cancelled": CANCELLED}.get(mail["state"] if mail else "", "submitting")
         entry = _entry(accepted, f"{opportunity}/supplement", AUDIT, parked=parked, induced=induced)
         return replace(entry, status=status)
 
@@ -170,10 +171,12 @@ async def views(rest: Rest, accepted: Iterable[Accepted]) -> dict[str, View]:
     return dict(await asyncio.gather(*(one(each) for each in ids)))
 
 
-def with_lives(accepted: Sequence[Accepted], acted: Iterable[Acted], shown: Iterable[Shown]) -> list[Accepted]:
+def with_lives(accepted: Sequence[Accepted], acted: Iterable[Acted], shown: Sequence[Shown]) -> list[Accepted]:
     """What must be shown after the changes that we acknowledged. One that waits for a person may have come to pass or
-    not, so both are right then; what the partner holds decides in any case.
+    not, so both are right then; what the partner holds decides in any case. A withdrawal overtakes the mail for audit:
+    one that was cancelled so must not have left.
     """
+    overtaken = {each.application for each in shown if (each.partner, each.status) == (AUDIT, CANCELLED)}
     waits = {(each.application, each.partner) for each in shown if each.parked}
     changed: dict[str, dict[str, str]] = {}
     for each in acted:
@@ -181,7 +184,14 @@ def with_lives(accepted: Sequence[Accepted], acted: Iterable[Acted], shown: Iter
         names = {(each.application, f"{each.partner} {each.life}"), (each.application, each.partner)}
         after = f"{before}|{each.becomes}" if names & waits else each.becomes
         changed[each.application] = {each.partner: after}
-    return [replace(each, wanted={**each.wanted, **changed.get(each.application, {})}) for each in accepted]
+        if each.life == "withdraw" and each.application in overtaken:
+            changed[each.application][AUDIT] = CANCELLED
+    return [_with(each, changed.get(each.application, {})) for each in accepted]
+
+
+def _with(accepted: Accepted, changed: Mapping[str, str]) -> Accepted:
+    withheld = (*accepted.withheld, AUDIT) if AUDIT in changed else accepted.withheld
+    return replace(accepted, wanted={**accepted.wanted, **changed}, withheld=withheld)
 
 
 async def without_superseded(

@@ -37,6 +37,7 @@ ENVIRONMENT = {
     "LENDRAIL_UNKNOWN_SECONDS": "[0, 1, 2, 3, 5]",
     "LENDRAIL_LONGEST_WAIT_SECONDS": "5",
     "LENDRAIL_REGISTRY_CANCEL_SECONDS": "5",
+    "LENDRAIL_PARTNER_PROCESSING_SECONDS": "4",
 }
 """Waits that are minutes and hours in production, so that a run ends. There are more of them: it is no proof of what is
 given up after days.
@@ -201,6 +202,7 @@ class Run:
         finally:
             await rest.close()
         accepted = ledgers.with_lives(ledger.accepted, ledger.acted, shown)
+        self._keep(carried=faults.carried, spoilt=faults.spoilt, taken=found.books.taken, shown=shown, start=start)
         verdict = judge(
             accepted, found.books.taken, notices, shown, sent=ledger.sent, freezes=_freezes(faults.carried, start)
         )
@@ -215,6 +217,11 @@ class Run:
             unfinished=self.state.open(),
             seconds=time.monotonic() - begun,
         )
+
+    def _keep(self, **found: Any) -> None:
+        """For whoever looks into a violation."""
+        told = json.dumps(found, default=lambda each: vars(each) if hasattr(each, "__dict__") else str(each), indent=1)
+        (self._folder / "found.json").write_text(told)
 
 
 def due(mongo: str) -> int:

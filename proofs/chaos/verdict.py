@@ -74,7 +74,7 @@ def judge(
     for application in accepted:
         for partner in application.wanted:
             _end(application, partner, books[application.mark, partner], views, found)
-    _parked(shown, found)
+    _parked(shown, {each.application: each.mark for each in accepted}, found)
     _told(notices, shown, found)
     counted: dict[str, Any] = {name: tuple(dict.fromkeys(all_of)) for name, all_of in found.names.items()}
     return Verdict(accepted=len({each.application for each in accepted}), **counted | found.counts)
@@ -145,12 +145,12 @@ def _untrue(view: Shown, record: Taken, wanted: Sequence[str]) -> str | None:
     return None
 
 
-def _parked(shown: Iterable[Shown], found: Found) -> None:
+def _parked(shown: Iterable[Shown], marks: Mapping[str, str], found: Found) -> None:
     for each in shown:
         if each.parked and each.induced:
             found.count("parked_with_reason")
         elif each.parked:
-            found.name("parked_without_reason", f"{each.application} at {each.partner}: {each.status}")
+            found.name("parked_without_reason", f"{marks.get(each.application)} at {each.partner}: {each.status}")
 
 
 def _told(notices: Sequence[Notice], shown: Iterable[Shown], found: Found) -> None:
