@@ -17,9 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
+from structlog.testing import capture_logs
 
 from lendrail.runtime import http
-from lendrail.runtime.admission import LARGE, Crowded, Full, Gate
+from lendrail.runtime.admission import LARGE, Crowded, Full, Gate, Turnstile
 from lendrail.runtime.http import Problem, own_gate, reply, strict_body
 from lendrail.runtime.tokens import AUDIENCE, Verifier
 
@@ -106,6 +107,31 @@ def test_bytes_of_bodies_are_bounded_too_and_a_large_one_counts_for_a_megabyte()
         assert gate.bodies.used == 3 * LARGE
         assert enter(gate, stack, "large")  # what brings no body waits for none
         assert enter(gate, stack, "other", 10_000)
+
+
+async def test_refusals_come_a_few_at_a_time() -> None:
+    """Else an accepted request would get its turn only after thousands of them."""
+    turnstile, out = Turnstile(each=5, seconds=0.1, most=20), list[float]()
+
+    async def refuse() -> None:
+        await turnstile.turn()
+        out.append(time.monotonic())
+
+    begun = time.monotonic()
+    crowd = [asyncio.create_task(refuse()) for _ in range(25)]
+    await asyncio.sleep(0)
+    assert len(out) == 5
+    crowd[7].cancel()
+    await refuse()  # nobody else finds a place to stand
+    assert time.monotonic() - begun < 0.1
+    await asyncio.gather(*crowd, return_exceptions=True)
+    assert len(out) == 25
+    assert out[-1] - begun >= 0.35
+    await asyncio.sleep(0.3)
+    assert not turnstile._ticking
+    begun = time.monotonic()
+    await asyncio.gather(*(refuse() for _ in range(5)))
+    assert time.monotonic() - begun < 0.05
 
 
 @dataclass
@@ -263,6 +289,34 @@ async def test_all_in_use_is_503_before_a_byte_of_the_body_and_health_is_never_r
         assert (await again.finish())[0] == 202
 
 
+async def test_what_was_let_in_goes_on_while_a_crowd_is_refused(server: Server) -> None:
+    """Callers that come again at once, as fast as they can, get a bounded number of answers."""
+    async with Lines(server) as lines:
+        held = [await lines.asks("/things", "loud") for _ in range(6)]
+        await server.holds(6)
+        ended, answers = asyncio.Event(), 0
+        bearer = f"Authorization: Bearer {token('loud')}"
+        ask = f"GET /things HTTP/1.1\r\nHost: x\r\n{bearer}\r\nContent-Length: 0\r\n\r\n".encode()
+
+        async def hasty(line: Line) -> None:
+            nonlocal answers
+            while not ended.is_set():
+                line.writer.write(ask)
+                assert (await line.answer())[0] == 429
+                answers += 1
+
+        crowd = [asyncio.create_task(hasty(await lines.open())) for _ in range(60)]
+        begun = time.monotonic()
+        for _ in range(20):
+            assert (await (await lines.asks("/ready", method="GET", length=0)).answer())[0] == 200
+            assert (await (await lines.asks("/things", "quiet")).finish())[0] == 202
+        ended.set()
+        await asyncio.gather(*crowd)
+        took = time.monotonic() - begun
+        assert answers <= 20 * (took / 0.05 + 2)
+        assert [(await line.finish())[0] for line in held] == [202] * 6
+
+
 async def test_partners_have_a_gate_of_their_own_and_each_path_its_share(server: Server) -> None:
     async with Lines(server) as lines:
         held = [await lines.asks("/webhooks/loud") for _ in range(3)]
@@ -302,8 +356,10 @@ async def test_the_place_is_free_again_however_it_ended(server: Server) -> None:
             assert (await asked.answer())[0] == status
         gone = await lines.asks("/things", "one")
         await server.holds(1)
-        gone.writer.close()
-        await server.holds(0)
+        with capture_logs() as told:
+            gone.writer.close()
+            await server.holds(0)
+        assert not [line for line in told if line["log_level"] == "error"]  # it is no fault of ours
     assert server.gate.requests.used == server.gate.bodies.used == 0
 
 

@@ -10,8 +10,9 @@ for those alone who have nothing under way; so whoever comes new finds a place, 
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -120,3 +121,41 @@ class Gate:
             body_bytes=self.bodies.used,
         )
         self._refused, self._told = 0, self._clock()
+
+
+class Turnstile:
+    """Lets only so many refusals out at a time; the others stand still meanwhile.
+
+    A refusal costs little, and thousands a second cost everything: an accepted request goes on once in each turn of the
+    event loop, and a turn that is full of refusals lasts until all callers have given up. Who stands still sends
+    nothing more, so a crowd that comes again at once is slowed down as well.
+    """
+
+    def __init__(self, each: int = 20, seconds: float = 0.05, most: int = 1000) -> None:
+        """`each` in so many seconds, later when the loop is slow; when `most` stand there, others pass."""
+        self._each, self._seconds, self._most = each, seconds, most
+        self._left, self._ticking = each, False
+        self._standing: deque[asyncio.Future[None]] = deque()
+
+    async def turn(self) -> None:
+        loop = asyncio.get_running_loop()
+        if not self._ticking:
+            self._ticking = True
+            loop.call_later(self._seconds, self._tick)
+        if self._left > 0 or len(self._standing) >= self._most:
+            self._left -= 1
+            return
+        mine = loop.create_future()
+        self._standing.append(mine)
+        await mine
+
+    def _tick(self) -> None:
+        self._left = self._each
+        while self._standing and self._left > 0:
+            mine = self._standing.popleft()
+            if not mine.done():  # else its caller went away
+                self._left -= 1
+                mine.set_result(None)
+        self._ticking = bool(self._standing) or self._left < self._each
+        if self._ticking:
+            asyncio.get_running_loop().call_later(self._seconds, self._tick)

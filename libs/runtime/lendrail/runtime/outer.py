@@ -15,14 +15,24 @@ import uuid_utils
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lendrail.runtime.admission import LARGE, Crowded, Full, Gate
+from lendrail.runtime.admission import LARGE, Crowded, Full, Gate, Turnstile
 from lendrail.runtime.problem import Problem, overloaded, too_large, too_many, too_slow
 from lendrail.runtime.tokens import Unauthorised, Verifier
 
 log = structlog.get_logger()
 BODY_SECONDS = 30.0
+SMALL = 16 * 1024
+"""Who is refused with a body of at most this may be let stand for a moment: what has come of it is held meanwhile."""
 HEALTH = frozenset({"/live", "/ready"})
 """Never refused: whoever is busy is not dead."""
+
+
+class Refused(Exception):
+    """Too much is under way."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.code)
+        self.problem = problem
 
 
 def _id_from(headers: dict[bytes, bytes], name: bytes) -> str | None:
@@ -37,6 +47,7 @@ class OuterLayer:
 
     def __init__(self, app: ASGIApp, max_body_bytes: int, gate: Gate | None, body_seconds: float) -> None:
         self._app, self._limit, self._gate, self._body_seconds = app, max_body_bytes, gate, body_seconds
+        self._turnstile = Turnstile()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -62,8 +73,13 @@ class OuterLayer:
             declared = headers.get(b"content-length", b"0")
             if not declared.isdigit() or int(declared) > limit:
                 raise too_large(limit)
-            async with self._let_in(scope, headers, int(declared), limit):
-                await self._app(scope, self._counted(receive, limit), answer)
+            try:
+                async with self._let_in(scope, headers, int(declared), limit):
+                    await self._app(scope, self._counted(receive, limit), answer)
+            except Refused as refused:
+                if int(declared) <= SMALL:
+                    await self._turnstile.turn()
+                raise refused.problem from None
         except Problem as problem:
             await problem.response(scope["lendrail.request_id"])(scope, receive, answer)
         except ClientDisconnect:
@@ -81,8 +97,8 @@ class OuterLayer:
     async def _let_in(
         self, scope: Scope, headers: dict[bytes, bytes], declared: int, limit: int
     ) -> AsyncIterator[None]:
-        """Raises `Problem` 429 or 503 before anything is read. A body that comes without its length counts for all that
-        it may become.
+        """Raises `Refused` before anything is read. A body that comes without its length counts for all that it may
+        become.
         """
         gate, party = _gate_of(scope, self._gate)
         if gate is None:
@@ -94,10 +110,10 @@ class OuterLayer:
                 try:
                     ticket.belongs_to(party or tenant)
                 except Crowded:
-                    raise too_many() if tenant else overloaded() from None
+                    raise Refused(too_many() if tenant else overloaded()) from None
                 yield
         except Full:
-            raise overloaded() from None
+            raise Refused(overloaded()) from None
 
     def _limit_of(self, scope: Scope) -> int:
         bodies = getattr(scope["app"].state, "bodies", ()) if "app" in scope else ()
