@@ -16,6 +16,8 @@ from lendrail.contracts.topics import dead_letters_of
 
 TENANT = "demo"
 CREDENTIAL = "demo-ff"
+MAX_RECORD_BYTES = 4 * 1024 * 1024
+"""As `lendrail topics apply` sets it; dead letters are to fit where Kafka's own default holds."""
 CLIENT_SECRET = "not-a-real-secret"
 WEBHOOK_PATH = "fake-webhook-path-0123456789abcdef0123"
 
@@ -100,7 +102,8 @@ async def topics(bootstrap: str, *names: str, partitions: int = 2) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
-        wanted = [NewTopic(name, partitions, 1) for name in names]
+        long = {"max.message.bytes": str(MAX_RECORD_BYTES)}
+        wanted = [NewTopic(name, partitions, 1, topic_configs=long) for name in names]
         wanted += [NewTopic(dead_letters_of(name), 1, 1) for name in names]
         await admin.create_topics(wanted)
     finally:

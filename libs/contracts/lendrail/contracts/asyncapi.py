@@ -134,9 +134,11 @@ def _message(name: str, event_type: str, says: str) -> Schema:
 
 
 def _dead_letter() -> Schema:
-    texts = {name: {"type": "string"} for name in ("reason", "topic", "service", "key", "headers", "value")}
+    texts = {name: {"type": "string"} for name in ("reason", "topic", "service")}
     numbers = {name: {"type": "integer"} for name in ("partition", "offset")}
-    payload = {"type": "object", "properties": texts | numbers, "required": sorted(texts | numbers)}
+    kept = {name: {"type": ["string", "null"]} for name in ("key", "value")} | {"headers": {"type": "string"}}
+    properties = texts | numbers | kept | {"timestamp": {"type": ["integer", "null"]}}
+    payload = {"type": "object", "properties": properties, "required": sorted(texts | numbers)}
     return {
         "name": "io.lendrail.dead-letter.v1",
         "title": "dead letter",

@@ -11,6 +11,7 @@ import datetime as dt
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, ClassVar, TypeVar
 
 from pydantic import ValidationError
@@ -20,6 +21,12 @@ from lendrail.contracts.terms import NAMESPACE, Mode, Model
 
 Headers = tuple[tuple[str, bytes], ...]
 TYPE_PREFIX = "io.lendrail."
+HEADERS = frozenset(
+    f"ce_{name}"
+    for name in ("id", "type", "source", "specversion", "time", "subject", "correlationid", "causationid", "tenantid",
+                 "mode", "keyid")
+) | {"content-type", "traceparent"}  # fmt: skip
+"""The names of all headers that we write and read."""
 
 
 class Malformed(Exception):
@@ -182,7 +189,7 @@ def read_envelope(headers: Iterable[tuple[str, bytes | None]], expected_type: st
         try:
             texts[name.lower()] = (value or b"").decode()
         except UnicodeDecodeError:
-            raise Malformed(f"header {_safe(name)} is not UTF-8") from None
+            raise Malformed(f"{_named(name)} is not UTF-8") from None
     for name in ("ce_id", "ce_type", "ce_source", "ce_specversion"):
         if not texts.get(name):
             raise Malformed(f"header {name} is missing")
@@ -212,15 +219,19 @@ E = TypeVar("E", bound=Event)
 
 
 def decode(event: type[E], value: bytes | None, key: DataKey) -> E:
-    """Read the body of a record of our own topics. Raises `Malformed`, naming the first field at fault."""
+    """Read the body of a record of our own topics. Raises `Malformed`, naming the first field at fault.
+
+    One sealed value is opened at once, which tells of a body that was sealed under another key; opening all of them
+    would cost every reader more than the rest of the reading.
+    """
     if value is None:
         raise Malformed("the record has no body")
     try:
-        return event.model_validate_json(value, context={"key": key})
+        return event.model_validate_json(value, context={"key": key, "prove": True})
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = "/".join(str(part) for part in first["loc"])
-        raise Malformed(f"{_safe(where) or 'the body'}: {first['type']}") from None
+        where = "/".join(_quoted(part, event) for part in first["loc"])
+        raise Malformed(f"{where or 'the body'}: {first['type']}") from None
 
 
 def _time(text: str | None) -> dt.datetime:
@@ -235,5 +246,30 @@ def _time(text: str | None) -> dt.datetime:
     return time
 
 
-def _safe(name: str) -> str:
-    return "".join(character for character in name[:100] if character.isalnum() or character in "-_/.")
+def _named(header: str) -> str:
+    """A header by its name, where that is one of ours; whoever wrote the record may have put anything into a name."""
+    return f"header {header.lower()}" if header.lower() in HEADERS else "a header of another name than ours"
+
+
+def _quoted(part: str | int, event: type[Event]) -> str:
+    """One step of the way to a fault. A name that no body of this class has may be anything, a person's too."""
+    return str(part) if isinstance(part, int) or part in _names(event) else "*"
+
+
+@cache
+def _names(event: type[Event]) -> frozenset[str]:
+    """All names that a body of this class can have, and the words that tell its variants apart."""
+    found: set[str] = set()
+    _collect(event.model_json_schema(mode="validation"), found)
+    return frozenset(found)
+
+
+def _collect(schema: Any, found: set[str]) -> None:
+    if isinstance(schema, list):
+        for each in schema:
+            _collect(each, found)
+    elif isinstance(schema, dict):
+        for name, value in schema.items():
+            if name in ("properties", "$defs", "mapping") and isinstance(value, dict):
+                found.update(value)
+            _collect(value, found)

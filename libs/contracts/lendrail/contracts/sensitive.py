@@ -120,12 +120,24 @@ class Sensitive:
             return value
         if not isinstance(value, str):
             raise PydanticCustomError("string_type", "must be a string")
-        key = info.context.get("key") if info.context else None
+        context: dict[str, Any] = info.context or {}
+        key = context.get("key")
         if key is None:
             return cls(value)
         if not value.startswith(TOKEN):
             raise PydanticCustomError("not_sealed", "must be sealed")
-        return cls.sealed(value, key)
+        sealed = cls.sealed(value, key)
+        if context.get("prove"):
+            context["prove"] = False
+            sealed._prove()
+        return sealed
+
+    def _prove(self) -> None:
+        """That the key opens it, now and not when somebody reveals it, which may be after the event took effect."""
+        try:
+            self.reveal()
+        except (SealBroken, UnicodeDecodeError):
+            raise PydanticCustomError("seal_broken", "does not open with its key") from None
 
     @staticmethod
     def _serialise(value: Sensitive, info: SerializationInfo) -> Any:

@@ -16,11 +16,13 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.subscriber.usecase import BatchSubscriber
 
+from lendrail.runtime import names
 from lendrail.runtime.pace import rest
 from lendrail.runtime.settings import ServiceSettings
 
 DRAIN_SECONDS = 30.0
 Batch = Sequence["ConsumerRecord[Any, Any]"]
+names.install()
 
 
 def make_broker(settings: ServiceSettings, service: str) -> KafkaBroker:
