@@ -16,7 +16,8 @@ from lendrail.local.terminal import StateFolder, console, fail, state_of
 from lendrail.runtime.audit_verify import Verdict, verify
 from lendrail.runtime.mongo import Document
 
-SERVICES = ("gateway", "validation", "documents", "submission", "status", "notifications")
+SERVICES = ("gateway", "validation", "documents", "submission", "status", "notifications", "operations")
+"""And what people did with dead letters, which no service owns."""
 Noted = Mapping[str, Mapping[int, str]]
 app = typer.Typer(help="Who did what, and why: the chained record.", no_args_is_help=True)
 

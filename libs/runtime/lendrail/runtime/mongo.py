@@ -28,7 +28,7 @@ from pymongo.errors import DuplicateKeyError as DuplicateKeyError  # services ca
 from pymongo.read_concern import ReadConcern
 
 from lendrail.runtime.faults import named, point
-from lendrail.runtime.settings import ServiceSettings
+from lendrail.runtime.settings import Stores
 
 Document = dict[str, Any]
 Collection = AsyncCollection[Document]
@@ -47,7 +47,7 @@ OUTAGES = (
 """The store is away for now: pace, try again, lose nothing."""
 
 
-def connect(settings: ServiceSettings) -> AsyncMongoClient[Document]:
+def connect(settings: Stores) -> AsyncMongoClient[Document]:
     """A client whose every write is majority and journalled, and whose every operation ends."""
     return AsyncMongoClient(
         settings.mongo_url.get_secret_value(),
@@ -130,7 +130,7 @@ class Database(AsyncDatabase[Document]):
         return LabelledCollection(self, name)
 
 
-def database(client: AsyncMongoClient[Document], settings: ServiceSettings, name: str) -> Database:
+def database(client: AsyncMongoClient[Document], settings: Stores, name: str) -> Database:
     return Database(
         client,
         settings.database_prefix + name,

@@ -10,22 +10,28 @@ from pydantic import AliasChoices, Field, HttpUrl, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
-class ServiceSettings(BaseSettings):
-    """Settings that all services share; each service adds its own few."""
+class Stores(BaseSettings):
+    """Where Kafka and MongoDB are, and the key that opens what rests there: all that an operator's command needs."""
 
     model_config = SettingsConfigDict(env_prefix="LENDRAIL_", frozen=True, hide_input_in_errors=True)
 
     kafka_bootstrap_servers: str = Field(validation_alias=AliasChoices("KAFKA_BOOTSTRAP_SERVERS"))
     mongo_url: SecretStr = Field(validation_alias=AliasChoices("MONGO_URL"))
-    environment: Literal["development", "production"] = "production"
-    host: str = "127.0.0.1"
-    port: int = 0
-    log_level: str = "INFO"
     instance: str = ""
     database_prefix: str = ""
     """Put before every database name, so that several stacks can share one MongoDB."""
 
     master_key_file: Path
+
+
+class ServiceSettings(Stores):
+    """Settings that all services share; each service adds its own few."""
+
+    environment: Literal["development", "production"] = "production"
+    host: str = "127.0.0.1"
+    port: int = 0
+    log_level: str = "INFO"
+
     service_key_file: Path
     tenants_file: Path
     partners_file: Path | None = None
