@@ -28,13 +28,13 @@ OPTIONS = st.builds(
 
 
 @given(OPTIONS)
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 def test_the_same_seed_gives_the_same_plan(options: Options) -> None:
     assert plan(options) == plan(options)
 
 
 @given(OPTIONS)
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 def test_only_what_was_asked_for_in_order_and_nothing_in_the_last_fifth(options: Options) -> None:
     faults = plan(options)
     assert {fault.kind for fault in faults} <= options.kinds
@@ -46,7 +46,7 @@ def test_only_what_was_asked_for_in_order_and_nothing_in_the_last_fifth(options:
 
 
 @given(SEEDS)
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 def test_a_usual_run_has_each_kind_and_kills_each_service_and_server(seed: int) -> None:
     faults = plan(Options(seed=seed, kinds=ALL))
     assert {fault.kind for fault in faults} == ALL
@@ -55,7 +55,7 @@ def test_a_usual_run_has_each_kind_and_kills_each_service_and_server(seed: int) 
 
 
 @given(OPTIONS)
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 def test_a_process_suffers_one_fault_at_a_time_and_rests(options: Options) -> None:
     ends: dict[str, float] = defaultdict(float)
     for fault in plan(options):
@@ -65,7 +65,7 @@ def test_a_process_suffers_one_fault_at_a_time_and_rests(options: Options) -> No
 
 
 @given(SEEDS)
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 def test_every_fault_can_be_carried_out(seed: int) -> None:
     for fault in plan(Options(seed=seed, kinds=ALL, seconds=1000)):
         check(fault)
