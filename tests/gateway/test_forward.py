@@ -62,6 +62,7 @@ async def test_the_callers_own_token_ids_and_body_go_through(caller: httpx.Async
     [
         ("GET", "/v1/schemas/forward-financing"),
         ("GET", "/v1/opportunities/7"),
+        ("POST", "/v1/opportunities/7/resend"),
         ("GET", "/v1/attempts"),
         ("POST", "/v1/attempts/7/resolve"),
         ("POST", "/v1/attempts/7/inquiries/status-request"),

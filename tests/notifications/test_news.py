@@ -56,6 +56,11 @@ CASES: list[tuple[dict[str, Any], str]] = [
         "Nobody knows whether the partner took the withdrawal; a person decides.",
     ),
     ({"flags": ("document-not-sent",)}, "Not sent: a document."),
+    ({"flags": ("resend-rejected",)}, "The partner did not take the corrected application as a new one."),
+    (
+        {"flags": ("older-application:declined",)},
+        "Of the application that was sent there before this one the partner says declined.",
+    ),
     ({"flags": ("alarm:approved-after-withdrawn",)}, "The partner says approved, although it took the withdrawal."),
 ]
 

@@ -18,10 +18,11 @@ from lendrail.contracts.terms import Status
 from lendrail.partners import PARTNERS
 from lendrail.runtime.directory import Credential, PartnerAccount
 from lendrail.submission import gates, moves
-from lendrail.submission.attempt import Attempt, Opportunity, State, due_now
+from lendrail.submission.attempt import Attempt, Opportunity, State
 from lendrail.submission.classify import Verdict
 from lendrail.submission.desk import Beside, Desk
 from lendrail.submission.moves import Result
+from lendrail.submission.turns import due_now
 
 NOW = make.NOW
 LATER = NOW + dt.timedelta(hours=1)

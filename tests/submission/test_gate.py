@@ -17,10 +17,11 @@ from tests.submission.test_plan import planned, send
 from lendrail.contracts.submit import Submit
 from lendrail.contracts.terms import Match, Status
 from lendrail.submission import gates, moves
-from lendrail.submission.attempt import Opportunity, State, due_now, next_due
+from lendrail.submission.attempt import Opportunity, State
 from lendrail.submission.classify import Verdict
 from lendrail.submission.moves import Result
 from lendrail.submission.planned import Plan
+from lendrail.submission.turns import due_now, next_due
 
 GATE = uuid.UUID("00000000-0000-4000-8000-00000000000a")
 NOW = make.NOW

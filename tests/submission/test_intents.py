@@ -32,10 +32,11 @@ from lendrail.contracts.submit import Submit
 from lendrail.partners.exchange import Accepted, Rejected, Unknown
 from lendrail.partners.partner import Capability, Operation
 from lendrail.submission import moves
-from lendrail.submission.attempt import Attempt, Opportunity, State, due_now, undecided, waiting
+from lendrail.submission.attempt import Attempt, Opportunity, State
 from lendrail.submission.classify import Event, classify
 from lendrail.submission.moves import Result
 from lendrail.submission.plan import plan
+from lendrail.submission.turns import due_now, undecided, waiting
 
 DESK, SOAP_DESK = desk_of(REFERENCE), desk_of(SOAP_LENDER)
 KEYED = Operation(capability=Capability.KEYED, repeats=5)

@@ -29,9 +29,10 @@ from lendrail.contracts.submit import Submit
 from lendrail.partners import PARTNERS
 from lendrail.partners.exchange import Accepted, Rejected, RetryLater, Unknown
 from lendrail.submission import moves
-from lendrail.submission.attempt import FINAL, Attempt, Opportunity, State, due_now, undecided
+from lendrail.submission.attempt import FINAL, Attempt, Opportunity, State
 from lendrail.submission.classify import Event, Lost, NotSent, classify
 from lendrail.submission.moves import Result
+from lendrail.submission.turns import due_now, undecided
 
 FIRST = first_of(SOAP_LENDER)
 EVENTS: list[Submit] = [

@@ -17,9 +17,10 @@ from lendrail.contracts.submit import Submit
 from lendrail.partners import PARTNERS
 from lendrail.partners.exchange import Accepted, CredentialRefused, Duplicate, Rejected, RetryLater, Unknown
 from lendrail.submission import moves
-from lendrail.submission.attempt import FINAL, UNDER_WAY, Attempt, Opportunity, State, due_now, reference, undecided
+from lendrail.submission.attempt import FINAL, UNDER_WAY, Attempt, Opportunity, State, reference
 from lendrail.submission.classify import Event, Lost, NotSent, classify
 from lendrail.submission.moves import Result
+from lendrail.submission.turns import due_now, undecided
 
 OPERATIONS = PARTNERS["forward-financing"].operations
 SETTLE = OPERATIONS["create"].processing

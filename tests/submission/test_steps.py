@@ -14,9 +14,10 @@ from lendrail.partners.exchange import Accepted, Rejected, Request, Unknown
 from lendrail.partners.partner import Capability, Operation
 from lendrail.submission import moves
 from lendrail.submission.answers import still_open
-from lendrail.submission.attempt import Attempt, Opportunity, State, due_now
+from lendrail.submission.attempt import Attempt, Opportunity, State
 from lendrail.submission.classify import Event, LookedUp, Lost, classify
 from lendrail.submission.moves import Move, Result
+from lendrail.submission.turns import due_now
 
 NOW = make.NOW
 KEYED = Operation(capability=Capability.KEYED, repeats=5)

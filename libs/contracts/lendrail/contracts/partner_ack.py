@@ -45,6 +45,8 @@ class PartnerAck(ApplicationEvent):
     attempt_id: uuid.UUID
     attempt_version: int
     operation: Operation
+    generation: int | None = None
+    """Of a creation: rises with each new one at this partner. Of several that the partner has the last one counts."""
     document: str | None = None
     """Name of the document that this attempt was about."""
     outcome: Outcome

@@ -29,6 +29,28 @@ WITHDRAWAL: Json = {
     "required": ["reason"],
     "properties": {"reason": {"type": "string", "x-sensitive": True, "description": "Sealed; it may name a person."}},
 }
+RESENT: Json = {
+    "type": "object",
+    "required": ["id", "opportunityId", "applicationId", "state", "reference", "revision", "alreadyThere", "warning"],
+    "properties": {
+        "id": {"type": "string", "description": "Of the new attempt."},
+        "opportunityId": ID,
+        "applicationId": ID,
+        "state": {"type": "string"},
+        "reference": {"type": "string", "description": "Ours, of the new application at the partner."},
+        "revision": {"type": "integer"},
+        "alreadyThere": {
+            "type": "array",
+            "description": "Our earlier applications that the partner has or may have.",
+            "items": {
+                "type": "object",
+                "required": ["attempt", "reference", "state"],
+                "properties": {name: {"type": "string"} for name in ("attempt", "reference", "state", "partnerId")},
+            },
+        },
+        "warning": {"type": "string"},
+    },
+}
 ACCEPTANCE: Json = {
     "type": "object",
     "required": ["offerId"],
@@ -140,6 +162,21 @@ AMENDING: dict[tuple[str, str], Operation] = {
         "`already-ended`. ",
         ACCEPTANCE,
         scope=ACCEPT,
+    ),
+    ("post", "/v1/opportunities/{id}/resend"): Operation(
+        "Send a correction as a new application",
+        "For a partner that has the application and did not take its correction (`not-updatable`, or a refusal of its "
+        "own). The newest revision goes there as a new application with a reference of its own. The partner then has "
+        "it more than once: `alreadyThere` names what it has or may have; tell it which one counts. The opportunity "
+        "follows the new one from the moment that the partner has it. Who and why are recorded. 409 where nothing may "
+        "be sent: `nothing-newer`, `not-at-partner`, `under-way`, `unsettled` (settle that first), `not-kept`, "
+        "`withdrawn`, `already-accepted`, `already-ended`, `registry`, `registry-bound` (its papers are not those that "
+        "a registry cleared), or the reason why no application could be sent there now.",
+        OPERATOR,
+        body=WITHDRAWAL,
+        answer=RESENT,
+        problems=("400", "401", "403", "404", "409", "410", "415", "422", "502", "503"),
+        parameters=(KEY,),
     ),
     ("get", "/v1/opportunities/{id}/offers/{offerId}/link"): Operation(
         "Get the link by which an offer is accepted",

@@ -33,6 +33,7 @@ ROUTES = (
     Route(("GET",), "/v1/schemas/{name}", "validation"),
     Route(("GET",), "/v1/amendments", "validation"),
     Route(("GET",), "/v1/opportunities/{id}", "status"),
+    Route(("POST",), "/v1/opportunities/{id}/resend", "submission"),
     Route(("GET",), "/v1/orphans", "status"),
     Route(("GET",), "/v1/looks", "status"),
     Route(("GET",), "/v1/attempts", "submission"),

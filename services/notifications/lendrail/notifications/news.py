@@ -17,6 +17,7 @@ _CHANGES = {
     "document": "a document",
     "accept": "the acceptance of the offer",
     "withdraw": "the withdrawal",
+    "resend": "the corrected application as a new one",
 }
 _CAME_TO = {
     "rejected": "The partner did not take {change}.",
@@ -29,6 +30,7 @@ _STANDS = {
     "update": "It still has the application as it was.",
     "withdraw": "The application is still there.",
     "accept": "The offer is not accepted.",
+    "resend": "It still has the application as it was.",
 }
 _OURS = {
     Status.WITHDRAWN: ("The partner took the withdrawal.", "The partner says that it was withdrawn."),
@@ -78,6 +80,8 @@ def _flag(flag: str) -> Iterator[str]:
         yield f"Your change (revision {rest}) was refused. Nothing changed at any partner."
     if name == "alarm" and rest.endswith(f"-after-{Status.WITHDRAWN}"):
         yield f"The partner says {rest.removesuffix(f'-after-{Status.WITHDRAWN}')}, although it took the withdrawal."
+    if name == "older-application":
+        yield f"Of the application that was sent there before this one the partner says {rest}."
     operation, _, outcome = name.partition("-")
     if operation in _CHANGES and outcome in _CAME_TO:
         yield _CAME_TO[outcome].format(change=_CHANGES[operation])

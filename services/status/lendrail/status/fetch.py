@@ -80,7 +80,7 @@ class Fetch:
     ) -> None:
         """What cannot be understood is kept, sealed, and asked again."""
         if reply.status == 404:
-            await self._hear(document, lease, key, kind, Missing(), reply, began)
+            await self._hear(document, lease, key, kind, Missing(about=document["partner_id"]), reply, began)
             return
         try:
             outcome = partner.outcome(request, reply)
@@ -90,7 +90,8 @@ class Fetch:
             await self._failed(document, lease, "untranslatable-reply", reply=kept(reply, key))
             return
         if report is not None:
-            await self._hear(document, lease, key, kind, Reported(report=report), reply, began)
+            said = Reported(report=report, about=document["partner_id"])
+            await self._hear(document, lease, key, kind, said, reply, began)
         elif isinstance(outcome, RetryLater):
             await self._asking.port.pause(document["credential"], "retry-later", outcome.after)
             await self._failed(document, lease, "retry-later", outcome.after)
@@ -124,7 +125,7 @@ class Fetch:
             said=said,
         )
         before = fold(known.observations)
-        repeated = said == _last_word(known.observations)
+        repeated = _word(said) == _last_word(known.observations)
         if repeated and fold([*known.observations, observation]).looks_like(before):
             final = before.status in FINAL
             await self._change(document, lease, self._timing.after_look(document, lease.token, began, final, False))
@@ -148,11 +149,15 @@ class Fetch:
         await self._opportunities.change(where, [{"$set": fields}])
 
 
-def _last_word(observations: Sequence[Observation]) -> Reported | Missing | None:
+def _word(said: Reported | Missing) -> Report | str:
+    return said.report if isinstance(said, Reported) else said.kind
+
+
+def _last_word(observations: Sequence[Observation]) -> Report | str | None:
     """What the partner said last, in the order that counts."""
     for each in sorted(observations, key=lambda o: o.place, reverse=True):
         if isinstance(each.said, Reported | Missing):
-            return each.said
+            return _word(each.said)
         if isinstance(each.said, Answered) and isinstance(each.said.report, Report):
-            return Reported(report=each.said.report)
+            return each.said.report
     return None

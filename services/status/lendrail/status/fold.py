@@ -15,6 +15,7 @@ from typing import Any
 from lendrail.contracts.partner_ack import Outcome
 from lendrail.contracts.terms import FieldProblem, Status
 from lendrail.status.decided import FINAL, Layer, decided
+from lendrail.status.followed import TAKEN, followed
 from lendrail.status.observation import Amended, Answered, Observation, State, Validated
 
 _OUTCOMES: dict[Outcome, tuple[Status, str | None]] = {
@@ -29,8 +30,7 @@ _OUTCOMES: dict[Outcome, tuple[Status, str | None]] = {
 }
 _WAITING = (Status.SUBMITTING, Status.OUTCOME_UNKNOWN)
 _WAIT = ("next_check_at", "unknown_since", "plan")
-_CHANGES = ("update", "document", "accept", "withdraw")
-_TAKEN: tuple[Outcome, ...] = ("id-bound", "accepted", "accepted-id-unknown")
+_CHANGES = ("create", "update", "document", "accept", "withdraw")
 
 
 def fold(observations: Iterable[Observation]) -> State:
@@ -38,7 +38,8 @@ def fold(observations: Iterable[Observation]) -> State:
     heard = sorted({each.id: each for each in observations}.values(), key=lambda each: each.place)
     if not heard:
         raise ValueError("there is nothing to fold")
-    answers, flags = _latest_answers(heard), dict[str, None]()
+    heard, answers, older = _followed(heard)
+    flags: dict[str, None] = dict.fromkeys(f"older-application:{each}" for each in older)
     validated, partner_id = _validated(heard, flags), _partner_id(heard)
     layer = (
         decided(heard, answers, flags)
@@ -60,6 +61,22 @@ def fold(observations: Iterable[Observation]) -> State:
     facts |= _changes(answers, flags) | wait | layer.fields
     problems = (*layer.fields.get("problems", ()), *_refused(heard, answers, flags))
     return State(**facts | {"problems": problems, "flags": tuple(flags)})
+
+
+def _followed(heard: list[Observation]) -> tuple[list[Observation], list[Observation], list[Status]]:
+    """What counts, the newest answers among it, and what the partner said last of an application that was sent
+    before.
+    """
+    answers = _latest_answers(heard)
+    last = followed(answers, heard)
+    older = [said.report.status for said in last.words_of_former(heard) if said.report.status is not None]
+    return list(filter(last.counts, heard)), list(filter(last.counts, answers)), older[-1:]
+
+
+def former_names(observations: Iterable[Observation]) -> frozenset[str]:
+    """Ids and references of the applications that the partner had before the one that counts."""
+    heard = sorted(observations, key=lambda each: each.place)
+    return followed(_latest_answers(heard), heard).former
 
 
 def _validated(heard: Sequence[Observation], flags: dict[str, None]) -> Layer | None:
@@ -115,7 +132,7 @@ def _submitted(
         return stopped
     if not creates or _is_outdated(creates, heard):
         return None
-    taken = [each for outcome in _TAKEN for each in creates if _answer(each).outcome == outcome]
+    taken = [each for outcome in TAKEN for each in creates if _answer(each).outcome == outcome]
     ruling = taken[0] if taken else creates[-1]
     answer = _answer(ruling)
     status, flag = _OUTCOMES[answer.outcome]
@@ -179,7 +196,7 @@ def _partner_id(heard: Sequence[Observation]) -> str | None:
 
 def _changes(answers: Sequence[Observation], flags: dict[str, None]) -> dict[str, Any]:
     """What the partner took of later changes, and the plan for one of which nobody knows it yet."""
-    later = [answer for answer in map(_answer, answers) if answer.operation not in ("create", "gate")]
+    later = _later(answers)
     done = [answer for answer in later if answer.outcome == "accepted"]
     updates = sum(answer.operation == "update" for answer in done)
     if updates:
@@ -188,10 +205,22 @@ def _changes(answers: Sequence[Observation], flags: dict[str, None]) -> dict[str
     facts: dict[str, Any] = {"documents_sent": tuple(sent)}
     for answer in _newest(later):
         if answer.outcome not in ("accepted", "id-bound"):
-            flags[f"{answer.operation}-{answer.outcome}"] = None
+            flags[f"{'resend' if answer.operation == 'create' else answer.operation}-{answer.outcome}"] = None
         if answer.unknown_since is not None and answer.operation in _CHANGES:
             facts |= {name: getattr(answer, name) for name in _WAIT}
     return facts
+
+
+def _later(answers: Sequence[Observation]) -> list[Answered]:
+    """What came of all that was done once the partner had it; that is also sending it anew, until it has that."""
+    told = [_answer(each) for each in answers]
+    has = max((said.generation for said in told if said.operation == "create" and said.outcome in TAKEN), default=None)
+    return [
+        said
+        for said in told
+        if said.operation not in ("create", "gate")
+        or (said.operation == "create" and has is not None and said.generation > has and not said.at_registry)
+    ]
 
 
 def _newest(answers: Iterable[Answered]) -> list[Answered]:
@@ -208,6 +237,6 @@ def _refused(
         if isinstance(each.said, Amended) and each.said.problems:
             flags[f"{each.said.operation}-rejected"] = None
             problems += each.said.problems
-    for answer in _newest(each for each in map(_answer, answers) if each.operation in _CHANGES):
+    for answer in _newest(each for each in _later(answers) if each.operation in _CHANGES):
         problems += answer.problems
     return problems

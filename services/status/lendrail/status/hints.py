@@ -20,6 +20,7 @@ from lendrail.contracts.terms import Status
 from lendrail.runtime.mongo import OUTAGES, Collection, Document, DuplicateKeyError, GroupCommit
 from lendrail.runtime.step import Delivery
 from lendrail.runtime.vault import INTAKE_KEY_DAYS
+from lendrail.status.followed import about
 from lendrail.status.reports import Matched, Reports
 from lendrail.status.store import Opportunities, kept_cause
 from lendrail.status.timing import hinted, readable
@@ -30,7 +31,7 @@ Pair = tuple[str, str]
 """Credential and an id: foreign ids, and our references, are unique only within their credential."""
 FIELDS = (
     "application_id", "tenant", "mode", "partner", "credential", "opportunity_id", "partner_id", "ours", "fetch",
-    "lease", "due", "hints.id", "status",
+    "former", "lease", "due", "hints.id", "status",
 )  # fmt: skip
 
 
@@ -113,13 +114,17 @@ class Hints:
         if not ids and not ours:
             return []
         fields = dict.fromkeys(FIELDS, 1)
-        return await self._opportunities.collection.find(_either(ids, ours, "ours"), fields).to_list()
+        named = {"$or": [*_either(ids, ours, "ours")["$or"], *_clauses("former", ids)]}
+        return await self._opportunities.collection.find(named, fields).to_list()
 
     async def _hint(self, document: Document, call: Document) -> None:
-        """One look answers all calls that came before it began; so while one is due and not begun, that is enough."""
+        """One look answers all calls that came before it began; so while one is due and not begun, that is enough. A
+        call about an application that was sent before tells nothing of the one that is followed.
+        """
         waits = document.get("fetch", {}).get("reason") == "hint" and "due" in document and "lease" not in document
         seen = any(each["id"] == call["_id"] for each in document.get("hints", ()))
-        due = readable(document["partner"]) and bool(document.get("partner_id"))
+        older = about(call, document) in document.get("former", ())
+        due = readable(document["partner"]) and bool(document.get("partner_id")) and not older
         if not waits and not seen:
             note = {"id": call["_id"], "words": call["words"], "received_at": call["received_at"]}
             await self._opportunities.change({"_id": document["_id"]}, hinted(note, due=due))
@@ -131,7 +136,7 @@ def _matched(calls: Sequence[Document], documents: Sequence[Document]) -> list[M
     """By the partner's id; by our reference where the partner's id is not known here. Ids belong to a credential."""
     known: dict[tuple[str, str | None], list[Document]] = {}
     for document in documents:
-        for name in {document.get("partner_id"), *document.get("ours", ())} - {None}:
+        for name in {document.get("partner_id"), *document.get("ours", ()), *document.get("former", ())} - {None}:
             known.setdefault((document["credential"], name), []).append(document)
     return [
         (call, document)

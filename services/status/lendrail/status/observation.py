@@ -64,6 +64,8 @@ class Answered(Model):
     version: int
     operation: Operation
     outcome: Outcome
+    generation: int = 1
+    """Of a creation: which one of this opportunity."""
     at_registry: bool = False
     """A registry follows what lenders decide, and decides nothing on the deal itself."""
     document: str | None = None
@@ -83,12 +85,15 @@ class Reported(Model):
 
     kind: Literal["reported"] = "reported"
     report: Report
+    about: ForeignId | None = None
+    """The partner's id, or our reference, that it is about; None: whichever was followed then."""
 
 
 class Missing(Model):
     """The partner does not know the id that it gave us."""
 
     kind: Literal["missing"] = "missing"
+    about: ForeignId | None = None
 
 
 class Amended(Model):

@@ -87,6 +87,7 @@ def answered(delivery: Delivery[PartnerAck], now: dt.datetime) -> Heard:
         version=event.attempt_version,
         operation=event.operation,
         outcome=event.outcome,
+        generation=event.generation or 1,
         at_registry=_is_registry(event.partner),
         document=event.document,
         partner_id=event.partner_id,

@@ -13,6 +13,7 @@ from lendrail.contracts.terms import NAMESPACE, Report, utc_now
 from lendrail.partners import PARTNERS
 from lendrail.runtime.mongo import Document
 from lendrail.runtime.vault import Key, Vault
+from lendrail.status.followed import about
 from lendrail.status.observation import Observation, Reported
 from lendrail.status.store import Heard, Opportunities, cause_of, subject_of
 from lendrail.status.timing import Timing
@@ -88,7 +89,7 @@ def _heard(call: Document, document: Document, report: Report, key: Key, body: b
         at=min(told, received) if told else received,
         received_at=utc_now(),
         partner_time=told,
-        said=Reported(report=report),
+        said=Reported(report=report, about=about(call, document)),
     )
     return Heard(subject_of(document), observation, key, cause_of(call["cause"]), body)
 

@@ -18,7 +18,7 @@ from lendrail.contracts.terms import Mode, utc_now
 from lendrail.runtime.mongo import Collection, Document, DuplicateKeyError, GroupCommit, doing
 from lendrail.runtime.outbox import Relay
 from lendrail.runtime.vault import Key
-from lendrail.status.fold import fold
+from lendrail.status.fold import fold, former_names
 from lendrail.status.observation import Answered, Observation, State
 
 SERVICE = "status"
@@ -81,6 +81,9 @@ class Opportunities:
             [("credential", 1), ("partner_id", 1)], partialFilterExpression={"partner_id": {"$type": "string"}}
         )
         await self.collection.create_index([("credential", 1), ("ours", 1)])
+        await self.collection.create_index(
+            [("credential", 1), ("former", 1)], partialFilterExpression={"former": {"$type": "string"}}
+        )
         await self.collection.create_index(
             [("tenant", 1), ("fetch.failures", 1)], partialFilterExpression={"fetch.failures": {"$gt": 0}}
         )
@@ -158,6 +161,7 @@ class Opportunities:
         records = [_record(first.subject, state, version, heard[-1])] if news else []
         after = _after(document, heard[-1], known, state, version, records)
         after |= _ours(document, [each.observation for each in fresh])
+        after |= _former([*known.observations, *(each.observation for each in fresh)])
         further = extra(first.subject, document, state, [each.observation for each in fresh])
         stages = self._stages(after, fresh, records, further)
         try:
@@ -239,6 +243,12 @@ def _ours(document: Document | None, fresh: Sequence[Observation]) -> Document:
     said = (each.said for each in fresh)
     new = {str(each.attempt_id) for each in said if isinstance(each, Answered) and each.operation == "create"}
     return {"ours": [*before, *sorted(new.difference(before))]} if new else {}
+
+
+def _former(observations: Sequence[Observation]) -> Document:
+    """Ids and references of applications that the partner has beside the one that is followed; still recognised."""
+    former = former_names(observations)
+    return {"former": sorted(former)} if former else {}
 
 
 def subject_of(document: Document) -> Subject:

@@ -50,7 +50,8 @@ class Timing:
             return {"due": "$$NOW", "fetch.reason": "sweep"}
         if state.status in FINAL:
             return {"due": "$$REMOVE"}
-        if not state.partner_id or ("due" in document and not any(map(_told, fresh))):
+        moved = document.get("partner_id") not in (None, state.partner_id)
+        if not state.partner_id or ("due" in document and not moved and not any(map(_told, fresh))):
             return {}
         first = in_seconds(self._wait(subject.partner, 0))
         return {"due": {"$min": ["$due", first]}, "fetch.reason": "sweep", "fetch.quiet": 0}

@@ -42,6 +42,8 @@ from lendrail.submission.questions import routes as question_routes
 from lendrail.submission.registrations import LANES, Registrations
 from lendrail.submission.registry import Registry
 from lendrail.submission.requests import Requests
+from lendrail.submission.resending import Resender
+from lendrail.submission.resending import routes as resend_routes
 from lendrail.submission.resolving import Resolver
 from lendrail.submission.resolving import routes as resolve_routes
 from lendrail.submission.settings import Settings
@@ -121,6 +123,7 @@ def build(settings: Settings, verifier: Verifier | None = None, **doubles: Any) 
     people = People(store)
     app.include_router(routes(people))
     app.include_router(resolve_routes(Resolver(store, service.vault, settings, stored)))
+    app.include_router(resend_routes(Resender(store, service.vault, desks, stored)))
     app.include_router(refusal_routes(people))
     app.include_router(partner_routes(pauses, Overview(pauses, holds, approvers, store.collection, lists)))
     app.include_router(approval_routes(approvers))

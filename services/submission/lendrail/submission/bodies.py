@@ -1,4 +1,6 @@
-"""Bodies of people's requests, and the key under which a request that changes something is carried out once."""
+"""Bodies of people's requests, and the key under which a request that changes something is carried out once: it rests
+with the answer beside the audit entry of what was changed.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,7 @@ from pydantic import ValidationError
 from lendrail.contracts.problems import problems_of, unknown_fields
 from lendrail.contracts.terms import FieldProblem, Model
 from lendrail.runtime.http import Problem
+from lendrail.runtime.mongo import Collection
 
 _M = TypeVar("_M", bound=Model)
 
@@ -35,3 +38,15 @@ def idempotency_key(request: Request) -> str:
     if not re.fullmatch(r"[!-~]{1,255}", name):
         raise Problem(400, "idempotency-key-missing", "Send an Idempotency-Key of 1 to 255 visible ASCII characters.")
     return name
+
+
+async def answered_before(opportunities: Collection, name: str, fingerprint: str) -> dict[str, Any] | None:
+    """The answer of an earlier request with this key. Raises `Problem` when that was another request."""
+    document = await opportunities.find_one({"audit.idempotency": name}, {"audit": 1})
+    for entry in (document or {}).get("audit", ()):
+        if entry.get("idempotency") == name:
+            if entry["fingerprint"] != fingerprint:
+                raise Problem(422, "idempotency-key-reused", "This Idempotency-Key was used with another request.")
+            answer: dict[str, Any] = entry["answer"]
+            return answer
+    return None

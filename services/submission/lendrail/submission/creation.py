@@ -24,9 +24,17 @@ from lendrail.submission.planned import Plan, told
 log = structlog.get_logger()
 
 
-def create(opportunity: Opportunity, intent: Send, generation: int, desk: Desk, key: Key, now: dt.datetime) -> Plan:
-    """Bring it there, with its documents and its mail; or tell why it is not sent."""
-    attempt = new_attempt(opportunity.id, "create", generation=generation)
+def create(
+    opportunity: Opportunity,
+    intent: Send,
+    generation: int,
+    desk: Desk,
+    key: Key,
+    now: dt.datetime,
+    beside: bool = False,
+) -> Plan:
+    """Bring it there, with its documents and its mail; or tell why it is not sent. `beside`: there is an older one."""
+    attempt = replace(new_attempt(opportunity.id, "create", generation=generation), beside=beside)
     options = desk.account.options if desk.account else opportunity.options
     opportunity = replace(opportunity, options=options)
     refusal = why_not(opportunity, intent, desk)
@@ -121,6 +129,15 @@ def _with_mail(made: Plan, beside: Beside, intent: Send, generation: int, now: d
         attempt, state=State.PREPARED, channel=beside.partner.name, via=beside.account.credential, calls=calls
     )
     return Plan(opportunity.put(prepared), made.requests | {attempt.id: requests})
+
+
+def stepped_back(opportunity: Opportunity, reason: str) -> Opportunity:
+    """Without a creation beside an older one that the partner has nothing of yet: the older one counts again."""
+    create = opportunity.create
+    if create is None or not create.beside or not (create.never_taken or create.left_a_draft):
+        return opportunity
+    opportunity = moves.cancel(opportunity, [create], reason)
+    return moves.cancel_following(opportunity, create.generation, reason, added=False)
 
 
 def replaced(opportunity: Opportunity, attempt: Attempt) -> Opportunity:

@@ -12,7 +12,7 @@ from lendrail.partners.partner import Partner
 from lendrail.runtime.vault import Key
 from lendrail.submission import moves
 from lendrail.submission.attempt import APPLICANT, FOLLOW_UP, Attempt, Opportunity, State, new_attempt
-from lendrail.submission.creation import document
+from lendrail.submission.creation import document, stepped_back
 from lendrail.submission.desk import Desk, why_closed
 from lendrail.submission.planned import Plan, not_sent, refused, told
 
@@ -86,6 +86,7 @@ def withdraw(opportunity: Opportunity, revision: int, desk: Desk, now: dt.dateti
 
 def withdrawing(opportunity: Opportunity, attempt: Attempt, desk: Desk, now: dt.datetime) -> Plan:
     """As far as it can be decided; `attempt` waits where it cannot."""
+    opportunity = stepped_back(opportunity, "withdrawn")
     create = opportunity.create
     if create is None or create.never_taken:
         return _certain(opportunity, attempt, "not-sent-yet", now)

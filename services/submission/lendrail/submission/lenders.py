@@ -27,6 +27,8 @@ def _one(lender: Opportunity, revision: int, looks: int) -> Papers:
     create, heard = lender.create, lender.revision >= revision
     if create is None or lender.ended not in (None, Status.FUNDED.value):
         return "none"
+    if create.beside:
+        return "old"  # the older one has them, and keeps them
     if create.never_taken:
         return "awaited" if create.state in OPEN and not heard else "none"
     partner = PARTNERS.get(lender.partner)

@@ -21,6 +21,7 @@ from lendrail.submission.attempt import (
     new_attempt,
     reference,
 )
+from lendrail.submission.beside import superseded
 from lendrail.submission.classify import Verdict
 
 
@@ -89,7 +90,7 @@ def _created(opportunity: Opportunity, create: Attempt, result: Result) -> Oppor
         return cancel_following(opportunity, create.generation, "not-submitted", added=False)
     if create.state != State.ACKED:
         return opportunity
-    opportunity = replace(opportunity, partner_id=result.partner_id or create.given.get(PARTNER_ID))
+    opportunity = replace(superseded(opportunity), partner_id=result.partner_id or create.given.get(PARTNER_ID))
     if result.report is not None and result.report.status == Status.DECLINED:
         return cancel_following(opportunity, create.generation, "declined", keep="supplement")
     if opportunity.partner_id is None:
@@ -210,7 +211,7 @@ def erase(opportunity: Opportunity) -> Opportunity:
 def bind(opportunity: Opportunity, attempt: Attempt, partner_id: str, now: dt.datetime) -> Move:
     """A person told us the partner's id; the documents that waited for it can go."""
     bound = replace(attempt, state=State.ACKED, version=attempt.version + 1, reason="id-bound", plan=None, due=None)
-    opportunity = replace(opportunity.put(bound), partner_id=partner_id)
+    opportunity = replace(superseded(opportunity.put(bound)), partner_id=partner_id)
     return opportunity, (ack(opportunity, bound, "id-bound", now),)
 
 
@@ -222,6 +223,8 @@ def settle(opportunity: Opportunity, attempt: Attempt, now: dt.datetime) -> Move
     opportunity = opportunity.put(after)
     if after.operation == "create":
         opportunity = cancel_following(opportunity, after.generation, NAMELESS)
+    if after.beside and after == opportunity.create:
+        opportunity = replace(superseded(opportunity), partner_id=None)
     if after.subject == APPLICANT:
         opportunity = withdrawn(opportunity)
     done: partner_ack.Outcome = (
@@ -230,7 +233,7 @@ def settle(opportunity: Opportunity, attempt: Attempt, now: dt.datetime) -> Move
     return opportunity, (ack(opportunity, after, done, now),)
 
 
-_SENT_AGAIN = ("calls", "channel", "via", "document", "variant", "paper", "added")
+_SENT_AGAIN = ("calls", "channel", "via", "document", "variant", "paper", "added", "beside")
 
 
 def send_again(opportunity: Opportunity, attempt: Attempt, not_before: dt.datetime, now: dt.datetime) -> Move:
@@ -240,9 +243,7 @@ def send_again(opportunity: Opportunity, attempt: Attempt, not_before: dt.dateti
     over = replace(attempt, state=State.CANCELLED, reason="not-sent", plan=None, due=None)
     generation = next_generation(opportunity, attempt.operation)
     fresh = new_attempt(opportunity.id, attempt.operation, attempt.subject, generation)
-    kept = {
-        name: getattr(attempt, name) for name in ("calls", "channel", "via", "document", "variant", "paper", "added")
-    }
+    kept = {name: getattr(attempt, name) for name in _SENT_AGAIN}
     fresh = replace(
         fresh, **kept, known_as=reference(attempt), state=State.PREPARED, version=1, due=not_before, reason="again"
     )
@@ -284,6 +285,7 @@ def ack(
         attempt_id=attempt.id,
         attempt_version=attempt.version,
         operation=attempt.operation,
+        generation=attempt.generation if attempt.operation == "create" else None,
         document=attempt.document_name,
         outcome=outcome,
         partner_id=opportunity.partner_id if outcome in ("accepted", "id-bound") else None,

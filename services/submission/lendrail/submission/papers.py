@@ -7,7 +7,9 @@ import json
 from typing import Any
 
 from lendrail.contracts.application import Application
+from lendrail.contracts.submit import Send, Submit
 from lendrail.runtime.vault import Key
+from lendrail.submission.attempt import Opportunity, State
 
 
 def mark(application: Application, key: Key) -> str:
@@ -23,6 +25,15 @@ def mark(application: Application, key: Key) -> str:
     if any(each.requested is None for each in application.invoices):  # then the whole amount is asked for on it
         told["amount"] = application.requested_finance.amount.model_dump(mode="json", context=context)
     return _hashed(told, key)
+
+
+def uncleared(opportunity: Opportunity, submit: Submit, key: Key) -> bool:
+    """Whether the application is about papers that a registry has not cleared for this lender."""
+    intent, gate = submit.intent, opportunity.gate
+    assert isinstance(intent, Send)
+    if gate is None:
+        return submit.gate is not None
+    return gate.state == State.REJECTED or gate.paper != mark(intent.application, key)
 
 
 def fingerprint(application: Application, key: Key) -> str:

@@ -122,13 +122,20 @@ def shown(opportunity: Opportunity, attempt: Attempt) -> dict[str, Any]:
         "reason": attempt.reason,
         "plan": attempt.plan,
         "reference": reference(attempt) if attempt.operation == "create" else None,
-        "partnerId": opportunity.partner_id,
+        "partnerId": None if _of_another(opportunity, attempt) else opportunity.partner_id,
         "tries": attempt.tries,
         "unknownSince": attempt.unknown_since.isoformat() if attempt.unknown_since else None,
         "nextCheckAt": attempt.due.isoformat() if attempt.due else None,
         "unreadableReply": _unread(attempt.unread) if attempt.unread else None,
     }
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _of_another(opportunity: Opportunity, creation: Attempt) -> bool:
+    """Of several creations, the one whose id we know is the last that the partner has."""
+    if creation.operation != "create":
+        return False
+    return creation != opportunity.create or (creation.beside and creation.state != State.ACKED)
 
 
 def _unread(kept: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from lendrail.runtime.vault import Key, Vault
 from lendrail.submission import gates
 from lendrail.submission.attempt import Opportunity
 from lendrail.submission.moves import Move
+from lendrail.submission.standing import note
 from lendrail.submission.store import Store, read
 
 log = structlog.get_logger()
@@ -71,6 +72,7 @@ class Registry:
                     newest[name] = delivery
         words = [each for each in newest.values() if _of_registry(each.event)]
         ends = {name: each.event.status for name, each in newest.items() if _is_end(each.event)}
+        await note(self._store, [each.event for each in newest.values() if not _of_registry(each.event)])
         await asyncio.gather(*(self._cleared(str(each.event.opportunity_id), each.event, each.key) for each in words))
         if ends:
             gated = await self._store.gated(ends)

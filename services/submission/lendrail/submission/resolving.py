@@ -25,7 +25,7 @@ from lendrail.runtime.tokens import Caller
 from lendrail.runtime.vault import Key, Vault
 from lendrail.submission import moves
 from lendrail.submission.attempt import Attempt, Opportunity, State
-from lendrail.submission.bodies import checked, idempotency_key
+from lendrail.submission.bodies import answered_before, checked, idempotency_key
 from lendrail.submission.people import shown
 from lendrail.submission.requests import STORED
 from lendrail.submission.settings import Settings
@@ -65,7 +65,7 @@ class Resolver:
         fingerprint = hashlib.sha256(orjson.dumps(given)).hexdigest()
         name = f"{caller.tenant_id}|resolve|{idempotency}"
         while True:
-            if (before := await self._before(name, fingerprint)) is not None:
+            if (before := await answered_before(self._store.collection, name, fingerprint)) is not None:
                 return before
             document = await self._document(caller, attempt)
             opportunity = read(document)
@@ -106,20 +106,9 @@ class Resolver:
         try:
             return await self._store.save(audited, acks, key, plans=plans or None, due="now")
         except DuplicateKeyError:
-            if await self._before(name, fingerprint) is not None:
+            if await answered_before(self._store.collection, name, fingerprint) is not None:
                 return True
             raise Problem(409, "partner-id-taken", "This partner id already belongs to another application.") from None
-
-    async def _before(self, name: str, fingerprint: str) -> dict[str, Any] | None:
-        """The answer of an earlier request with this key. Raises `Problem` when that was another request."""
-        document = await self._store.collection.find_one({"audit.idempotency": name}, {"audit": 1})
-        for entry in (document or {}).get("audit", ()):
-            if entry.get("idempotency") == name:
-                if entry["fingerprint"] != fingerprint:
-                    raise Problem(422, "idempotency-key-reused", "This Idempotency-Key was used with another request.")
-                answer: dict[str, Any] = entry["answer"]
-                return answer
-        return None
 
     async def _document(self, caller: Caller, attempt: str) -> Document:
         where = {"attempts.id": attempt, "tenant": caller.tenant_id, "mode": caller.mode}
@@ -160,11 +149,13 @@ def _entry(
 
 
 def _resolvable(opportunity: Opportunity, attempt: Attempt, told: Resolution) -> bool:
-    """What nobody will settle by itself, or not soon. An id belongs to a creation that the partner may have; what may
+    """What nobody will settle by itself, or not soon. An id belongs to the creation that the partner may have; what may
     be sent again must have been planned once. The id that we have already may be confirmed: a decision that asks for
     review waits for that.
     """
-    if told.outcome == "partner-id" and attempt.state == State.ACKED and attempt.operation == "create":
+    if told.outcome == "partner-id" and attempt != opportunity.create:
+        return False  # what stands beside an older creation has an id of its own
+    if told.outcome == "partner-id" and attempt.state == State.ACKED:
         return told.partner_id == opportunity.partner_id
     if attempt.operation == "gate" or attempt.state not in (State.PARKED, State.UNKNOWN, State.SUBMITTED_ID_UNKNOWN):
         return False
@@ -172,9 +163,7 @@ def _resolvable(opportunity: Opportunity, attempt: Attempt, told: Resolution) ->
         if attempt.operation == "update" and attempt != _newest_update(opportunity):
             return False  # a newer correction must not be overwritten by an older one
         return attempt.planned and attempt.state != State.SUBMITTED_ID_UNKNOWN
-    if attempt.tries == 0:
-        return False
-    return told.outcome == "sent-elsewhere" or attempt.operation == "create"
+    return attempt.tries > 0
 
 
 def _newest_update(opportunity: Opportunity) -> Attempt:

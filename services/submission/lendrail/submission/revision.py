@@ -14,19 +14,31 @@ from lendrail.partners.exchange import Request
 from lendrail.runtime.vault import Key
 from lendrail.submission import moves
 from lendrail.submission.attempt import OPEN, REPLACED, Attempt, Opportunity, State, new_attempt, reference
-from lendrail.submission.creation import create, new_documents, not_in_lists, order, replaced, with_lists
+from lendrail.submission.creation import (
+    create,
+    new_documents,
+    not_in_lists,
+    order,
+    replaced,
+    stepped_back,
+    with_lists,
+)
 from lendrail.submission.desk import Desk, why_not
 from lendrail.submission.lenders import old_papers
-from lendrail.submission.papers import mark
+from lendrail.submission.papers import mark, uncleared
 from lendrail.submission.planned import Plan, merged, not_sent, refused, told
 
 log = structlog.get_logger()
 NOT_UPDATABLE = "not-updatable"
-_CANNOT = "this partner takes no corrections of an application that it has: tell it yourself"
+_CANNOT = (
+    "this partner takes no corrections of an application that it has: tell it yourself, or let an operator have it "
+    "sent as a new one"
+)
 _BOUND = "a lender has the papers as they were and keeps them, so their registration stays: tell the registry yourself"
 LOOK_AGAIN_SECONDS, LOOK_AGAIN_AT_MOST = 1, 60
 """How long a correction of a registration waits between two looks at its lenders; twice as long each time."""
 _NAMELESS = "we know no id by which the partner has it, so it cannot be corrected there: tell the partner yourself"
+_TWICE = "the partner has it twice, and an older one keeps the papers that are registered: tell the partner yourself"
 
 
 def revise(opportunity: Opportunity, submit: Submit, intent: Send, desk: Desk, key: Key, now: dt.datetime) -> Plan:
@@ -58,6 +70,8 @@ def _decided(
     """Leaves `update` out, or as it was, where it comes to a creation."""
     before, gate = opportunity.create, opportunity.gate
     assert before is not None
+    if before.beside and before.never_taken:
+        return _beside(opportunity, before, update, submit, intent, desk, key, now)
     if before.never_taken:
         opportunity = replaced(opportunity, before)
     stopped = submit.gate is not None and gate is not None and gate.state == State.REJECTED
@@ -73,11 +87,31 @@ def _decided(
 
 def _anew(opportunity: Opportunity, before: Attempt, intent: Send, desk: Desk, key: Key, now: dt.datetime) -> Plan:
     """The partner has none. Where a person said so, the wait that this needs stays."""
-    made = create(opportunity, intent, before.generation + 1, desk, key, now)
+    made = create(opportunity, intent, before.generation + 1, desk, key, now, before.beside)
     fresh = made.opportunity.create
     if before.reason == "again" and fresh is not None and fresh.state == State.PREPARED:
         made = replace(made, opportunity=made.opportunity.put(replace(fresh, due=before.due)))
     return made
+
+
+def _beside(
+    opportunity: Opportunity,
+    before: Attempt,
+    update: Attempt,
+    submit: Submit,
+    intent: Send,
+    desk: Desk,
+    key: Key,
+    now: dt.datetime,
+) -> Plan:
+    """What a person had sent beside an older one goes with this revision instead, since nothing of it left us; unless
+    it needs papers that no registry has cleared: then only the older one is left to be corrected.
+    """
+    if uncleared(opportunity, submit, key):
+        return _decided(stepped_back(opportunity, "replaced"), update, submit, intent, desk, key, now)
+    otherwise = replace(update, state=State.CANCELLED, reason="sent-otherwise", due=None)
+    made = _anew(replaced(opportunity, before).put(otherwise), before, intent, desk, key, now)
+    return replace(made, kept={update.id: submit})
 
 
 def _wait(opportunity: Opportunity, update: Attempt, submit: Submit) -> Plan:
@@ -105,12 +139,31 @@ def _taken(
 ) -> Plan:
     """The partner has it, or may have it in spite of its refusal."""
     if (refusal := why_not(opportunity, intent, desk)) is not None:
-        return told(opportunity, replace(update, state=State.CANCELLED, reason=refusal), now, intent.unmade)
+        not_now = told(opportunity, replace(update, state=State.CANCELLED, reason=refusal), now, intent.unmade)
+        return replace(not_now, kept={update.id: submit})
     assert desk.partner is not None
     if desk.partner.kind == "registry":
         return _registered_anew(opportunity, before, update, submit, intent, desk, key, now)
+    made = _corrected(opportunity, before, update, submit, intent, desk, key, now)
+    return replace(made, kept={update.id: submit})  # until the partner has it, a person may have it sent anew
+
+
+def _corrected(
+    opportunity: Opportunity,
+    before: Attempt,
+    update: Attempt,
+    submit: Submit,
+    intent: Send,
+    desk: Desk,
+    key: Key,
+    now: dt.datetime,
+) -> Plan:
+    """Where the partner can be told of it, and we know how to name it there."""
+    assert desk.partner is not None
     if desk.partner.update is None:
         return refused(opportunity, update, NOT_UPDATABLE, _CANNOT, now)
+    if before.beside and uncleared(opportunity, submit, key):
+        return refused(opportunity, update, NOT_UPDATABLE, _TWICE, now)
     if before.state == State.SUBMITTED_ID_UNKNOWN:
         return _wait(opportunity, update, submit)
     if opportunity.partner_id is None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lendrail.submission.attempt import Attempt, State, undecided
+from lendrail.submission.attempt import Attempt, State
 from lendrail.submission.desks import Desks, with_lenders
 from lendrail.submission.job import Job
 from lendrail.submission.plan import decide
 from lendrail.submission.store import Store, kept_event, read, token_of
+from lendrail.submission.turns import undecided
 
 HELD = frozenset({"update", "withdraw"})
 

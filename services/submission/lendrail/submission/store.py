@@ -21,7 +21,9 @@ from lendrail.runtime import audit
 from lendrail.runtime.due import MARGIN_SECONDS, Lease
 from lendrail.runtime.mongo import ASCENDING, Collection, Document, DuplicateKeyError, GroupCommit, doing
 from lendrail.runtime.vault import Key
-from lendrail.submission.attempt import OPEN, Attempt, Opportunity, State, next_due, reference, waiting
+from lendrail.submission.attempt import OPEN, Attempt, Opportunity, State, reference
+from lendrail.submission.beside import still_kept
+from lendrail.submission.turns import next_due, waiting
 
 SERVICE = "submission"
 REGISTRY = "(registry)"
@@ -143,9 +145,8 @@ class Store:
             records = {"$literal": self._records(opportunity, acks, key)}
             fields |= {"outbox": {"$concatArrays": ["$outbox", records]}, "pending": self._instance}
         stages: list[Document] = [{"$set": fields}]
-        updates = [each for each in opportunity.attempts if each.operation == "update"]
-        if decided := [f"kept.{each.id}" for each in updates if each.state != State.PLANNED]:
-            stages.append({"$unset": decided})
+        if over := _over(opportunity):
+            stages.append({"$unset": over})
         if due is not None:
             stages.append(_due(opportunity, due))
         if releases is not None:
@@ -156,6 +157,13 @@ class Store:
     def _records(self, opportunity: Opportunity, acks: Sequence[PartnerAck], key: Key) -> list[Document]:
         time_ = utc_now()
         return [encode(each, envelope_of(each, SERVICE, time_, opportunity.cause), key).stored() for each in acks]
+
+
+def _over(opportunity: Opportunity) -> list[str]:
+    """Fields that are needed no longer. One that stands beside an older creation may have no id in place of its."""
+    updates = {each.id for each in opportunity.attempts if each.operation == "update"}
+    nameless = opportunity.partner_id is None and any(each.beside for each in opportunity.attempts)
+    return [f"kept.{each}" for each in sorted(updates - still_kept(opportunity))] + ["partner_id"] * nameless
 
 
 def server_time(document: Document, lease: Lease, seconds: float) -> dt.datetime:
@@ -239,6 +247,8 @@ def _moving(opportunity: Opportunity) -> Document:
         fields["partner_id"] = opportunity.partner_id
     if opportunity.ended is not None:
         fields["ended"] = opportunity.ended
+    if opportunity.agreed:
+        fields["agreed"] = True
     if (gate := opportunity.gate) is not None:
         fields["gate"] = gate.subject
     if opportunity.audit:
@@ -284,6 +294,7 @@ def read(document: Document) -> Opportunity:
         inbox=tuple(document["inbox"]),
         partner_id=document.get("partner_id"),
         ended=document.get("ended"),
+        agreed=document.get("agreed", False),
         version=document["version"],
         audit=tuple(document.get("audit", ())),
     )

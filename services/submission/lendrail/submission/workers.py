@@ -28,7 +28,7 @@ from lendrail.runtime.partner_port import Open, PartnerPort, Paused
 from lendrail.runtime.vault import Vault
 from lendrail.submission import gates, moves
 from lendrail.submission.answers import each_event, event_of, looked_up, still_open, unread
-from lendrail.submission.attempt import APPLICANT, OPEN, REPLACED, UNDER_WAY, Attempt, Opportunity, due_now
+from lendrail.submission.attempt import APPLICANT, OPEN, REPLACED, UNDER_WAY, Attempt, Opportunity
 from lendrail.submission.channels import Channels
 from lendrail.submission.classify import ABSENCES, SEARCHED, Event, IdTaken, LookedUp, Lost, NotSent, classify, expired
 from lendrail.submission.desk import crossing
@@ -40,6 +40,7 @@ from lendrail.submission.requests import Requests, Unsendable
 from lendrail.submission.settings import Settings
 from lendrail.submission.settling import Settler, is_held
 from lendrail.submission.store import Store, read, server_time, token_of
+from lendrail.submission.turns import due_now
 
 log = structlog.get_logger()
 ASKED_FOR = frozenset({APPLICANT, REPLACED})
