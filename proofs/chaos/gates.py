@@ -183,11 +183,13 @@ class ByteGate:
             asyncio.ensure_future(talk.pump(reader, upstream[1], "up")),
             asyncio.ensure_future(talk.pump(upstream[0], writer, "down")),
         ]
-        await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-        for pump in pumps:
-            pump.cancel()
-        await asyncio.gather(*pumps, return_exceptions=True)
-        talk.end()
+        try:
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
+            talk.end()
         if not self._mail:
             self._book.count(self._target, bool(talk.kinds))
 

@@ -12,7 +12,7 @@ import random
 import re
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from proofs.chaos.gates import Book, ByteGate, HttpGate
 from proofs.chaos.toxics import Toxic, Toxics
 
 HTTP, BYTES, MAIL = "http", "bytes", "mail"
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
 
 
 class Proxy:
@@ -32,6 +33,8 @@ class Proxy:
         self.book = Book(note)
         self._marks = re.compile(marks.encode())
         self._servers: list[asyncio.Server] = []
+        self._talks: set[asyncio.Task[Any]] = set()
+        """Held here, since the loop alone would let go of a connection on which nothing happens for a while."""
 
     async def open(self, gate: dict[str, Any]) -> int:
         """Listen at the gate's `port` (0: any) for what goes `to` that port; the port."""
@@ -49,9 +52,17 @@ class Proxy:
         self.toxics.clear()
         for server in self._servers:
             server.close()
+        for talk in self._talks:
+            talk.cancel()
+        await asyncio.gather(*self._talks, return_exceptions=True)
 
-    async def _listen(self, serve: Any, port: int) -> int:
-        server = await asyncio.start_server(serve, "127.0.0.1", port)
+    async def _listen(self, serve: Serve, port: int) -> int:
+        def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.ensure_future(serve(reader, writer))
+            self._talks.add(task)
+            task.add_done_callback(self._talks.discard)
+
+        server = await asyncio.start_server(talk, "127.0.0.1", port)
         self._servers.append(server)
         return int(server.sockets[0].getsockname()[1])
 
