@@ -25,7 +25,7 @@ from lendrail.submission.answers import still_open
 from lendrail.submission.attempt import FINAL, UNDER_WAY, Attempt, Opportunity, State, reference
 from lendrail.submission.classify import ABSENCES, SEARCHED, Event, LookedUp, Lost, NotSent, classify, expired
 from lendrail.submission.moves import Result
-from lendrail.submission.workers import due_now  # type: ignore[attr-defined]  # what the lanes themselves call
+from lendrail.submission.turns import due_now
 
 PROCESSING = 120.0
 LEASE = 120.0

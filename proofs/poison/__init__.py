@@ -1,0 +1,1 @@
+"""Records that nobody can read, between good ones, on every topic."""
