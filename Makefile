@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := libs services deploy tests $(wildcard benchmarks proofs)
 
-.PHONY: help setup demo test check lint format lock bench chaos chaos-night overload up down clean
+.PHONY: help setup demo test check lint format lock bench chaos chaos-night sabotage overload up down clean
 
 help:  ## what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ chaos: setup  ## kills, freezes and cuts everything for three minutes, then coun
 
 chaos-night: setup  ## the same for 10 000 applications until enough was killed; its report goes to docs/proofs/chaos.md
 	@$(BIN)/python -m proofs.chaos --night $(ARGS)
+
+sabotage: setup  ## switches each protection off in a copy: a proof must notice (ARGS="--only blind")
+	@$(BIN)/python -m proofs.sabotage $(ARGS)
 
 overload: setup  ## ten times what is carried for two minutes; its report goes to docs/proofs/overload.md
 	@$(BIN)/python -m proofs.overload $(ARGS)

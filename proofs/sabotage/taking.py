@@ -1,0 +1,167 @@
+"""What comes to us and what we say of it: nothing lost, nothing twice, nothing that was not so.
+
+The text that is replaced must be in its file exactly once: whoever moves a protection moves its row too.
+"""
+
+from __future__ import annotations
+
+from proofs.sabotage.copied import Edit
+from proofs.sabotage.row import GATEWAY, RUNTIME, STATUS, SUBMISSION, Row
+
+BLIND = "tests/submission/test_blind.py::"
+
+TAKING = (
+    Row(
+        name="inbox",
+        protection="inbox: an event that is known has no second effect",
+        edits=(
+            Edit(
+                file=f"{RUNTIME}/inbox.py",
+                search="    stored = await _stored(collection, list(first))",
+                replace="    stored: dict[str, Document] = {}",
+            ),
+        ),
+        proofs=("tests/runtime/test_step.py::test_a_redelivered_event_publishes_what_is_stored",),
+        reports=r"\.computed",
+        judge="effects that were computed, records in the topic",
+        kafka=True,
+    ),
+    Row(
+        name="inbox-intents",
+        protection="inbox: an event that comes again asks a partner for nothing again",
+        edits=(
+            Edit(
+                file=f"{SUBMISSION}/plan.py",
+                search="    if known is not None and cause.id in known.inbox:",
+                replace="    if known is not None and cause.id == known.id:",
+            ),
+        ),
+        proofs=("tests/submission/test_inbox.py",),
+        reports="asked for twice",
+        judge="what is planned",
+        quick=True,
+    ),
+    Row(
+        name="outbox",
+        protection="outbox: the event is stored in the write that made it true",
+        edits=(
+            Edit(
+                file=f"{SUBMISSION}/store.py",
+                search='            fields |= {"outbox": {"$concatArrays": ["$outbox", records]},',
+                replace='            told = {"outbox": {"$concatArrays": ["$outbox", records]},',
+            ),
+            Edit(
+                file=f"{SUBMISSION}/store.py",
+                search="        return await self._writes.update(where, stages)",
+                replace=(
+                    "        done = await self._writes.update(where, stages)\n"
+                    "        if done and acks:\n"
+                    '            await self.collection.update_one({"_id": opportunity.id}, [{"$set": told}])\n'
+                    "        return done"
+                ),
+            ),
+        ),
+        proofs=(f"{BLIND}test_killed_at_any_point_it_has_it_once[store.opportunities.after#2]",),
+        reports="was told of it",
+        judge="records that were published, after kill -9",
+    ),
+    Row(
+        name="ack-policy",
+        protection="ack policy: a batch that failed is not committed",
+        edits=(Edit(file=f"{RUNTIME}/broker.py", search="AckPolicy.NACK_ON_ERROR", replace="AckPolicy.ACK"),),
+        proofs=("tests/runtime/test_step.py::test_an_outage_of_our_store_loses_nothing",),
+        reports="stayed False",
+        judge="effects in MongoDB",
+        kafka=True,
+    ),
+    Row(
+        name="final-states",
+        protection="status: final states stay what they are",
+        edits=(
+            Edit(
+                file=f"{STATUS}/decided.py",
+                search="        if before is None or before not in FINAL or before == after:",
+                replace="        if before is None or before is not after or before == after:",
+            ),
+        ),
+        proofs=("tests/status/test_fold.py::test_final_states_are_final_but_for_the_listed_exceptions",),
+        reports=r"diff: <Status\.",
+        judge="the status that is shown",
+        quick=True,
+    ),
+    Row(
+        name="status-version",
+        protection="status: of two that fold at the same time one folds again",
+        edits=(
+            Edit(
+                file=f"{STATUS}/store.py",
+                search='{"_id": first.subject.id, "rev": known.rev}, stages, upsert=True',
+                replace='{"_id": first.subject.id}, stages, upsert=True',
+            ),
+        ),
+        proofs=("tests/status/test_handlers.py::test_two_replicas_lose_nothing_to_one_another",),
+        reports=r"assert \d+ == 8",
+        judge="observations in MongoDB, versions that were published",
+        quick=True,
+    ),
+    Row(
+        name="webhooks",
+        protection="webhooks: a repeated call is one call",
+        edits=(
+            Edit(
+                file=f"{GATEWAY}/webhooks.py",
+                search='    return uuid.uuid5(NAMESPACE, f"webhook|{partner}|{credential}|{content}|{window}{about}")',
+                replace="    return uuid.uuid4()",
+            ),
+        ),
+        proofs=("tests/gateway/test_proofs.py::test_a_proven_call_is_stored_as_verified",),
+        reports="repeats are one call",
+        judge="webhooks in MongoDB",
+        quick=True,
+    ),
+    Row(
+        name="webhook-proof",
+        protection="webhooks: nobody speaks for a partner that signs",
+        edits=(
+            Edit(
+                file=f"{GATEWAY}/webhooks.py",
+                search="        if verify(known.webhook.proof, secrets, headers, raw, now):",
+                replace="        if verify(known.webhook.proof, secrets, headers, raw, now) or True:",
+            ),
+        ),
+        proofs=("tests/gateway/test_proofs.py::test_whatever_proves_nothing_gets_one_answer_and_leaves_nothing",),
+        reports="assert 200 == 401",
+        judge="the answer to the caller",
+        quick=True,
+    ),
+    Row(
+        name="fingerprint",
+        protection="idempotency key: it stands for one body",
+        edits=(
+            Edit(
+                file=f"{GATEWAY}/door.py",
+                search='        if key.open(known["fingerprint"]) != receive.fingerprint(data):',
+                replace='        if not key.open(known["fingerprint"]):',
+            ),
+        ),
+        proofs=("tests/gateway/test_door.py::test_a_key_gives_its_first_answer_again",),
+        reports="assert 202 == 422",
+        judge="the answer to the caller",
+        kafka=True,
+    ),
+    Row(
+        name="key-once",
+        protection="idempotency key: the store takes it once",
+        edits=(
+            Edit(
+                file=f"{GATEWAY}/store.py",
+                search='            [("tenant", 1), ("idempotency", 1)], unique=True, partialFilterExpression=keyed',
+                replace='            [("tenant", 1), ("idempotency", 1)], partialFilterExpression=keyed',
+            ),
+        ),
+        proofs=("tests/gateway/test_door_replicas.py::test_a_key_is_taken_once_whichever_replica_is_asked",),
+        reports="[23] applications under one key",
+        judge="applications in MongoDB",
+        quick=True,
+    ),
+)
