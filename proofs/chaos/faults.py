@@ -58,7 +58,10 @@ class Faults:
         self._measures: set[asyncio.Task[None]] = set()
         self._ill: set[str] = set()
         """Services that run with a label or a clock that is not theirs."""
-        self._sandbox = httpx.AsyncClient(base_url=ground.sandbox, trust_env=False, timeout=10)
+        self._dials: set[str] = set()
+        """Those that are on."""
+        fresh = httpx.Limits(max_keepalive_connections=0)  # the sandbox closes what is idle, also just before a call
+        self._sandbox = httpx.AsyncClient(base_url=ground.sandbox, trust_env=False, timeout=30, limits=fresh)
 
     async def __aenter__(self) -> Self:
         self._following = asyncio.create_task(self.progress.run())
@@ -161,13 +164,18 @@ class Faults:
             await self._ground.proxy.off(name)
 
     async def _dial(self, fault: Fault) -> None:
-        dials = f"/_dials/{fault.target}"
-        reply = (await self._sandbox.post(dials, json={"dials": [dict(fault.detail)]})).raise_for_status()
+        reply = await self._sandbox.post(f"/_dials/{fault.target}", json={"dials": [dict(fault.detail)]})
+        dials = {f"/_dials/{fault.target}/{each['id']}" for each in reply.raise_for_status().json()["dials"]}
+        self._dials |= dials
         try:
             await asyncio.sleep(fault.seconds)
         finally:
-            for each in reply.json()["dials"]:
-                (await self._sandbox.delete(f"{dials}/{each['id']}")).raise_for_status()
+            await self._take_away(dials)
+
+    async def _take_away(self, dials: set[str]) -> None:
+        for dial in dials:
+            (await self._sandbox.delete(dial)).raise_for_status()
+            self._dials.discard(dial)
 
     async def _skew(self, fault: Fault) -> None:
         """Stopped politely both times, as for an upgrade: that too has to lose nothing."""
@@ -218,6 +226,7 @@ class Faults:
     async def well(self) -> None:
         """Undo everything, start what is dead, wait until all is ready. Raises Unwell."""
         await self._quietly(self._ground.proxy.clear())
+        await self._quietly(self._take_away(set(self._dials)))
         for name in (*SERVICES, *SERVERS):
             self._signal(name, signal.SIGCONT)
         for name in SERVERS:
