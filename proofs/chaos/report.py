@@ -91,6 +91,8 @@ def _remarks(result: Result) -> Iterator[str]:
     yield from (f"the upstream was refused: {said}, {count} times" for said, count in result.refused.items())
     if result.forged:
         yield f"{result.forged} notices had a wrong signature"
+    if not result.quiet:
+        yield "it was not quiet when the wait was over: what is called lost may only be late"
     yield from (f"still open at the end: {each}" for each in result.unfinished[:MOST])
     count = len(result.troubles)
     yield from (f"a fault was not as planned: {each}" for each in result.troubles[:3])

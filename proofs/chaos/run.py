@@ -96,6 +96,8 @@ class Result:
     """Notices whose signature was wrong."""
     unfinished: Sequence[str]
     """What was still open when the wait was over."""
+    quiet: bool = True
+    """Whether there was nothing more to do then. If not, what is called lost may only be late."""
     seconds: float
 
 
@@ -149,9 +151,9 @@ class Run:
                 state.step = "waits for the upstream"
                 await sending
                 state.step = "waits until it is quiet"
-                await self._quiet(ground)
+                quiet = await self._quiet(ground)
             state.step = "reads the ledgers"
-            return await self._read(ground, faults, start, begun)
+            return replace(await self._read(ground, faults, start, begun), quiet=quiet)
         finally:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
@@ -170,8 +172,10 @@ class Run:
         self._endpoint = said["id"]
         self._secret.write_text(said["secret"])
 
-    async def _quiet(self, ground: Ground) -> None:
-        """All is where it must come to, or nothing has changed for a while and nothing is due; bounded."""
+    async def _quiet(self, ground: Ground) -> bool:
+        """Whether it became quiet in time: all is where it must come to, or nothing has changed for a while, and nothing
+        is due.
+        """
         end, before, since = time.monotonic() + QUIET_SECONDS, (-1, -1), time.monotonic()
         while time.monotonic() < end:
             now = self.state.truth.count, self._notices.stat().st_size if self._notices.exists() else 0
@@ -180,8 +184,9 @@ class Run:
             calm = time.monotonic() - since
             settled = not await asyncio.to_thread(self.state.open)
             if calm > (5 if settled else STILL_SECONDS) and not await asyncio.to_thread(due, ground.mongo.url):
-                return
+                return True
             await asyncio.sleep(1)
+        return False
 
     async def _read(self, ground: Ground, faults: Faults, start: dt.datetime, begun: float) -> Result:
         upstream = self.state.upstream

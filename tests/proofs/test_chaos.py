@@ -20,7 +20,7 @@ async def test_nothing_is_lost_sent_twice_or_shown_wrong(tmp_path: Path) -> None
     verdict = result.verdict
     assert verdict.kept, section(result, "the short form")
     assert verdict.accepted == result.sent == OPTIONS.applications, result.refused
-    assert (result.refused, result.forged) == ({}, 0)
+    assert (result.refused, result.forged, result.quiet) == ({}, 0, True)
     planned = plan(OPTIONS)
     assert {each.kind for each in planned} == set(KINDS)
     assert len(result.carried) >= 0.8 * len(planned), result.troubles
