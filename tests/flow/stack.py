@@ -147,7 +147,7 @@ async def post(client: httpx.AsyncClient, application: dict[str, Any], key: str 
             reply = None
         if reply is not None and reply.status_code == 202:
             return str(reply.json()["applicationId"])
-        assert reply is None or reply.status_code in (503, 409), reply.text
+        assert reply is None or reply.status_code in (503, 429, 409), reply.text
         assert time.monotonic() < deadline, "the gateway did not take the application"
         await asyncio.sleep(0.3)
 

@@ -21,7 +21,7 @@ from structlog.testing import capture_logs
 
 from lendrail.runtime import http
 from lendrail.runtime.admission import LARGE, Crowded, Full, Gate, Turnstile
-from lendrail.runtime.http import Problem, own_gate, reply, strict_body
+from lendrail.runtime.http import Problem, own_gate, reply, strict_body, unavailable
 from lendrail.runtime.tokens import AUDIENCE, Verifier
 
 MEGABYTE = 1024 * 1024
@@ -109,6 +109,29 @@ def test_bytes_of_bodies_are_bounded_too_and_a_large_one_counts_for_a_megabyte()
         assert enter(gate, stack, "other", 10_000)
 
 
+def test_fewer_are_let_in_where_those_that_were_ran_into_their_time_limit() -> None:
+    now = [0.0]
+    gate = Gate(200, 16 * MEGABYTE, clock=lambda: now[0])
+    for _ in range(150):  # all those that were let in together
+        gate.slow()
+    assert gate.requests.most == 100
+    for _ in range(5):
+        now[0] += 3
+        gate.slow()
+    assert gate.requests.most == 48
+    with ExitStack() as stack:
+        assert fill(gate, stack, "one") == 36
+    for _ in range(200):
+        gate.good()
+    assert gate.requests.most == 68
+    for _ in range(5000):
+        gate.good()
+    assert gate.requests.most == 200
+    small = Gate(8, 16 * MEGABYTE)
+    small.slow()
+    assert small.requests.most == 8
+
+
 async def test_refusals_come_a_few_at_a_time() -> None:
     """Else an accepted request would get its turn only after thousands of them."""
     turnstile, out = Turnstile(each=5, seconds=0.1, most=20), list[float]()
@@ -174,6 +197,8 @@ async def server(request: pytest.FixtureRequest) -> AsyncIterator[Server]:
 
     @app.get("/fails")
     async def fails(how: str) -> Response:
+        if how == "slow":
+            raise unavailable(slow=True)
         raise Problem(409, "conflict", "No.") if how == "problem" else RuntimeError
 
     serving = uvicorn.Server(
@@ -361,6 +386,19 @@ async def test_the_place_is_free_again_however_it_ended(server: Server) -> None:
             await server.holds(0)
         assert not [line for line in told if line["log_level"] == "error"]  # it is no fault of ours
     assert server.gate.requests.used == server.gate.bodies.used == 0
+
+
+async def test_a_time_limit_of_ours_is_told_to_the_gate_that_let_it_in(server: Server) -> None:
+    server.gate.requests.most = server.gate._stated = 400
+    async with Lines(server) as lines:
+        asked = await lines.asks("/fails?how=slow", "one", method="GET", length=0)
+        assert (await asked.answer())[0] == 503
+        assert server.gate.requests.most == 200
+        for _ in range(10):
+            assert (await (await lines.asks("/things", "one")).finish())[0] == 202
+        assert server.gate.requests.most == 201
+        assert (await (await lines.asks("/fails?how=problem", "one", method="GET", length=0)).answer())[0] == 409
+        assert (server.gate.requests.most, server.partners.requests.most) == (201, 4)
 
 
 async def test_a_bad_token_is_one_of_those_of_whom_nothing_is_known(server: Server) -> None:

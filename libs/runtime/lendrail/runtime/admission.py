@@ -3,6 +3,10 @@
 Memory grows with what is under way, and a request that waits behind a thousand others is given up by its caller before
 it is answered. So a gate lets in a stated number of requests, and of bytes of their bodies, and turns the rest away.
 
+How many that may be depends on what the process gets of its machine and of its store. Where requests that were let in
+run into their time limit, fewer would all have been answered: so half as many are let in, and with each few good
+answers one more again, up to the stated number.
+
 Nor may one party take all of it. Its share is no fixed number: whoever asks may have three times of what is still free.
 One that is alone gets three quarters; two that ask for all they can get have three sevenths each. The last eighth is
 for those alone who have nothing under way; so whoever comes new finds a place, whatever the others do.
@@ -20,6 +24,12 @@ import structlog
 
 log = structlog.get_logger()
 SHARE, KEPT = 3, 8
+FEWEST = 48
+"""So many requests are let in however slow the process is."""
+SLOW_SECONDS, GOOD_ANSWERS = 3.0, 10
+"""Requests that were let in together run into their time limit together: that counts once in so many seconds. One more
+is let in after so many good answers.
+"""
 LARGE = 1024 * 1024
 """No body counts for more: a route that takes larger ones streams them, or bounds by itself how many it holds."""
 TOLD_SECONDS = 10.0
@@ -78,8 +88,9 @@ class Gate:
 
     def __init__(self, requests: int, body_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.requests, self.bodies = Measure(requests), Measure(body_bytes)
-        self._clock = clock
+        self._stated, self._clock = requests, clock
         self._refused, self._told = 0, float("-inf")
+        self._slowed, self._good = float("-inf"), 0
 
     @contextmanager
     def enter(self, body: int) -> Iterator[Ticket]:
@@ -105,6 +116,19 @@ class Gate:
         ticket.party = party
         for measure, amount in self._each(ticket):
             measure.give(party, amount)
+
+    def slow(self) -> None:
+        """A request that was let in ran into its time limit."""
+        if self._clock() - self._slowed >= SLOW_SECONDS:
+            self._slowed, self._good = self._clock(), 0
+            self.requests.most = max(min(FEWEST, self._stated), self.requests.most // 2)
+
+    def good(self) -> None:
+        """A request was answered well."""
+        self._good += 1
+        if self._good >= GOOD_ANSWERS and self.requests.most < self._stated:
+            self._good = 0
+            self.requests.most += 1
 
     def _each(self, ticket: Ticket) -> Iterator[tuple[Measure, int]]:
         return zip((self.requests, self.bodies), ticket.amounts, strict=True)

@@ -87,6 +87,8 @@ def install(app: FastAPI, max_body_bytes: int, gate: Gate | None = None, *, body
 
     async def on_problem(request: Request, error: Exception) -> Response:
         assert isinstance(error, Problem)
+        if error.slow and (gate := request.scope.get("lendrail.gate")) is not None:
+            gate.slow()
         return error.response(request_id(request))
 
     async def on_http(request: Request, error: Exception) -> Response:

@@ -76,6 +76,8 @@ class OuterLayer:
             try:
                 async with self._let_in(scope, headers, int(declared), limit):
                     await self._app(scope, self._counted(receive, limit), answer)
+                if status < 300 and (gate := scope["lendrail.gate"]) is not None:
+                    gate.good()
             except Refused as refused:
                 if int(declared) <= SMALL:
                     await self._turnstile.turn()
@@ -101,6 +103,7 @@ class OuterLayer:
         become.
         """
         gate, party = _gate_of(scope, self._gate)
+        scope["lendrail.gate"] = gate
         if gate is None:
             yield
             return

@@ -30,10 +30,13 @@ class Problem(Exception):
         *,
         errors: Sequence[FieldProblem] = (),
         headers: dict[str, str] | None = None,
+        slow: bool = False,
     ) -> None:
+        """`slow`: a time limit of ours ended it; see `admission`."""
         super().__init__(code)
         self.status, self.code, self.detail = status, code, detail
         self.errors, self.headers = tuple(errors), headers or {}
+        self.slow = slow
 
     def response(self, request_id: str) -> Response:
         body: dict[str, Any] = {
@@ -49,10 +52,13 @@ class Problem(Exception):
         return Response(orjson.dumps(body), self.status, self.headers, "application/problem+json")
 
 
-def unavailable() -> Problem:
-    """Our store is away; nothing was half done, so the caller may simply repeat."""
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
-    return Problem(503, "unavailable", "Temporarily unavailable; repeat the same request later.", headers=headers)
+def unavailable(*, slow: bool = False) -> Problem:
+    """Our store is away, or slow; nothing was half done, so the caller may simply repeat."""
+    detail, headers = (
+        "Temporarily unavailable; repeat the same request later.",
+        {"Retry-After": str(RETRY_AFTER_SECONDS)},
+    )
+    return Problem(503, "unavailable", detail, headers=headers, slow=slow)
 
 
 def overloaded() -> Problem:

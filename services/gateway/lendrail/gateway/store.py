@@ -42,7 +42,7 @@ async def soon(work: Awaitable[T]) -> T:
             task.add_done_callback(_let_go)
             task.cancel()
     if not done:
-        raise unavailable()
+        raise unavailable(slow=True)
     return task.result()
 
 
