@@ -173,8 +173,8 @@ class Run:
         self._secret.write_text(said["secret"])
 
     async def _quiet(self, ground: Ground) -> bool:
-        """Whether it became quiet in time: all is where it must come to, or nothing has changed for a while, and nothing
-        is due.
+        """Whether it became quiet in time: all is where it must come to, or nothing has changed for a while, and
+        nothing is due.
         """
         end, before, since = time.monotonic() + QUIET_SECONDS, (-1, -1), time.monotonic()
         while time.monotonic() < end:
