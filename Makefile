@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := libs services deploy tests $(wildcard benchmarks proofs)
 
-.PHONY: help setup demo test check lint format lock bench chaos chaos-night sabotage overload up down clean
+.PHONY: help setup demo test check lint format lock bench chaos chaos-night sabotage overload matrix up down clean
 
 help:  ## what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ sabotage: setup  ## switches each protection off in a copy: a proof must notice 
 
 overload: setup  ## ten times what is carried for two minutes; its report goes to docs/proofs/overload.md
 	@$(BIN)/python -m proofs.overload $(ARGS)
+
+matrix: setup  ## every labelled point, struck by kill, error and hang: hours; writes docs/proofs/matrix.md
+	@$(BIN)/python -m proofs.matrix run --write $(ARGS)
 
 lock: setup  ## renew requirements.lock from the members' pyproject.toml
 	@$(BIN)/uv lock --quiet --python $(BIN)/python

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from proofs.matrix import cells
 
 from lendrail.contracts.topics import TOPICS
 from lendrail.local.programs import SERVICES
@@ -34,6 +35,12 @@ def test_points_are_where_they_are_known_to_be() -> None:
     assert "relay.webhooks.published" in points.labels("gateway")
     assert "mail.after" not in points.labels("gateway")
     assert "partner.before" not in points.labels("notifications")
+
+
+def test_no_application_passes_a_point_that_nobody_knows() -> None:
+    passed = {(service, label) for of in cells._passes().values() for service, counts in of.items() for label in counts}
+    assert {(service, label) for service, label in passed if label not in points.labels(service)} == set()
+    assert len(passed) > 100
 
 
 def test_every_label_in_a_text_can_be_read(project: Path) -> None:

@@ -9,7 +9,7 @@ import asyncio
 
 from lendrail.runtime.budget import Kind
 from lendrail.runtime.directory import Credential, Credentials, Mounted
-from lendrail.runtime.due import Lease, Worker
+from lendrail.runtime.due import Lease, Worker, claiming
 from lendrail.runtime.mongo import Collection, Document
 from lendrail.runtime.partner_port import PartnerPort
 from lendrail.runtime.tasks import end
@@ -37,6 +37,7 @@ class Workers:
         self._credentials, self._settings = credentials, settings
         self._hints: dict[str, Worker] = {}
         self._all: list[Worker] = []
+        claiming(collection)  # so that its labels are known before there is any credential
 
     def wake(self, credential: str) -> None:
         """A hint of this credential is due."""
