@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import tempfile
 import uuid
 from collections.abc import Coroutine
@@ -88,7 +89,7 @@ class Doors(RuleBasedStateMachine):
         super().__init__()
         self.runner = asyncio.Runner()
         self.prefix = f"m{uuid.uuid4().hex[:10]}_"
-        folder = Path(tempfile.mkdtemp(prefix="lendrail-doors-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="lendrail-doors-"))
         tenants = [
             {"id": c.tenant_id, "name": c.tenant_id, "mode": "test", "emails": [], "clients": [],
              "upstreams": [f"{c.tenant_id}-crm"],
@@ -96,7 +97,7 @@ class Doors(RuleBasedStateMachine):
                            "enabled": True, "options": {}, "webhookPath": c.tenant_id[0] * 40}]}
             for c in CALLERS
         ]  # fmt: skip
-        self.tenants = Mounted(support.tenants_file(folder, tenants), Tenants)
+        self.tenants = Mounted(support.tenants_file(self.folder, tenants), Tenants)
         self.keys: dict[tuple[str, str], Ours] = {}
         self.events: dict[tuple[str, str], Ours] = {}
         self.stored: dict[str, tuple[bytes, ...]] = {}
@@ -117,6 +118,7 @@ class Doors(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.runner.run(self._close())
         self.runner.close()
+        shutil.rmtree(self.folder)
 
     async def _close(self) -> None:
         for name in ("gateway", "keys"):
