@@ -9,8 +9,8 @@ its time, since it is encrypted), or our own record says that its first byte may
 2. The proxy says that not the whole reply came back, and a toxic struck the call, or the call lasted as long as we
    wait. A client of ours that hangs up early excuses nothing.
 3. Submission died or was frozen between the call's first byte and a second after its reply: one second, since the
-   outcome is stored in one write. Where it was killed at a label nobody saw when, so all the time until it was started
-   again counts; where it was restarted, the seconds that takes.
+   outcome is stored in one write, and as much longer as MongoDB was away then. Where it was killed at a label nobody
+   saw when, so all the time until it was started again counts; where it was restarted, the seconds that takes.
 4. Our record says when the first byte may have left, the proxy saw no call, and submission died, was frozen or had no
    MongoDB within the time of one call from then. The record is written before the first byte, so a process that dies in
    between leaves a send that nobody else can know of.
@@ -90,7 +90,15 @@ def touched(send: Send, found: Evidence) -> bool:
     call = send.seen
     if call.outcome != "answered" and (call.toxic is not None or call.ended - call.began >= found.deadline * 0.9):
         return True
-    return _meets((call.began, call.ended + WRITTEN), found.deaths)
+    return _meets((call.began, _written(call, found.away)), found.deaths)
+
+
+def _written(call: Call, away: Iterable[Span]) -> dt.datetime:
+    """When what came of it is stored at the latest: an outcome waits for its store."""
+    until = call.ended + WRITTEN
+    for begin, end in sorted(away):
+        until = max(until, end + WRITTEN) if begin <= until and call.ended <= end else until
+    return until
 
 
 def _meets(span: Span, others: Iterable[Span]) -> bool:

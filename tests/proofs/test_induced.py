@@ -68,6 +68,13 @@ def test_a_send_of_which_our_record_alone_knows(found: Evidence, met: bool) -> N
     assert touched(Send(partner="valiant", began=at(10), ended=at(12)), found) is met
 
 
+@pytest.mark.parametrize(("killed", "met"), [(14.0, True), (16.5, False)])
+def test_an_outcome_that_waits_for_its_store_can_be_lost_until_the_store_is_back(killed: float, met: bool) -> None:
+    away, death = fault("server-kill", "mongo", 10, 15), fault("kill", "submission", killed, killed + 1)
+    found = Evidence(deaths=death.deaths, away=away.away, deadline=away.deadline)
+    assert touched(seen(10.2, 10.3), found) is met
+
+
 def test_calls_are_known_by_our_reference_and_mails_by_their_time() -> None:
     other = replace(CALL, marks=("another",))
     (send,) = sends_of("valiant", frozenset({"ref"}), [], [CALL, other], dt.timedelta(seconds=2))
