@@ -58,6 +58,8 @@ class Faults:
         self._measures: set[asyncio.Task[None]] = set()
         self._ill: set[str] = set()
         """Services that run with a label or a clock that is not theirs."""
+        self._killed: dict[str, float] = {}
+        """When each service was killed last: it lives, and may begin a call, until then."""
         self._dials: set[str] = set()
         """Those that are on."""
         fresh = httpx.Limits(max_keepalive_connections=0)  # the sandbox closes what is idle, also just before a call
@@ -104,6 +106,8 @@ class Faults:
                 return
             finally:
                 self.under_way.remove(fault)
+            if fault.kind == "kill":
+                began = self._killed[fault.target]
             measure = asyncio.create_task(self._measured(fault, began, self.now()))
             self._measures.add(measure)
 
@@ -121,6 +125,7 @@ class Faults:
         match fault.kind:
             case "kill":
                 self._signal(fault.target, signal.SIGKILL)
+                self._killed[fault.target] = self.now()
                 await asyncio.sleep(fault.seconds)
                 await self._start(fault.target)
             case "kill-at":
