@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 
 import httpx
 import psutil
 import pytest
+from proofs.matrix.bench import bench
+from proofs.matrix.cells import cells, sample
 from tests.flow.stack import SERVICES, Stack, loan, opportunity, post, reached, until
 
 WINDOWS = [
@@ -38,6 +41,12 @@ WINDOWS = [
         for when in ("written", "published")
     ),
 ]
+
+SEED = 6
+SECONDS = 40.0
+"""For the draw from the matrix."""
+MOST_SECONDS = 25.0
+"""Of one cell, so that the draw ends in time."""
 
 
 @pytest.fixture
@@ -71,6 +80,19 @@ async def test_killed_in_a_window(stack: Stack, patient: httpx.AsyncClient, serv
     assert set(leads.values()) == {1}
     told = [json.dumps(entry, sort_keys=True) for entry in view["timeline"]]
     assert len(told) == len(set(told))
+
+
+async def test_a_draw_from_the_matrix_holds(stack: Stack) -> None:
+    """As many cells as there is time for. One that was not reached proves nothing, and does not count."""
+    end, outcomes = time.monotonic() + SECONDS, Counter[str]()
+    async with bench(stack) as made:
+        for cell in sample(list(cells()), 20, SEED):
+            if time.monotonic() + MOST_SECONDS > end:
+                break
+            result = await made.run(cell)
+            assert result.why == (), str(cell)
+            outcomes[result.outcome] += 1
+    assert outcomes["held"] >= 1
 
 
 async def test_each_service_is_killed_once_while_fifty_are_under_way(stack: Stack, patient: httpx.AsyncClient) -> None:
