@@ -10,6 +10,8 @@ from typing import Any
 import httpx
 from tests.flow.stack import Stack, deal, opportunity, post, seen, until
 
+from lendrail.runtime.standing import LOOK_SECONDS
+
 LENDERS = ("forward-financing", "finpace", "soap-lender", "reference-partner", "email-lender")
 
 
@@ -172,6 +174,7 @@ async def test_an_operators_pause_holds_work_and_loses_none(stack: Stack, client
         assert reply.status_code == 200, reply.text
 
     await tell("pause")
+    await asyncio.sleep(2 * LOOK_SECONDS)  # until then another process may still start a call
     try:
         before = len(stack.ledger("soap-lender")["calls"])
         application_id = await post(client, deal("40000", "soap-lender", "reference-partner"))
