@@ -126,13 +126,12 @@ async def test_a_crash_between_two_writes(bench: Bench, lost: str, monkeypatch: 
     class Died(AutoReconnect):
         pass
 
-    def die(label: str) -> None:
+    def die(label: str, *_: object) -> None:
         if label == f"store.{lost}.before":
             raise Died
 
     with monkeypatch.context() as patch:
         patch.setattr("lendrail.runtime.mongo.point", die)
-        patch.setattr("lendrail.runtime.inbox.point", die)
         with pytest.raises(Died):
             await bench.hear(deliveries)
     records = await bench.hear(deliveries)

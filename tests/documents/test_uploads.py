@@ -166,7 +166,7 @@ async def test_a_crash_while_it_is_stored(bench: Bench, lost: str, monkeypatch: 
     """Half a file is no file; sent again it is finished, and counted once."""
     key, content = await bench.key(), pdf(2 * CHUNK_BYTES)
 
-    def die(label: str) -> None:
+    def die(label: str, *_: object) -> None:
         if label == f"store.{lost}.before":
             raise AutoReconnect
 
