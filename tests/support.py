@@ -12,6 +12,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
 from lendrail.contracts.topics import dead_letters_of
 
 TENANT = "demo"
@@ -97,8 +100,6 @@ def any_service(folder: Path, **more: str) -> dict[str, str]:
 
 async def topics(bootstrap: str, *names: str, partitions: int = 2) -> None:
     """Create topics and their dead letters."""
-    from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
@@ -108,6 +109,17 @@ async def topics(bootstrap: str, *names: str, partitions: int = 2) -> None:
         await admin.create_topics(wanted)
     finally:
         await admin.close()
+
+
+async def places(bootstrap: str, topic: str) -> list[TopicPartition]:
+    """All of a topic's partitions, however many whoever made it first gave it."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        [described] = await admin.describe_topics([topic])
+    finally:
+        await admin.close()
+    return [TopicPartition(topic, each["partition"]) for each in described["partitions"]]
 
 
 async def eventually(check: Callable[[], Awaitable[Any]], seconds: float = 20.0) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 from pymongo import AsyncMongoClient
 from tests import make, support
 from tests.gateway.process import Gateway, new_key
@@ -31,7 +31,7 @@ async def _published(kafka: str, application: str) -> list[bytes]:
     """What stands in the topic about this application; waits for the first."""
     consumer = AIOKafkaConsumer(bootstrap_servers=kafka, auto_offset_reset="earliest", enable_auto_commit=False)
     await consumer.start()
-    consumer.assign([TopicPartition(ApplicationAmended.topic, number) for number in range(2)])
+    consumer.assign(await support.places(kafka, ApplicationAmended.topic))
     await consumer.seek_to_beginning()
     found: list[bytes] = []
 

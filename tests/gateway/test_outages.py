@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 from pymongo import AsyncMongoClient
 from tests import make, support
 from tests.gateway.process import Gateway, new_key
@@ -49,7 +49,7 @@ async def published(bootstrap: str, wanted: set[str]) -> list[str]:
     """Keys of the received events, as often as they stand in the topic; waits until all `wanted` are there."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False)
     await consumer.start()
-    consumer.assign([TopicPartition(APPLICATION_RECEIVED.name, number) for number in range(2)])
+    consumer.assign(await support.places(bootstrap, APPLICATION_RECEIVED.name))
     await consumer.seek_to_beginning()
     found: list[str] = []
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.producer import message_accumulator
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from pymongo import AsyncMongoClient
@@ -58,7 +58,7 @@ class Bench:
         group = f"{self.service}.{TOPIC}"
         consumer: Any = AIOKafkaConsumer(bootstrap_servers=self.kafka, group_id=group, enable_auto_commit=False)
         await consumer.start()
-        places = [TopicPartition(TOPIC, number) for number in range(2)]
+        places = await support.places(self.kafka, TOPIC)
         consumer.assign(places)
         await consumer.commit(await consumer.end_offsets(places))
         await consumer.stop()

@@ -5,8 +5,10 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
+import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from tests import make, support
@@ -23,12 +25,16 @@ pytestmark = pytest.mark.asyncio
 UNMADE = FieldProblem(pointer="/uploads/0", code="unreadable", message="cannot be read")
 
 
-async def publish(kafka: str, *records: Record) -> None:
+async def publish(kafka: str, *records: Record) -> list[tuple[int, int]]:
+    """Where each came to stand: partition and offset."""
     producer = AIOKafkaProducer(bootstrap_servers=kafka)
     await producer.start()
+    places = []
     for each in records:
-        await producer.send_and_wait(each.topic, each.value, key=each.key, headers=list(each.headers))
+        placed = await producer.send_and_wait(each.topic, each.value, key=each.key, headers=list(each.headers))
+        places.append((placed.partition, placed.offset))
     await producer.stop()
+    return places
 
 
 async def test_heard_once_sent_once_told_once(
@@ -43,7 +49,7 @@ async def test_heard_once_sent_once_told_once(
         events = [submit() for _ in range(3)] + [submit(intent=Send(application=make.application(), unmade=(UNMADE,)))]
         records = [make.record(each, await desk.key(each)) for each in events]
         poison = Record("submit", b"key", b"{}", records[0].headers)
-        await publish(kafka, records[0], poison, *records, *records)
+        placed = await publish(kafka, records[0], poison, *records, *records)
         process = desk.process(instance=f"submission-{uuid.uuid4().hex[:6]}")
         try:
             await _ready(desk.environment["LENDRAIL_PORT"])
@@ -58,8 +64,7 @@ async def test_heard_once_sent_once_told_once(
         acks = [decode(PartnerAck, value, by_key[subject]) for subject, value in told]
         assert sorted(each.outcome for each in acks) == ["accepted"] * 3 + ["not-sent"]
         assert len({each.id for each in acks}) == 4
-        letters = await _read(kafka, "submit-dlq", 1, lambda key: True)
-        assert len(letters) == 1
+        assert len(await _read(kafka, "submit-dlq", 1, lambda letter: _place(letter) == placed[1])) == 1
         await desk.client.close()
 
 
@@ -76,11 +81,17 @@ async def _ready(port: str) -> None:
 
 
 async def _told(kafka: str, subjects: set[str], count: int) -> list[tuple[str, bytes]]:
-    found = await _read(kafka, "partner-ack", count, lambda key: key.decode() in subjects)
+    found = await _read(kafka, "partner-ack", count, lambda each: each.key.decode() in subjects)
     return [(key.decode(), value) for key, value in found]
 
 
-async def _read(kafka: str, topic: str, count: int, ours: Callable[[bytes], bool]) -> list[tuple[bytes, bytes]]:
+def _place(letter: Any) -> tuple[int, int]:
+    """Of the record that a dead letter is about."""
+    body = orjson.loads(letter.value)
+    return body["partition"], body["offset"]
+
+
+async def _read(kafka: str, topic: str, count: int, ours: Callable[[Any], bool]) -> list[tuple[bytes, bytes]]:
     """`count` records of ours and whatever comes within a second after them."""
     consumer = AIOKafkaConsumer(topic, bootstrap_servers=kafka, auto_offset_reset="earliest")
     await consumer.start()
@@ -89,7 +100,7 @@ async def _read(kafka: str, topic: str, count: int, ours: Callable[[bytes], bool
     try:
         while time.monotonic() < deadline:
             batch = await consumer.getmany(timeout_ms=1000)
-            found += [(each.key, each.value) for records in batch.values() for each in records if ours(each.key)]
+            found += [(each.key, each.value) for records in batch.values() for each in records if ours(each)]
             if len(found) >= count and not batch:
                 return found
     finally:
