@@ -19,6 +19,7 @@ NOW = dt.datetime(2026, 3, 2, 10, 30, tzinfo=dt.UTC)
 STAMP = str(int(NOW.timestamp())).encode()
 BODY = json.dumps({"eventId": "evt-fake-1", "amount": "20000.00"}).encode()
 SECRET = SecretStr("not-a-real-secret")
+SECRET_16 = SecretStr(b"not-a-real-secret".hex())
 SECRET_64 = SecretStr("whsec_" + base64.b64encode(b"not-a-real-secret-of-24-").decode())
 
 PLAIN = Signature(header="X-Signature")
@@ -26,11 +27,24 @@ LONG = Signature(header="X-Signature", digest="sha512", encoding="base64", prefi
 DATED = Signature(
     header="X-Signature", signed="v0:{timestamp}:{body}", prefix="v0=", separator=",", timestamp_header="X-Time"
 )
+TOGETHER = Signature(
+    header="X-Signature", signed="{timestamp}.{body}", prefix="v1=", separator=",", timestamp_prefix="t="
+)
+FINE = Signature(
+    header="X-Signature",
+    digest="sha384",
+    signed="{body}{timestamp}",
+    timestamp_header="X-Time",
+    timestamp_unit="ms",
+    key_encoding="hex",
+)
 TOKEN = StaticHeader("Authorization", "Bearer ")
 PROOFS: list[tuple[Proof, SecretStr]] = [
     (PLAIN, SECRET),
     (LONG, SECRET),
     (DATED, SECRET),
+    (TOGETHER, SECRET),
+    (FINE, SECRET_16),
     (STANDARD_WEBHOOKS, SECRET_64),
     (TOKEN, SECRET),
 ]
@@ -39,18 +53,29 @@ PROOFS: list[tuple[Proof, SecretStr]] = [
 def written(proof: Signature, signed: bytes, secret: SecretStr) -> bytes:
     """A signature as a sender writes it, made with nothing of ours."""
     text = secret.get_secret_value()
-    key = base64.b64decode(text.removeprefix("whsec_")) if proof.key_encoding == "base64" else text.encode()
+    key = {
+        "text": lambda: text.encode(),
+        "hex": lambda: bytes.fromhex(text),
+        "base64": lambda: base64.b64decode(text.removeprefix("whsec_")),
+    }[proof.key_encoding]()
     digest = hmac.new(key, signed, getattr(hashlib, proof.digest)).digest()
     code = digest.hex().encode() if proof.encoding == "hex" else base64.b64encode(digest)
     return proof.prefix.encode() + code
 
 
-def call(proof: Proof, secret: SecretStr, body: bytes = BODY, stamp: bytes = STAMP, id_: bytes = b"msg_1") -> Headers:
+def call(
+    proof: Proof, secret: SecretStr, body: bytes = BODY, stamp: bytes | None = None, id_: bytes = b"msg_1"
+) -> Headers:
     """The headers of a right call."""
     if isinstance(proof, StaticHeader):
         return [(proof.header.encode(), f"{proof.prefix}{secret.get_secret_value()}".encode())]
+    if stamp is None:
+        stamp = STAMP + b"000" if proof.timestamp_unit == "ms" else STAMP
     signed = proof.signed.encode().replace(b"{timestamp}", stamp).replace(b"{id}", id_).replace(b"{body}", body)
-    headers = [(b"content-type", b"application/json"), (proof.header.encode(), written(proof, signed, secret))]
+    value = written(proof, signed, secret)
+    if proof.timestamp_prefix:
+        value = proof.timestamp_prefix.encode() + stamp + (proof.separator or "").encode() + value
+    headers = [(b"content-type", b"application/json"), (proof.header.encode(), value)]
     if proof.timestamp_header:
         headers.append((proof.timestamp_header.encode(), stamp))
     if proof.id_header:
@@ -112,7 +137,7 @@ def test_one_header_may_hold_the_signatures_of_both_secrets() -> None:
 
 @pytest.mark.parametrize(("seconds", "right"), [(0, True), (300, True), (-300, True), (301, False), (-301, False)])
 def test_the_clock_may_be_wrong_by_the_tolerance_both_ways(seconds: int, right: bool) -> None:
-    for proof, secret in ((DATED, SECRET), (STANDARD_WEBHOOKS, SECRET_64)):
+    for proof, secret in PROOFS[2:6]:
         assert verify(proof, [secret], call(proof, secret), BODY, NOW + dt.timedelta(seconds=seconds)) is right
 
 
@@ -120,12 +145,39 @@ def test_the_clock_may_be_wrong_by_the_tolerance_both_ways(seconds: int, right: 
     "stamp",
     [
         b"", b" ", b"-1", b"+" + STAMP, STAMP[:1] + b"_" + STAMP[1:], STAMP + b".0", STAMP + b" ", b"\n" + STAMP,
+        b"0" + STAMP,
         b"1e9", b"0x65", "".join(chr(0x660 + int(digit)) for digit in STAMP.decode()).encode(), b"9" * 5000, b"nan",
         b"\xff\xfe", b"Infinity",
     ],
 )  # fmt: skip
 def test_a_time_that_is_not_plain_digits_proves_nothing(stamp: bytes) -> None:
-    assert not verify(DATED, [SECRET], call(DATED, SECRET, stamp=stamp), BODY, NOW)
+    for proof, secret in PROOFS[2:6]:
+        assert not verify(proof, [secret], call(proof, secret, stamp=stamp), BODY, NOW)
+
+
+def test_a_time_cannot_be_taken_from_the_end_of_the_body() -> None:
+    """`{"a":10` and its time sign the same bytes as `{"a":1` and a time with a zero before it."""
+    body, stamp = BODY + b"0", STAMP + b"000"
+    headers = call(FINE, SECRET_16, body=body, stamp=stamp)
+    assert verify(FINE, [SECRET_16], headers, body, NOW)
+    assert not verify(FINE, [SECRET_16], changed(headers, "X-Time", b"0" + stamp), BODY, NOW)
+
+
+def test_the_time_may_stand_beside_the_signatures_once() -> None:
+    headers = call(TOGETHER, SECRET)
+    time, signature = signature_of(TOGETHER, headers).split(b",")
+    right = [
+        signature + b"," + time,
+        time + b",v0=anything," + signature,
+        b",".join([time, b"v1=" + b"0" * 64, signature]),
+    ]
+    wrong = [signature, time, b",".join([time, time, signature]), time + b", " + signature, time + b",," + signature]
+    wrong += [b"t=," + signature, time.upper() + b"," + signature, time + b",v1= " + signature[3:]]
+    wrong += [b",".join([time, b"v0=\xff", signature]), b",".join([time, b"v0=\t", signature]), time + b";" + signature]
+    for value in right:
+        assert verify(TOGETHER, [SECRET], changed(headers, "X-Signature", value), BODY, NOW), value
+    for value in wrong:
+        assert not verify(TOGETHER, [SECRET], changed(headers, "X-Signature", value), BODY, NOW), value
 
 
 @pytest.mark.parametrize("name", ["X-Signature", "X-Time"])
@@ -213,9 +265,31 @@ def test_a_secret_that_cannot_be_read_proves_nothing(secret: str) -> None:
         {"id_header": "X-Id"},
         {"signed": "{id}{body}", "id_header": "X-Id"},
         {"signed": "{timestamp}{id}.{body}", "id_header": "X-Id", "timestamp_header": "X-Time"},
+        {"signed": "{timestamp}{timestamp}{body}", "timestamp_header": "X-Time"},
+        {"signed": "{timestamp}{body}", "timestamp_header": "x-signature"},
+        {"signed": "{timestamp}{body}", "timestamp_header": ""},
+        {"separator": ""},
+        {"separator": "="},
+        {"separator": ".", "prefix": "v1."},
+        {"timestamp_prefix": "t=", "separator": ","},
+        {"signed": "{timestamp}{body}", "timestamp_prefix": "t="},
+        {"signed": "{timestamp}{body}", "timestamp_prefix": "t=", "separator": ","},
+        {"signed": "{timestamp}{body}", "timestamp_prefix": "v1=t", "prefix": "v1=", "separator": ","},
+        {"signed": "{timestamp}{body}", "timestamp_prefix": "v", "prefix": "v1=", "separator": ","},
+        {"signed": "{timestamp}{body}", "timestamp_prefix": "t,", "prefix": "v1=", "separator": ","},
+        {
+            "signed": "{timestamp}{body}",
+            "timestamp_prefix": "t=",
+            "prefix": "v1=",
+            "separator": ",",
+            "timestamp_header": "X-Time",
+        },
+        {"tolerance": float("nan")},
+        {"tolerance": float("inf")},
+        {"tolerance": -1.0},
     ],
 )
-def test_a_declaration_that_proves_less_than_it_seems_is_refused(fault: dict[str, str]) -> None:
+def test_a_declaration_that_proves_less_than_it_seems_is_refused(fault: dict[str, str | float]) -> None:
     with pytest.raises(ValueError, match="must be"):
         Signature(header="X-Signature", **fault)  # type: ignore[arg-type]
 

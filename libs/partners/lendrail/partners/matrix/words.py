@@ -64,5 +64,5 @@ def proof(webhook: Webhook) -> str:
         return f"unproven, from {listed(map(code, webhook.addresses))}" if webhook.addresses else "unproven"
     if isinstance(known, StaticHeader):
         return f"the secret itself in {code(known.header)}"
-    clock = f", at most {duration(known.tolerance)} old" if known.timestamp_header else ""
+    clock = f", at most {duration(known.tolerance)} old" if known.dated else ""
     return f"HMAC-{known.digest.upper()} of {code(known.signed)} as {known.encoding} in {code(known.header)}{clock}"
