@@ -29,7 +29,7 @@ from lendrail.partners.exchange import (
     Reply,
     Request,
 )
-from lendrail.partners.signatures import Proof
+from lendrail.partners.signatures import Headers, Proof
 
 Options = Mapping[str, Any]
 """A tenant's settings for this partner, as in its tenants file; each partner checks them with its own model."""
@@ -93,6 +93,10 @@ class Webhook:
     """What a proven call says by itself, for partners that cannot be asked; None where it says nothing."""
     register: Callable[[str, SecretStr | None], Request] | None = None
     """(our address, the secret that shall prove its calls)."""
+    event_id: Callable[[Headers, bytes], str | None] | None = None
+    """(headers, body): the partner's id of what happened, the same when it calls again; see `events.py`. Only a proof
+    that covers the id makes it count.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from lendrail.partners import events
 from lendrail.partners.finpace import mapping, profile
 from lendrail.partners.finpace.form import DRAFT, PARTY
 from lendrail.partners.partner import Partner, Webhook
@@ -16,6 +17,10 @@ FINPACE = Partner(
     create=mapping.create,
     outcome=mapping.outcome,
     webhook=Webhook(
-        proof=profile.SIGNATURE, hint=mapping.hint, report=mapping.report, register=mapping.register_webhook
+        proof=profile.SIGNATURE,
+        hint=mapping.hint,
+        report=mapping.report,
+        register=mapping.register_webhook,
+        event_id=events.in_body("eventId"),
     ),
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from lendrail.partners import events
 from lendrail.partners.partner import Facts, Partner, Webhook
 from lendrail.partners.reference import mapping, profile, report
 from lendrail.partners.signatures import STANDARD_WEBHOOKS
@@ -46,6 +47,10 @@ def reference_partner(
         index=mapping.index,
         listed=report.listed,
         webhook=Webhook(
-            proof=STANDARD_WEBHOOKS, hint=report.hint, report=report.proven, register=mapping.register_webhook
+            proof=STANDARD_WEBHOOKS,
+            hint=report.hint,
+            report=report.proven,
+            register=mapping.register_webhook,
+            event_id=events.in_header("webhook-id"),
         ),
     )
