@@ -15,8 +15,10 @@ from typing import Any
 from lendrail.contracts.partner_ack import Outcome
 from lendrail.contracts.terms import FieldProblem, Status
 from lendrail.status.decided import FINAL, Layer, decided
+from lendrail.status.disagreement import Disagreement, disagreements
 from lendrail.status.followed import TAKEN, followed
 from lendrail.status.observation import Amended, Answered, Observation, State, Validated
+from lendrail.status.words import MAPPED, NO_WORDS, Words, read_with
 
 _OUTCOMES: dict[Outcome, tuple[Status, str | None]] = {
     "accepted": (Status.SUBMITTED, None),
@@ -33,9 +35,9 @@ _WAIT = ("next_check_at", "unknown_since", "plan")
 _CHANGES = ("create", "update", "document", "accept", "withdraw")
 
 
-def fold(observations: Iterable[Observation]) -> State:
-    """Raises ValueError when nothing at all was heard."""
-    heard = sorted({each.id: each for each in observations}.values(), key=lambda each: each.place)
+def fold(observations: Iterable[Observation], words: Words = NO_WORDS) -> State:
+    """`words`: what people said that unknown words mean. Raises ValueError when nothing at all was heard."""
+    heard, mapped = read_with(words, _in_order(observations))
     if not heard:
         raise ValueError("there is nothing to fold")
     heard, answers, older = _followed(heard)
@@ -48,6 +50,9 @@ def fold(observations: Iterable[Observation]) -> State:
         or Layer(heard[0], {"status": Status.SUBMITTING})
     )
     _alarms(answers, flags)
+    flags.update(dict.fromkeys(each.flag for each in disagreements(heard)))
+    if layer.observation.id in mapped:
+        flags[MAPPED] = None
     known = validated.observation.said if validated else None
     facts: dict[str, Any] = {
         "source": layer.observation.source,
@@ -61,6 +66,16 @@ def fold(observations: Iterable[Observation]) -> State:
     facts |= _changes(answers, flags) | wait | layer.fields
     problems = (*layer.fields.get("problems", ()), *_refused(heard, answers, flags))
     return State(**facts | {"problems": problems, "flags": tuple(flags)})
+
+
+def disagreeing(observations: Iterable[Observation], words: Words = NO_WORDS) -> tuple[Disagreement, ...]:
+    """What the flags of the state tell of, with both sides and their times."""
+    heard, _ = read_with(words, _in_order(observations))
+    return disagreements(_followed(heard)[0])
+
+
+def _in_order(observations: Iterable[Observation]) -> list[Observation]:
+    return sorted({each.id: each for each in observations}.values(), key=lambda each: each.place)
 
 
 def _followed(heard: list[Observation]) -> tuple[list[Observation], list[Observation], list[Status]]:
