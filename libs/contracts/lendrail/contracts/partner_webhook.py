@@ -21,12 +21,10 @@ class PartnerWebhook(Event):
     foreign_id: ForeignId | None = None
     path_id: ForeignId | None = None
     """What the partner put behind the address that we gave it."""
-    partner_event_id: ForeignId | None = None
-    """The partner's id of what happened, the same whenever it calls again; only of a verified call."""
     reference: ForeignId | None = None
     """Ours, where the partner names it."""
     event_id: ForeignId | None = None
-    """The partner's own id of this call, where it gives one."""
+    """The partner's own id of what happened, the same whenever it calls again; only of a verified call."""
     words: str | None = None
     received_at: Time
     body: Document
