@@ -4,6 +4,7 @@ read again when they change.
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import hmac
 import json
@@ -13,12 +14,13 @@ from pathlib import Path
 from typing import Annotated, Any, Generic, TypeVar
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic.alias_generators import to_camel
 
-from lendrail.contracts.terms import Mode
+from lendrail.contracts.terms import Mode, utc_now
 
 log = structlog.get_logger()
+SecretPath = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{32,}$")]
 
 
 class _Part(BaseModel):
@@ -38,6 +40,13 @@ class Client(_Part):
         return hmac.compare_digest(hashlib.sha256(secret.encode()).hexdigest(), self.secret_sha256)
 
 
+class FormerPath(_Part):
+    """A secret path that was replaced, under which the partner may still call for a while."""
+
+    path: SecretPath
+    until: AwareDatetime
+
+
 class PartnerAccount(_Part):
     """One credential of a tenant at a partner, without its secrets."""
 
@@ -50,7 +59,9 @@ class PartnerAccount(_Part):
     """The credential under which a registry clears applications before they go to this partner."""
     supplement: str | None = None
     """The credential of an email account through which the application also goes as a mail, for audit."""
-    webhook_path: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{32,}$")]
+    webhook_path: SecretPath
+    """Part of the address that the partner calls; it tells tenant and credential."""
+    former_webhook_paths: tuple[FormerPath, ...] = ()
 
 
 class Tenant(_Part):
@@ -90,6 +101,20 @@ class Tenants(_Part):
     @cached_property
     def by_webhook_path(self) -> dict[tuple[str, str], tuple[Tenant, PartnerAccount]]:
         return {(a.partner, a.webhook_path): (tenant, a) for tenant in self.tenants for a in tenant.partners}
+
+    @cached_property
+    def by_former_webhook_path(self) -> dict[tuple[str, str], tuple[Tenant, PartnerAccount, dt.datetime]]:
+        """And until when the path is valid."""
+        accounts = [(tenant, account) for tenant in self.tenants for account in tenant.partners]
+        return {(a.partner, f.path): (tenant, a, f.until) for tenant, a in accounts for f in a.former_webhook_paths}
+
+    @model_validator(mode="after")
+    def _no_path_means_two_things(self) -> Tenants:
+        accounts = [account for tenant in self.tenants for account in tenant.partners]
+        former = [(account.partner, each.path) for account in accounts for each in account.former_webhook_paths]
+        if len(set(former)) < len(former) or not self.by_webhook_path.keys().isdisjoint(former):
+            raise ValueError("a former webhook path must be no other path of the partner")
+        return self
 
     @cached_property
     def accounts(self) -> dict[str, PartnerAccount]:
@@ -137,19 +162,30 @@ class Credentials(_Part):
         return {credential.id: credential for credential in self.credentials}
 
 
+class FormerSecret(_Part):
+    secret: SecretStr
+    until: AwareDatetime
+
+
 class AccountSecrets(_Part):
-    """What partners sign their calls with: the newest secret first, older ones for as long as they overlap."""
+    """What partners sign their calls with: the newest secret first, then others that are valid as long as they stand
+    here, and former ones until a stated time.
+    """
 
     credential: str
     secrets: Annotated[tuple[SecretStr, ...], Field(min_length=1)]
+    former: tuple[FormerSecret, ...] = ()
+
+    def valid(self, now: dt.datetime) -> tuple[SecretStr, ...]:
+        return self.secrets + tuple(each.secret for each in self.former if now < each.until)
 
 
 class WebhookSecrets(_Part):
     secrets: tuple[AccountSecrets, ...] = ()
 
     @cached_property
-    def by_credential(self) -> dict[str, tuple[SecretStr, ...]]:
-        return {each.credential: each.secrets for each in self.secrets}
+    def by_credential(self) -> dict[str, AccountSecrets]:
+        return {each.credential: each for each in self.secrets}
 
 
 P = TypeVar("P", bound=BaseModel)
@@ -196,5 +232,7 @@ class Secrets:
     def __init__(self, path: Path | None) -> None:
         self._mounted = Mounted(path, WebhookSecrets) if path is not None else None
 
-    def of(self, credential: str) -> tuple[SecretStr, ...]:
-        return self._mounted.current.by_credential.get(credential, ()) if self._mounted else ()
+    def of(self, credential: str, now: dt.datetime | None = None) -> tuple[SecretStr, ...]:
+        """The newest first; those whose time is over are not among them."""
+        found = self._mounted.current.by_credential.get(credential) if self._mounted else None
+        return found.valid(now or utc_now()) if found else ()
