@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import random
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -24,10 +25,12 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.amendments import run as amend_many
-from benchmarks.hanging import LENDERS
 from benchmarks.hanging import run as hang_one
 from benchmarks.lists import run as ask_lists
+from benchmarks.mixed_load import run as mix_load
+from benchmarks.recovery import run as recover
 from benchmarks.sides import PARTNER, Bare, Lendrail, Side, get, listener
+from benchmarks.waits import LENDERS
 from benchmarks.watch import Seen, Usage, percentile, usage, watch
 
 console = Console(highlight=False, width=140)
@@ -164,7 +167,29 @@ def main() -> None:
         metavar="COUNT",
         help="so many applications and a change of each (default 500), instead of the comparison",
     )
+    parser.add_argument(
+        "--mixed-load",
+        type=float,
+        nargs="?",
+        const=1.0,
+        metavar="RATE",
+        help="one partner holds 70 %% of the work and one is dead, beside so many applications a second to others "
+        "(default 1), instead of the comparison; writes docs/proofs/mixed-load.md, exit code 1: a target is missed",
+    )
+    parser.add_argument(
+        "--recovery",
+        type=int,
+        nargs="?",
+        const=5,
+        metavar="TIMES",
+        help="how soon work goes on after each kind of death (default 5 times each), instead of the comparison; writes "
+        "docs/proofs/recovery.md, exit code 1: a target is missed",
+    )
     arguments = parser.parse_args()
+    if arguments.recovery is not None:
+        sys.exit(not recover(arguments.recovery))
+    if arguments.mixed_load is not None:
+        sys.exit(not mix_load(arguments.mixed_load))
     if arguments.amendments is not None:
         amend_many(arguments.amendments)
         return

@@ -81,10 +81,14 @@ class Lendrail:
     def start(self) -> None:
         command = ("up", "--detach", "--no-rate-limit", "--no-email", "--no-outcomes")
         self._lendrail(*command, LENDRAIL_LOG_LEVEL="WARNING")
-        self.endpoints = json.loads((self.folder / "endpoints.json").read_text())
+        self.endpoints = self.read()
         self.kafka, self.mongo = self.endpoints["kafka"], self.endpoints["mongo"]
         self.sandbox = self.endpoints["sandbox"]["url"]
         asyncio.run(self._register())
+
+    def read(self) -> Any:
+        """Where everything is now: who was started again has another process."""
+        return json.loads((self.folder / "endpoints.json").read_text())
 
     async def _register(self) -> None:
         api = publish.Api(self.endpoints)
