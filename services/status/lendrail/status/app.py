@@ -24,11 +24,13 @@ from lendrail.status.fetch import Fetch
 from lendrail.status.forget import Forgetter
 from lendrail.status.handlers import Handlers
 from lendrail.status.hints import Hints
+from lendrail.status.refolding import Refolding
 from lendrail.status.reports import Reports
 from lendrail.status.settings import Settings
 from lendrail.status.store import Opportunities
 from lendrail.status.timing import Timing
 from lendrail.status.view import routes
+from lendrail.status.vocabulary import Vocabulary
 from lendrail.status.workers import Workers
 
 NAME = "status"
@@ -46,14 +48,17 @@ class Parts:
     feeds: Feeds
     lanes: Lanes
     orphans: Collection
+    vocabulary: Vocabulary
+    refolding: Refolding
 
     async def prepare(self) -> None:
         """Indexes; needs MongoDB."""
-        for part in (self.relay, self.opportunities, self.hints, self.feeds):
+        for part in (self.relay, self.opportunities, self.hints, self.feeds, self.vocabulary, self.refolding):
             await part.prepare()
 
     async def drain(self, seconds: float) -> None:
-        await asyncio.gather(self.workers.drain(seconds), self.feeds.worker.drain(seconds))
+        working = (self.workers, self.feeds.worker, self.refolding.worker)
+        await asyncio.gather(*(each.drain(seconds) for each in working))
         await self.lanes.close()
 
 
@@ -62,7 +67,8 @@ def assemble(service: Service, settings: Settings) -> Parts:
     collection, orphans = service.database["opportunities"], service.database["orphans"]
     instance = settings.instance or f"{NAME}-1"
     relay = Relay([collection], service.publisher, instance)
-    opportunities, timing = Opportunities(collection, relay, instance), Timing(settings)
+    vocabulary = Vocabulary(service.database["words"], service.vault)
+    opportunities, timing = Opportunities(collection, relay, instance, vocabulary), Timing(settings)
     credentials = Mounted(settings.credentials_file, Credentials)
     rules = Rules(failures=settings.breaker_failures)
     port = PartnerPort(service.shared("partners")["credentials"], credentials, service.vault, rules)
@@ -73,7 +79,9 @@ def assemble(service: Service, settings: Settings) -> Parts:
     reports = Reports(opportunities, timing, service.vault)
     hints = Hints(opportunities, reports, orphans, workers.wake, settings.orphan_sweep_seconds)
     feeds = Feeds(service.database["feeds"], hints, asking, timing, credentials, service.vault, settings)
-    return Parts(relay, opportunities, hints, Handlers(opportunities, hints, timing), workers, feeds, lanes, orphans)
+    handlers = Handlers(opportunities, hints, timing)
+    refolding = Refolding(vocabulary, opportunities, timing, service.vault)
+    return Parts(relay, opportunities, hints, handlers, workers, feeds, lanes, orphans, vocabulary, refolding)
 
 
 def build(settings: Settings, *, verifier: Verifier | None = None, **doubles: Any) -> tuple[Service, FastAPI]:
@@ -92,6 +100,7 @@ def build(settings: Settings, *, verifier: Verifier | None = None, **doubles: An
     service.loop(parts.hints.run)
     service.loop(parts.feeds.run)
     service.loop(parts.feeds.worker.run)
+    service.loop(parts.refolding.worker.run)
     api = service.api("Lendrail status", verifier)
     api.include_router(routes(parts.opportunities.collection, parts.orphans, parts.feeds.collection, service.vault))
     return service, api

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from lendrail.contracts.terms import Status, utc_now
 from lendrail.runtime.mongo import Collection, Document
 from lendrail.runtime.outbox import emptied
+from lendrail.status.noted import NOTED
 from lendrail.status.observation import State
 
-_SEALED = ("due", "fetch", "hints", "lease")
+_SEALED = ("due", "fetch", "hints", "lease", "refolded", *NOTED)
 
 
 class Forgetter:

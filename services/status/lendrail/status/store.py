@@ -19,7 +19,10 @@ from lendrail.runtime.mongo import Collection, Document, DuplicateKeyError, Grou
 from lendrail.runtime.outbox import Relay
 from lendrail.runtime.vault import Key
 from lendrail.status.fold import fold, former_names
+from lendrail.status.noted import HELD, as_noted, noted
 from lendrail.status.observation import Answered, Observation, State
+from lendrail.status.vocabulary import Vocabulary
+from lendrail.status.words import Words, held
 
 SERVICE = "status"
 NAMED = "/now"
@@ -67,8 +70,8 @@ Extra = Callable[[Subject, Document | None, State, Sequence[Observation]], Mappi
 class Opportunities:
     """Reads, folds, writes, publishes."""
 
-    def __init__(self, collection: Collection, relay: Relay, instance: str) -> None:
-        self.collection, self._relay = collection, relay
+    def __init__(self, collection: Collection, relay: Relay, instance: str, vocabulary: Vocabulary) -> None:
+        self.collection, self._relay, self._vocabulary = collection, relay, vocabulary
         self._group, self._preparing = GroupCommit(collection), doing(collection, "prepare")
         self._instance = instance
         self._named = instance + NAMED
@@ -143,30 +146,40 @@ class Opportunities:
                 if not done.done():
                     done.set_result(None)
 
+    async def words(self, subject: Subject, observations: Iterable[Observation]) -> Words:
+        """What those words mean now that no table knows."""
+        return await self._vocabulary.of(subject.partner, subject.tenant, subject.mode, held(observations))
+
     async def change(self, where: Document, stages: list[Document]) -> bool:
         """A change that touches no observation: times, leases, hints. Whether the document still matched."""
         return await self._group.update(where, stages)
 
     async def _add(self, document: Document | None, heard: Sequence[Heard], extra: Extra) -> Document | None:
-        """The document after the write; None when another writer was faster."""
+        """The document after the write; None when another writer was faster, or somebody said meanwhile what a word in
+        it means: who maps a word writes first and then looks for it, who holds one looks once more after the write.
+        """
         first = heard[0]
         known = read(document, first.key)
         old = {each.id for each in known.observations}
         fresh = list({each.observation.id: each for each in heard if each.observation.id not in old}.values())
-        state = fold([*known.observations, *(each.observation for each in fresh)])
+        together = [*known.observations, *(each.observation for each in fresh)]
+        words = await self.words(first.subject, together)
+        state, notes = fold(together, words), noted(together, words, document or {})
         news = not state.looks_like(known.state)
-        if document is not None and not fresh and not news:
+        if document is not None and not fresh and not news and notes == as_noted(document):
             return document
         version = known.version + news
         records = [_record(first.subject, state, version, heard[-1])] if news else []
         after = _after(document, heard[-1], known, state, version, records)
         after |= _ours(document, [each.observation for each in fresh])
-        after |= _former([*known.observations, *(each.observation for each in fresh)])
+        after |= _former(together) | notes
         further = extra(first.subject, document, state, [each.observation for each in fresh])
         stages = self._stages(after, fresh, records, further)
         try:
             matched = await self._group.update({"_id": first.subject.id, "rev": known.rev}, stages, upsert=True)
         except DuplicateKeyError:
+            return None
+        if matched and notes.get(HELD) and await self.words(first.subject, together) != words:
             return None
         return after if matched else None
 
