@@ -14,22 +14,27 @@ from typing import Any, get_args
 
 from lendrail.contracts.partner_ack import Operation, Outcome
 from lendrail.contracts.sensitive import SensitiveText
-from lendrail.contracts.terms import FieldProblem, Report, Status
+from lendrail.contracts.terms import FieldProblem, Money, Offer, Report, Status
 from lendrail.status.fold import fold
 from lendrail.status.observation import (
     AcceptReported,
     Amended,
     Answered,
+    Corrected,
     Missing,
     Observation,
+    Pinned,
     Reported,
     Said,
+    Unpinned,
     Validated,
 )
 
 NOW = dt.datetime(2026, 3, 2, 10, 30, tzinfo=dt.UTC)
 PROBLEM = FieldProblem(pointer="/business", code="refused", message="was refused by the partner", phase="partner")
 FLAGS = ("unknown-stage", "unreadable-offers", "review-company-name-mismatch")
+OFFERS = tuple(Offer(id=name, amount=Money(amount=amount, currency="USD")) for name in "ab" for amount in ("1", "2"))
+WHY = SensitiveText("a person said so")
 PARTS = 600
 """Of each kind so many different things are said."""
 MOST = 12
@@ -48,6 +53,7 @@ def _report(chance: random.Random) -> Report:
         words=chance.choice(["", "Approval Sent", "Hold", "x"]),
         flags=tuple(chance.sample(FLAGS, chance.randint(0, 2))),
         missing_info=chance.choice([None, SensitiveText("more")]),
+        offers=tuple(chance.sample(OFFERS, chance.randint(0, 2))),
     )  # fmt: skip
 
 
@@ -86,6 +92,17 @@ def _amended(chance: random.Random) -> Said:
     )
 
 
+def _corrected(chance: random.Random) -> Said:
+    return Corrected(status=chance.choice([*Status]), by="operator", why=WHY)
+
+
+def _pinned(chance: random.Random) -> Said:
+    words = tuple(chance.sample([*Status], chance.randint(0, 3)))
+    return Pinned(
+        status=chance.choice([*Status]), by="operator", why=WHY, until=_moment(chance), until_partner_says=words
+    )
+
+
 KINDS: tuple[tuple[Draw, tuple[str, ...]], ...] = (
     (_validated, ("validation",)),
     (_answered, ("ack",)),
@@ -95,6 +112,9 @@ KINDS: tuple[tuple[Draw, tuple[str, ...]], ...] = (
     (lambda _: Missing(), ("fetch", "poll")),
     (_amended, ("validation",)),
     (lambda chance: AcceptReported(revision=chance.randint(2, 3), offer_id="offer-1"), ("person",)),
+    (_corrected, ("person",)),
+    (_pinned, ("person",)),
+    (lambda _: Unpinned(), ("person",)),
 )
 
 

@@ -19,11 +19,14 @@ from lendrail.status.observation import (
     AcceptReported,
     Amended,
     Answered,
+    Corrected,
     Missing,
     Observation,
+    Pinned,
     Reported,
     Said,
     State,
+    Unpinned,
     Validated,
 )
 
@@ -238,6 +241,7 @@ REPORTS = made(
     flags=st.lists(st.sampled_from(["unknown-stage", "unreadable-offers"]), max_size=2).map(tuple),
     missing_info=st.none() | st.just(SensitiveText("more")),
 )
+WHY = st.just(SensitiveText("a person said so"))
 MOMENTS = st.integers(-1, 5).map(lambda n: NOW + dt.timedelta(days=n))
 SAID: st.SearchStrategy[Said] = st.one_of(
     made(Validated, status=STATUSES, revision=st.integers(1, 3), received_at=st.just(NOW)),
@@ -266,6 +270,15 @@ SAID: st.SearchStrategy[Said] = st.one_of(
         problems=st.sampled_from([(), (PROBLEM,)]),
     ),
     made(AcceptReported, revision=st.integers(2, 3), offer_id=st.just("offer-1")),
+    made(Corrected, status=STATUSES, by=st.just("operator"), why=WHY),
+    made(
+        Pinned,
+        status=STATUSES,
+        by=st.just("operator"),
+        why=WHY,
+        until_partner_says=st.lists(STATUSES, max_size=2).map(tuple),
+    ),
+    st.just(Unpinned()),
 )
 SOURCE = {
     Validated: ["validation"],
@@ -274,6 +287,9 @@ SOURCE = {
     Missing: ["fetch", "poll"],
     Amended: ["validation"],
     AcceptReported: ["person"],
+    Corrected: ["person"],
+    Pinned: ["person"],
+    Unpinned: ["person"],
 }
 
 
@@ -303,6 +319,7 @@ def test_a_state_is_never_final_for_want_of_words(heard: list[Observation]) -> N
     stated = {o.said.status for o in heard if isinstance(o.said, Validated)}
     reports = [o.said.report for o in heard if isinstance(o.said, Reported | Answered) and o.said.report]
     stated |= {each.status for each in reports if each.status}
+    stated |= {o.said.status for o in heard if isinstance(o.said, Corrected | Pinned)}
     answered = {Status.SUBMITTED, Status.OUTCOME_UNKNOWN, Status.DUPLICATE, Status.FAILED, Status.ACCEPTED}
     ours = {Status.SUBMITTING, Status.IN_REVIEW, Status.WITHDRAWN, Status.REFERRED, Status.RECEIVED} | answered
     assert folded.status in stated | ours

@@ -193,6 +193,17 @@ class Offer(Model):
     expires_at: Time | None = None
 
 
+class OfferForms(Model):
+    """One offer as it was first told and as it was told last, without its link. `latest_at` is when its terms changed
+    last; a repetition moves nothing.
+    """
+
+    original: Offer
+    original_at: Time
+    latest: Offer
+    latest_at: Time
+
+
 class DeclineReason(Model):
     """One reason: ours, and the partner's own words. An unmapped one is `other` with `mapped` false."""
 

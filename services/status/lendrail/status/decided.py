@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lendrail.contracts.terms import Report, Status
-from lendrail.status.observation import LOOKS, UNSENT, Amended, Answered, Missing, Observation, Reported
+from lendrail.status.later import Later, done_at
+from lendrail.status.observation import LOOKS, UNSENT, Amended, Answered, Corrected, Missing, Observation, Reported
 from lendrail.status.observation import AcceptReported as ByPerson
 
 FINAL = frozenset(
@@ -66,6 +67,8 @@ _OVER = {Status.ACCEPTED: ("missing_info", "wanted"), Status.WITHDRAWN: ("missin
 """What the partner told before, and what is over with our decision."""
 _ASKED = ("status", "words", "missing_info", "wanted")
 _AGREED = (Status.APPROVED, Status.ACCEPTED)
+_KEPT = ("contact", "close_chance", "closes_on", "commission")
+"""What stays as it was told last where another word says nothing of it; only a look shows all that holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,8 @@ class Layer:
     """We decided it, and the partner said nothing against it since."""
     question: Report | None = None
     """What the partner wanted to know, and has been answered since."""
+    corrected: bool = False
+    """A person set it: it holds until the partner's next word."""
 
     @property
     def status(self) -> Status:
@@ -93,7 +98,7 @@ def decided(heard: Sequence[Observation], answers: Sequence[Observation], flags:
     for each in heard:
         course.hear(each)
     if course.ruling is not None:
-        _alarm(heard, course.overruled, course.ruling, flags)
+        _alarm(heard, course, flags)
         if course.ruling.ours:
             flags.update(dict.fromkeys(_remarks(course.ruling.observation, heard)))
     return course.ruling
@@ -111,25 +116,6 @@ def _remarks(decision: Observation, heard: Sequence[Observation]) -> list[str]:
     return [each.reason for each in mine if each.reason in UNSENT]
 
 
-def said_later(heard: Sequence[Observation], moment: dt.datetime) -> list[Report]:
-    """What the partner said, as proven by a look that began after `moment`, or by a word of its own that is younger."""
-    found = [(each, each.said.report) for each in heard if isinstance(each.said, Reported)]
-    return [report for each, report in found if _word_of(each) > moment]
-
-
-def done_at(answer: Observation) -> dt.datetime:
-    """When this answer of the partner was known to us."""
-    said = answer.said
-    return (said.done_at if isinstance(said, Answered) else None) or answer.at
-
-
-def _word_of(each: Observation) -> dt.datetime:
-    """How new the partner's word is. A call that states no time may be an old one that came again."""
-    if each.source in LOOKS:
-        return each.looked_at or each.at
-    return each.partner_time or dt.datetime.min.replace(tzinfo=dt.UTC)
-
-
 class _Course:
     """The decisions of one opportunity, one after the other."""
 
@@ -139,7 +125,8 @@ class _Course:
         self._flags = flags
         self._current = {each.id for each in answers}
         self._late = {each.said.document for each in heard if isinstance(each.said, Amended)} - {None}
-        self.overruled = {each.id for each in answers if self._is_overruled(each, heard)}
+        self.later = Later(heard)
+        self.overruled = {each.id for each in answers if self._is_overruled(each)}
         reports = [each.said.report for each in answers if isinstance(each.said, Answered)]
         told = [flag for report in reports if report for flag in report.flags]
         self._review = tuple(flag for flag in told if flag.startswith(REVIEW))
@@ -153,6 +140,9 @@ class _Course:
             self._report(each, self._held(said.report))
         elif isinstance(said, ByPerson):
             self._decide(each, Status.ACCEPTED)
+        elif isinstance(said, Corrected):
+            kept = without_outdated(self.ruling.fields, said.status) if self.ruling else {}
+            self.ruling = Layer(each, kept | {"status": said.status}, corrected=True)
         elif isinstance(said, Answered) and each.id in self._current:
             self._answer(each, said)
 
@@ -182,7 +172,7 @@ class _Course:
         """Whether it may be what the partner asked for: not a document of the first submission."""
         return said.operation == "update" or (said.operation == "document" and said.document in self._late)
 
-    def _is_overruled(self, answer: Observation, heard: Sequence[Observation]) -> bool:
+    def _is_overruled(self, answer: Observation) -> bool:
         """Whether the partner's own later word shows that our withdrawal came too late, or our answer was not
         enough.
         """
@@ -190,11 +180,8 @@ class _Course:
         if not isinstance(said, Answered) or said.outcome != "accepted":
             return False
         if said.operation == "withdraw" and not said.at_registry:
-            return any(report.status in _AGREED for report in said_later(heard, done_at(answer)))
-        if self._is_answer(said):
-            later = said_later(heard, done_at(answer) + PATIENCE)
-            return any(report.status is Status.INFO_REQUIRED for report in later)
-        return False
+            return self.later.has(_AGREED, done_at(answer))
+        return self._is_answer(said) and self.later.has((Status.INFO_REQUIRED,), done_at(answer) + PATIENCE)
 
     def _decide(self, each: Observation, status: Status) -> None:
         before, by_person = self.ruling, isinstance(each.said, ByPerson)
@@ -232,7 +219,7 @@ class _Course:
             before = before or Layer(each, {"status": Status.IN_REVIEW})
             self.ruling = replace(before, fields=before.fields | {"partner_words": report.words})
             return
-        fields = {name: getattr(report, name) for name in TOLD} | {"partner_words": report.words}
+        fields = _told(each, report, before)
         if before is not None and before.ours and before.status is Status.ACCEPTED and report.status is Status.APPROVED:
             # it took our acceptance; that it still calls the deal approved takes nothing back
             self.ruling = replace(before, fields=fields | {"status": Status.ACCEPTED})
@@ -249,6 +236,8 @@ class _Course:
             self.ruling = layer
         elif (before, after) in REOPENED:
             self._flags[f"alarm:{after}-after-{before}"] = None
+            self.ruling = layer
+        elif self.ruling is not None and self.ruling.corrected:
             self.ruling = layer
         else:
             self._flags[f"contradicted:{after}-after-{before}"] = None
@@ -273,11 +262,31 @@ def _is_offer_of(accepted: Layer, each: Observation, report: Report) -> bool:
     return offered and each.at == accepted.observation.at
 
 
-def _alarm(heard: Sequence[Observation], overruled: set[str], ruling: Layer, flags: dict[str, None]) -> None:
+def _alarm(heard: Sequence[Observation], course: _Course, flags: dict[str, None]) -> None:
     """A withdrawal that the partner took and did not follow, unless it says *withdrawn* by now."""
-    if ruling.status is Status.WITHDRAWN:
+    if course.ruling is None or course.ruling.status is Status.WITHDRAWN:
         return
     for each in heard:
-        if each.id in overruled and isinstance(each.said, Answered) and each.said.operation == "withdraw":
-            agreed = [r.status for r in said_later(heard, done_at(each)) if r.status in _AGREED]
-            flags[f"alarm:{agreed[-1]}-after-{Status.WITHDRAWN}"] = None
+        if each.id in course.overruled and isinstance(each.said, Answered) and each.said.operation == "withdraw":
+            agreed = course.later.last(_AGREED, done_at(each))
+            flags[f"alarm:{agreed}-after-{Status.WITHDRAWN}"] = None
+
+
+def _told(each: Observation, report: Report, before: Layer | None) -> dict[str, Any]:
+    """What it says beside its status, and what still holds of what was told before."""
+    fields = {name: getattr(report, name) for name in TOLD} | {"partner_words": report.words}
+    if before is not None and each.source not in LOOKS:
+        fields |= {name: before.fields.get(name) for name in _KEPT if fields[name] is None}
+    return fields
+
+
+_ENDED_UNFUNDED = (Status.DECLINED, Status.WITHDRAWN, Status.EXPIRED, Status.DUPLICATE, Status.FAILED)
+
+
+def without_outdated(fields: dict[str, Any], status: Status) -> dict[str, Any]:
+    """What was told of another status and can hold no more with this one, which a person set."""
+    over: set[str] = set()
+    over.update(() if status is Status.INFO_REQUIRED else ("missing_info", "wanted"))
+    over.update(() if status is Status.DECLINED else ("decline_reasons", "decline_notes"))
+    over.update(("offers",) if status in _ENDED_UNFUNDED else ())
+    return {name: value for name, value in fields.items() if name not in over}

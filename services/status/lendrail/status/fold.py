@@ -18,6 +18,8 @@ from lendrail.status.decided import FINAL, Layer, decided
 from lendrail.status.disagreement import Disagreement, disagreements
 from lendrail.status.followed import TAKEN, followed
 from lendrail.status.observation import Amended, Answered, Observation, State, Validated
+from lendrail.status.offers import offer_history, words_of
+from lendrail.status.persons import WAIT, active_pin, held, pin_of, without_corrections
 from lendrail.status.words import MAPPED, NO_WORDS, Words, read_with
 
 _OUTCOMES: dict[Outcome, tuple[Status, str | None]] = {
@@ -31,7 +33,6 @@ _OUTCOMES: dict[Outcome, tuple[Status, str | None]] = {
     "not-sent": (Status.SUBMITTING, "not-sent"),
 }
 _WAITING = (Status.SUBMITTING, Status.OUTCOME_UNKNOWN)
-_WAIT = ("next_check_at", "unknown_since", "plan")
 _CHANGES = ("create", "update", "document", "accept", "withdraw")
 
 
@@ -43,29 +44,56 @@ def fold(observations: Iterable[Observation], words: Words = NO_WORDS) -> State:
     heard, answers, older = _followed(heard)
     flags: dict[str, None] = dict.fromkeys(f"older-application:{each}" for each in older)
     validated, partner_id = _validated(heard, flags), _partner_id(heard)
-    layer = (
-        decided(heard, answers, flags)
-        or _submitted(heard, answers, partner_id, flags)
-        or validated
-        or Layer(heard[0], {"status": Status.SUBMITTING})
-    )
+    said, rest = words_of(heard, answers), (answers, validated, partner_id)
+    free = _strongest(heard, *rest, flags) or Layer(heard[0], {"status": Status.SUBMITTING})
+    pin = active_pin(heard, said)
+    layer = held(free, pin) if pin is not None else free
+    facts: dict[str, Any] = {"partner_id": partner_id, "offer_history": offer_history(said)}
+    if pin is not None or free.corrected:
+        alone = _strongest(without_corrections(heard), *rest, {})
+        facts |= _by_person(layer.status, alone.status if alone else Status.SUBMITTING, pin, flags)
     _alarms(answers, flags)
     flags.update(dict.fromkeys(each.flag for each in disagreements(heard)))
     if layer.observation.id in mapped:
         flags[MAPPED] = None
-    known = validated.observation.said if validated else None
-    facts: dict[str, Any] = {
-        "source": layer.observation.source,
-        "observed_at": layer.observation.at,
-        "partner_time": layer.observation.partner_time,
-        "received_at": known.received_at if isinstance(known, Validated) else None,
-        "references": known.references if isinstance(known, Validated) else (),
-        "partner_id": partner_id,
-    }
-    wait = dict.fromkeys(_WAIT) if layer.status in FINAL else {}
-    facts |= _changes(answers, flags) | wait | layer.fields
+    wait = dict.fromkeys(WAIT) if layer.status in FINAL else {}
+    facts |= _provenance(layer, validated) | _changes(answers, flags) | wait | layer.fields
     problems = (*layer.fields.get("problems", ()), *_refused(heard, answers, flags))
     return State(**facts | {"problems": problems, "flags": tuple(flags)})
+
+
+def _strongest(
+    heard: Sequence[Observation],
+    answers: Sequence[Observation],
+    validated: Layer | None,
+    partner_id: str | None,
+    flags: dict[str, None],
+) -> Layer | None:
+    return decided(heard, answers, flags) or _submitted(heard, answers, partner_id, flags) or validated
+
+
+def _provenance(layer: Layer, validated: Layer | None) -> dict[str, Any]:
+    """Whose word the status is, of when, and since when we have it; with what validation knows of the application."""
+    word, known = layer.observation, validated.observation.said if validated else None
+    facts: dict[str, Any] = {
+        "source": word.source,
+        "observed_at": word.at,
+        "partner_time": word.partner_time,
+        "status_received_at": word.reached_at or word.received_at,
+    }
+    if isinstance(known, Validated):
+        facts |= {"received_at": known.received_at, "references": known.references}
+    return facts
+
+
+def _by_person(
+    status: Status, partner_status: Status, pin: Observation | None, flags: dict[str, None]
+) -> dict[str, Any]:
+    """That a person set it, and what the partner's words alone would come to."""
+    flags["corrected" if pin is None else "pinned"] = None
+    if partner_status != status:
+        flags[f"partner-disagrees:{partner_status}"] = None
+    return {"partner_status": partner_status, "pin": pin_of(pin) if pin is not None else None}
 
 
 def disagreeing(observations: Iterable[Observation], words: Words = NO_WORDS) -> tuple[Disagreement, ...]:
@@ -161,7 +189,7 @@ def _submitted(
         flags[answer.reason] = None
     if flag:
         flags[flag] = None
-    wait = {name: getattr(answer, name) for name in _WAIT}
+    wait = {name: getattr(answer, name) for name in WAIT}
     return Layer(ruling, {"status": status, "problems": answer.problems} | (wait if status in _WAITING else {}))
 
 
@@ -222,7 +250,7 @@ def _changes(answers: Sequence[Observation], flags: dict[str, None]) -> dict[str
         if answer.outcome not in ("accepted", "id-bound"):
             flags[f"{'resend' if answer.operation == 'create' else answer.operation}-{answer.outcome}"] = None
         if answer.unknown_since is not None and answer.operation in _CHANGES:
-            facts |= {name: getattr(answer, name) for name in _WAIT}
+            facts |= {name: getattr(answer, name) for name in WAIT}
     return facts
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lendrail.contracts.partner_ack import Outcome
-from lendrail.status.observation import AcceptReported, Answered, Missing, Observation, Reported
+from lendrail.status.observation import AcceptReported, Answered, Corrected, Missing, Observation, Reported
 
 TAKEN: tuple[Outcome, ...] = ("id-bound", "accepted", "accepted-id-unknown")
 """With these the partner has it; in this order the one that tells most."""
@@ -35,7 +35,8 @@ class Followed:
             return said.about not in self.former
         if isinstance(said, Answered) and said.operation == "create":
             return said.generation >= self.generation
-        return not isinstance(said, Answered | AcceptReported | Reported | Missing) or each.place >= self.since
+        tied = isinstance(said, Answered | AcceptReported | Corrected | Reported | Missing)
+        return not tied or each.place >= self.since
 
     def words_of_former(self, heard: Sequence[Observation]) -> list[Reported]:
         """What the partner said of older ones since it has this one."""

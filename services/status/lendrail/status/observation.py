@@ -10,7 +10,7 @@ from pydantic import Field
 
 from lendrail.contracts.partner_ack import Operation, Outcome, Plan
 from lendrail.contracts.sensitive import SensitiveText
-from lendrail.contracts.status_updated import Source
+from lendrail.contracts.status_updated import Pin, Source
 from lendrail.contracts.terms import (
     Contact,
     DecimalString,
@@ -21,6 +21,7 @@ from lendrail.contracts.terms import (
     Model,
     Money,
     Offer,
+    OfferForms,
     Reference,
     Report,
     Status,
@@ -119,7 +120,39 @@ class AcceptReported(Model):
     variant: str | None = None
 
 
-Said = Annotated[Validated | Answered | Reported | Missing | Amended | AcceptReported, Field(discriminator="kind")]
+class Corrected(Model):
+    """A person says what holds, whatever was said before. A later word of the partner counts more."""
+
+    kind: Literal["corrected"] = "corrected"
+    status: Status
+    by: str
+    why: SensitiveText
+
+
+class Pinned(Model):
+    """A person holds this status, whatever the partner says: until it is unpinned, which happens by itself at `until`,
+    or until the partner says one of `until_partner_says`.
+    """
+
+    kind: Literal["pinned"] = "pinned"
+    status: Status
+    by: str
+    why: SensitiveText
+    until: Time | None = None
+    until_partner_says: tuple[Status, ...] = ()
+
+
+class Unpinned(Model):
+    kind: Literal["unpinned"] = "unpinned"
+    by: str | None = None
+    """None where the time that the pin named is over."""
+    why: SensitiveText | None = None
+
+
+Said = Annotated[
+    Validated | Answered | Reported | Missing | Amended | AcceptReported | Corrected | Pinned | Unpinned,
+    Field(discriminator="kind"),
+]
 
 
 class Observation(Model):
@@ -133,6 +166,12 @@ class Observation(Model):
     partner_time: Time | None = None
     looked_at: Time | None = None
     """When the look began that brought it; the partner's word held then, however old it is."""
+    reached_at: Time | None = None
+    """When it came to one of our doors, or, for a look, when the call came that asked for it; where that is known."""
+    partner_event: ForeignId | None = None
+    """The partner's own id of what it told; of a look, of the call that asked for it."""
+    stored_at: Time | None = None
+    """When it was stored: from then on we knew it. None for what is not stored yet, or was before this was noted."""
     said: Said
 
     @property
@@ -169,10 +208,19 @@ class State(Model):
     next_check_at: Time | None = None
     unknown_since: Time | None = None
     plan: Plan | None = None
+    status_received_at: Time | None = None
+    partner_status: Status | None = None
+    pin: Pin | None = None
+    offer_history: tuple[OfferForms, ...] = ()
+
+    @property
+    def followed(self) -> Status:
+        """Decides whether there is more to hear: the partner's own status, where a person set another one."""
+        return self.partner_status or self.status
 
     def looks_like(self, other: State | None) -> bool:
         """Whether a tenant would see the same; that somebody said it again is no news."""
         if other is None:
             return False
-        same = {"observed_at": self.observed_at, "source": self.source, "partner_time": self.partner_time}
+        same = {name: getattr(self, name) for name in ("observed_at", "source", "partner_time", "status_received_at")}
         return self == other.model_copy(update=same)
