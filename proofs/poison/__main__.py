@@ -9,27 +9,22 @@ import sys
 import tempfile
 from pathlib import Path
 
+from rich.console import Console
 from tests.flow.stack import Stack
 
+from proofs.page import Ran, show, write
 from proofs.poison.attack import Attack, Verdict, attack_seed
+from proofs.poison.report import HEAD, PAGE, checks, tables
+from proofs.signed_in import client
 
-
-def told(verdict: Verdict) -> str:
-    lines = [
-        f"{verdict.sent} spoilt records sent, {verdict.letters} letters, {verdict.too_long} of them not whole",
-        f"{verdict.good} good applications between them",
-        f"longest that a partition stood still: {verdict.longest_stand:.1f} s; all in {verdict.seconds:.0f} s",
-        "kinds: " + ", ".join(f"{kind} {count}" for kind, count in verdict.kinds.most_common()),
-        *(f"{count:>8}  {reason}" for reason, count in verdict.reasons.most_common(40)),
-    ]
-    for name, found in verdict.bad.items():
-        lines += [f"{name}: {len(found)}", *(f"  {each}" for each in found[:20])]
-    return "\n".join([*lines, "NOT KEPT" if verdict.bad else "kept"])
+PATIENCE_SECONDS = 3600.0
+"""At most so long, once all is sent, until everything is read and every good application has ended."""
 
 
 async def run(stack: Stack, records: int, good: int, seed: int) -> Verdict:
-    async with stack.client() as client:
-        return await Attack(stack, seed, lambda text: print(text, flush=True)).run(client, records, good, patience=900)
+    attack = Attack(stack, seed, lambda text: print(text, flush=True))
+    async with client(stack) as signed_in:
+        return await attack.run(signed_in, records, good, patience=PATIENCE_SECONDS)
 
 
 def main() -> int:
@@ -37,18 +32,21 @@ def main() -> int:
     parser.add_argument("--records", type=int, default=10_000, help="onto each topic")
     parser.add_argument("--good", type=int, default=40, help="applications between them")
     parser.add_argument("--seed")
+    parser.add_argument("--report", type=Path, default=PAGE, help="where the page about the run is written")
     asked = parser.parse_args()
-    seed = attack_seed(asked.seed)
+    seed, ran = attack_seed(asked.seed), Ran()
     print(f"seed {seed}", flush=True)
     stack = Stack(Path(tempfile.mkdtemp(prefix="lendrail-poison-")))
     try:
         stack.up("--no-rate-limit")
-        verdict = asyncio.run(run(stack, asked.records, asked.good, seed))
+        found = asyncio.run(run(stack, asked.records, asked.good, seed))
     finally:
         stack.down()
         shutil.rmtree(stack.folder, ignore_errors=True)
-    print(told(verdict))
-    return 1 if verdict.bad else 0
+    told = tables(found, seed)
+    show(told, Console(highlight=False, width=140))
+    write(asked.report, HEAD, ran, told)
+    return 0 if all(check.kept for check in checks(found)) else 1
 
 
 if __name__ == "__main__":

@@ -14,17 +14,12 @@ from typing import Any
 import httpx
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from pymongo import AsyncMongoClient
 from tests.flow.stack import Stack, loan, opportunity, post, seen
 
 from lendrail.contracts.topics import TOPICS
 from lendrail.local.publish import public_key, to_kafka
-from lendrail.runtime.dead_letters import Letter
-from lendrail.runtime.dlq_letters import letters
-from lendrail.runtime.mongo import Document
-from lendrail.runtime.settings import read_key
-from lendrail.runtime.vault import LocalWrapper, Vault
 from proofs.poison import examples
+from proofs.poison.counting import Letters, Place, Sent, count, sent
 from proofs.poison.mutations import MARK, Raw, spoilt
 
 CONSUMERS = {topic.name: topic.consumers for topic in TOPICS} | {examples.INTAKE: ("gateway",)}
@@ -38,7 +33,6 @@ BLOCKED_SECONDS = 5.0
 LOOK_SECONDS = 0.5
 SPIN_SECONDS = 0.01
 AT_ONCE = 100
-Place = tuple[str, int, int]
 
 
 @dataclass
@@ -80,9 +74,10 @@ class Attack:
     def __init__(self, stack: Stack, seed: int, say: Callable[[str], None] = lambda _: None) -> None:
         self._stack, self._seed, self._say = stack, seed, say
         self._kafka = str(stack.endpoints["kafka"])
-        self._placed: dict[Place, Raw] = {}
+        self._placed: dict[Place, Sent] = {}
         self._good: dict[str, tuple[str, ...]] = {}
         """Applications, and how each may end."""
+        self._planned = 0
         self._stands: dict[tuple[str, int], tuple[int, float]] = {}
         self._verdict = Verdict()
 
@@ -92,6 +87,7 @@ class Attack:
         own = examples.of_events()
         examples.unlock(self._stack.endpoints["mongo"], self._stack.folder, own)
         sources = self._sources(own)
+        self._planned = records * len(sources)
         watching = asyncio.create_task(self._watch())
         try:
             await asyncio.gather(self._spoil(sources, records), self._apply(client, good))
@@ -139,23 +135,27 @@ class Attack:
                 return raw
 
     async def _send(self, producer: Any, batch: Sequence[Raw]) -> None:
-        sent = [await producer.send(r.topic, r.value, key=r.key, headers=list(r.headers)) for r in batch]
-        for raw, future in zip(batch, sent, strict=True):
+        futures = [await producer.send(r.topic, r.value, key=r.key, headers=list(r.headers)) for r in batch]
+        for raw, future in zip(batch, futures, strict=True):
             placed = await future
-            self._placed[placed.topic, placed.partition, placed.offset] = raw
+            self._placed[placed.topic, placed.partition, placed.offset] = sent(raw)
             self._verdict.kinds[raw.kind] += 1
 
     async def _apply(self, client: httpx.AsyncClient, good: int) -> None:
-        """Through both doors; some with a fault that validation finds, some that are withdrawn again."""
+        """Through both doors, spread over the spoilt ones; some with a fault that validation finds, some that are
+        withdrawn again.
+        """
         key = public_key(self._stack.folder / "config" / "intake.jwk")
         for number in range(good):
+            while len(self._placed) < self._planned * number // good:  # noqa: ASYNC110 - it comes batch by batch
+                await asyncio.sleep(LOOK_SECONDS / 10)
             if number % 4 == 1:
-                (sent,) = await to_kafka(self._kafka, key, [loan("30000")])
-                self._good[str(sent.application_id)] = ("approved",)
+                (known,) = await to_kafka(self._kafka, key, [loan("30000")])
+                self._good[str(known.application_id)] = ("approved",)
             elif number % 4 == 2:
                 faulty = loan("30000") | {"requestedFinance": {"purpose": "working-capital"}}
-                (sent,) = await to_kafka(self._kafka, key, [faulty])
-                self._good[str(sent.application_id)] = ("invalid",)
+                (known,) = await to_kafka(self._kafka, key, [faulty])
+                self._good[str(known.application_id)] = ("invalid",)
             else:
                 application = await post(client, loan("30000"))
                 self._good[application] = ("approved",)
@@ -237,46 +237,12 @@ class Attack:
                 self._verdict.blocked.append(name)
 
     async def _count(self) -> None:
-        verdict, found = self._verdict, dict[tuple[Place, str], list[Letter]]()
-        async for letter in letters(self._kafka):
-            if isinstance(letter, Letter):
-                place = letter.topic, letter.partition, letter.offset
-                if place in self._placed:
-                    found.setdefault((place, letter.service), []).append(letter)
-        verdict.sent, verdict.letters = len(self._placed), sum(map(len, found.values()))
-        for place, raw in self._placed.items():
-            for service in CONSUMERS[raw.topic]:
-                if (place, service) not in found:
-                    verdict.silent.append(f"{service}: {raw.kind} at {place}")
-        verdict.repeated = [f"{service}: {place}" for (place, service), each in found.items() if len(each) != 1]
-        await self._open([letter for each in found.values() for letter in each])
-        self._scan([letter for each in found.values() for letter in each])
-
-    async def _open(self, found: Sequence[Letter]) -> None:
-        """Every letter holds its record byte for byte, and says why it is one."""
-        verdict = self._verdict
-        wrapper = LocalWrapper(read_key(self._stack.folder / "config" / "master.key"))
-        client: AsyncMongoClient[Document] = AsyncMongoClient(self._stack.endpoints["mongo"], tz_aware=True)
-        async with client:
-            vault = Vault(client["keys"]["data_keys"], wrapper)
-            keys = await vault.find({letter.key_id for letter in found})
-        for letter in found:
-            verdict.reasons[letter.reason] += 1
-            raw = self._placed[letter.topic, letter.partition, letter.offset]
-            if not letter.reason:
-                verdict.unexplained.append(letter.place)
-            if not letter.whole:
-                verdict.too_long += raw.kind == "too long"
-                verdict.changed += [] if raw.kind == "too long" else [f"{raw.kind}: {letter.place} lacks a part"]
-                continue
-            original = letter.opened(keys[letter.key_id])
-            if (original.key, original.value, original.headers) != (raw.key, raw.value, raw.headers):
-                verdict.changed.append(f"{raw.kind}: {letter.place}")
-
-    def _scan(self, found: Sequence[Letter]) -> None:
-        """Whatever an attacker wrote is in no reason and in no log."""
-        verdict = self._verdict
-        verdict.leaked += [f"reason of {letter.place}" for letter in found if MARK in repr(letter)]
+        """Every letter; and whatever an attacker wrote is in no log."""
+        verdict, endpoints = self._verdict, self._stack.endpoints
+        found: Letters = await count(self._kafka, endpoints["mongo"], self._stack.folder, self._placed, CONSUMERS)
+        verdict.sent, verdict.letters, verdict.too_long = len(self._placed), found.count, found.too_long
+        verdict.silent, verdict.repeated, verdict.reasons = found.silent, found.repeated, found.reasons
+        verdict.unexplained, verdict.changed, verdict.leaked = found.unexplained, found.changed, found.leaked
         for file in sorted((self._stack.folder / "logs").glob("*.log")):
             if MARK.encode() in file.read_bytes():
                 verdict.leaked.append(file.name)
