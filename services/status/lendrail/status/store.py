@@ -7,60 +7,27 @@ wrote publishes all unsent versions in their order. A writer that loses the race
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
-from lendrail.contracts.event import Envelope, Record, encode, envelope_of
-from lendrail.contracts.status_updated import StatusUpdated
-from lendrail.contracts.terms import Mode, utc_now
+from lendrail.contracts.terms import utc_now
 from lendrail.runtime.mongo import Collection, Document, DuplicateKeyError, GroupCommit, doing
 from lendrail.runtime.outbox import Relay
-from lendrail.runtime.vault import Key
-from lendrail.status.fold import fold, former_names
-from lendrail.status.noted import HELD, as_noted, noted
-from lendrail.status.observation import Answered, Observation, State
+from lendrail.status.noted import HELD
+from lendrail.status.observation import Observation, State
 from lendrail.status.vocabulary import Vocabulary
 from lendrail.status.words import Words, held
+from lendrail.status.written import SERVICE as SERVICE
+from lendrail.status.written import Heard as Heard
+from lendrail.status.written import Subject as Subject
+from lendrail.status.written import Written, stored, together, written
+from lendrail.status.written import cause_of as cause_of
+from lendrail.status.written import kept_cause as kept_cause
+from lendrail.status.written import read as read
+from lendrail.status.written import subject_of as subject_of
 
-SERVICE = "status"
 NAMED = "/now"
 """Suffix of an instance's name on records that a running task publishes itself; the relay adopts what it leaves."""
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """Which opportunity is meant, or which application when it has none (then the last three are None)."""
-
-    id: str
-    application_id: str
-    tenant: str
-    mode: Mode
-    partner: str | None = None
-    credential: str | None = None
-    opportunity_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """Something new about a subject, with the bytes that it was read from, if any."""
-
-    subject: Subject
-    observation: Observation
-    key: Key
-    cause: Envelope
-    raw: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A document as it was read."""
-
-    rev: int | None = None
-    observations: tuple[Observation, ...] = ()
-    state: State | None = None
-    version: int = 0
 
 
 Extra = Callable[[Subject, Document | None, State, Sequence[Observation]], Mapping[str, Any]]
@@ -159,42 +126,32 @@ class Opportunities:
         it means: who maps a word writes first and then looks for it, who holds one looks once more after the write.
         """
         first = heard[0]
-        known = read(document, first.key)
-        old = {each.id for each in known.observations}
-        fresh = list({each.observation.id: each for each in heard if each.observation.id not in old}.values())
-        together = [*known.observations, *(each.observation for each in fresh)]
-        words = await self.words(first.subject, together)
-        state, notes = fold(together, words), noted(together, words, document or {})
-        news = not state.looks_like(known.state)
-        if document is not None and not fresh and not news and notes == as_noted(document):
+        known, fresh = together(document, heard)
+        observations = [*known.observations, *(each.observation for each in fresh)]
+        words = await self.words(first.subject, observations)
+        change = written(document, known, fresh, heard[-1], utc_now(), words)
+        if change is None:
             return document
-        version = known.version + news
-        records = [_record(first.subject, state, version, heard[-1])] if news else []
-        after = _after(document, heard[-1], known, state, version, records)
-        after |= _ours(document, [each.observation for each in fresh])
-        after |= _former(together) | notes
-        further = extra(first.subject, document, state, [each.observation for each in fresh])
-        stages = self._stages(after, fresh, records, further)
+        stages = self._stages(change, extra(first.subject, document, change.state, change.observations))
         try:
             matched = await self._group.update({"_id": first.subject.id, "rev": known.rev}, stages, upsert=True)
         except DuplicateKeyError:
             return None
-        if matched and notes.get(HELD) and await self.words(first.subject, together) != words:
+        if matched and change.after.get(HELD) and await self.words(first.subject, observations) != words:
             return None
-        return after if matched else None
+        return change.after if matched else None
 
-    def _stages(
-        self, after: Document, fresh: Sequence[Heard], records: Sequence[Record], extra: Mapping[str, Any]
-    ) -> list[Document]:
+    def _stages(self, change: Written, extra: Mapping[str, Any]) -> list[Document]:
         """Partners' words may begin with a dollar sign, which an aggregation would read as a path: hence `$literal`."""
+        after = change.after
         plain = {name: {"$literal": after[name]} for name in after if name not in ("_id", "outbox", "sent")}
         appended = {
-            "observations": _append("$observations", [_stored(each) for each in fresh]),
-            "outbox": _append("$outbox", [record.stored() for record in records]),
+            "observations": _append("$observations", [stored(each) for each in change.fresh]),
+            "outbox": _append("$outbox", [record.stored() for record in change.records]),
             "sent": {"$ifNull": ["$sent", 0]},
         }
-        pending = {"pending": {"$literal": self._named}} if records else {}
-        return [{"$set": {**plain, **appended, **pending, **extra}}]
+        pending = {"pending": {"$literal": self._named}} if change.records else {}
+        return [{"$set": {"pin_until": "$$REMOVE", **plain, **appended, **pending, **extra}}]
 
 
 def _newest(documents: Iterable[Document]) -> list[Document]:
@@ -206,94 +163,5 @@ def _newest(documents: Iterable[Document]) -> list[Document]:
     return list(newest.values())
 
 
-def read(document: Document | None, key: Key) -> Known:
-    """Raises ValidationError for a document that this version of the program cannot read."""
-    if document is None:
-        return Known()
-    context = {"key": key}
-    observations = tuple(Observation.model_validate(each, context=context) for each in document["observations"])
-    state = State.model_validate(document["state"], context=context)
-    return Known(document["rev"], observations, state, document["version"])
-
-
-def _stored(heard: Heard) -> Document:
-    kept = heard.observation.model_dump(mode="json", by_alias=True, exclude_none=True, context={"key": heard.key})
-    return kept | ({"raw": heard.key.seal_bytes(heard.raw)} if heard.raw is not None else {})
-
-
 def _append(name: str, values: list[Any]) -> Document:
     return {"$concatArrays": [{"$ifNull": [name, []]}, {"$literal": values}]}
-
-
-def _after(
-    document: Document | None, heard: Heard, known: Known, state: State, version: int, records: Sequence[Record]
-) -> Document:
-    """The document as this write leaves it; its observations aside, which are appended."""
-    before = document or {"outbox": [], "sent": 0}
-    subject, cause = heard.subject, heard.cause
-    after: Document = {
-        "_id": subject.id,
-        "application_id": subject.application_id,
-        "tenant": subject.tenant,
-        "mode": subject.mode,
-        "partner": subject.partner,
-        "credential": subject.credential,
-        "opportunity_id": subject.opportunity_id,
-        "rev": (known.rev or 0) + 1,
-        "version": version,
-        "status": state.status.value,
-        "state": state.model_dump(mode="json", by_alias=True, exclude_none=True, context={"key": heard.key}),
-        "cause": kept_cause(cause),
-        "outbox": [*before["outbox"], *(record.stored() for record in records)],
-        "sent": before["sent"],
-    }
-    return after | ({"partner_id": state.partner_id} if state.partner_id else {})
-
-
-def _ours(document: Document | None, fresh: Sequence[Observation]) -> Document:
-    """Our references, by which partners may name the opportunity: the ids of the attempts to create it."""
-    before = (document or {}).get("ours", [])
-    said = (each.said for each in fresh)
-    new = {str(each.attempt_id) for each in said if isinstance(each, Answered) and each.operation == "create"}
-    return {"ours": [*before, *sorted(new.difference(before))]} if new else {}
-
-
-def _former(observations: Sequence[Observation]) -> Document:
-    """Ids and references of applications that the partner has beside the one that is followed; still recognised."""
-    former = former_names(observations)
-    return {"former": sorted(former)} if former else {}
-
-
-def subject_of(document: Document) -> Subject:
-    names = ("application_id", "tenant", "mode", "partner", "credential", "opportunity_id")
-    return Subject(document["_id"], *(document[name] for name in names))
-
-
-def cause_of(cause: Document) -> Envelope:
-    """An event that something follows from, as far as it was kept: its id and what correlates."""
-    return replace(_NOTHING, id=cause["id"], correlation_id=cause["correlation_id"], traceparent=cause["traceparent"])
-
-
-def kept_cause(envelope: Envelope) -> Document:
-    return {"id": envelope.id, "correlation_id": envelope.correlation_id, "traceparent": envelope.traceparent}
-
-
-_NOTHING = Envelope(
-    id="", type="", source=SERVICE, time=dt.datetime.min, subject="", correlation_id="", causation_id="",
-    tenant_id="", mode="test", key_id="",
-)  # fmt: skip
-
-
-def _record(subject: Subject, state: State, version: int, heard: Heard) -> Record:
-    told = {name: getattr(state, name) for name in State.model_fields}
-    event = StatusUpdated(
-        tenant_id=subject.tenant,
-        mode=subject.mode,
-        application_id=subject.application_id,
-        opportunity_id=subject.opportunity_id,
-        partner=subject.partner,
-        credential=subject.credential,
-        state_version=version,
-        **told,
-    )
-    return encode(event, envelope_of(event, SERVICE, utc_now(), heard.cause), heard.key)
