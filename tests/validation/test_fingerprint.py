@@ -8,8 +8,8 @@ from tests.make import NOW
 from tests.validation.sound import sound_json
 
 from lendrail.contracts.application import Application
+from lendrail.runtime.fingerprint import derive, fingerprints
 from lendrail.validation.duplicates import Seen, Wish
-from lendrail.validation.fingerprint import derive, fingerprints
 
 KEY = derive(b"1" * 32)
 

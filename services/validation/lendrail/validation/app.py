@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from lendrail.contracts.topics import APPLICATION_AMENDED, APPLICATION_RECEIVED
 from lendrail.runtime.directory import Credentials, Mounted, Tenants
+from lendrail.runtime.fingerprint import derive
 from lendrail.runtime.outbox import Relay
 from lendrail.runtime.partner_port import PartnerPort
 from lendrail.runtime.service import Service
@@ -18,7 +19,6 @@ from lendrail.runtime.tokens import Verifier
 from lendrail.validation.answers import Answers
 from lendrail.validation.checks import Checks
 from lendrail.validation.duplicates import Duplicates
-from lendrail.validation.fingerprint import derive
 from lendrail.validation.forget import Forgetter
 from lendrail.validation.handlers import Handlers
 from lendrail.validation.judge import SERVICE, Judge

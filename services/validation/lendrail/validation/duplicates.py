@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lendrail.contracts.application import Application
-from lendrail.validation.fingerprint import fingerprints
+from lendrail.runtime.fingerprint import fingerprints
 from lendrail.validation.store import Reports
 
 

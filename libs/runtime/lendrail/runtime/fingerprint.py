@@ -14,9 +14,11 @@ NOT_OF_A_BUSINESS = frozenset({RegistrationScheme.BIC})
 """A BIC names the bank, which many share."""
 
 
-def derive(master: bytes) -> bytes:
-    """The key of fingerprints, from the master key."""
-    return hmac.digest(master, PURPOSE, "sha256")
+def derive(master: bytes, purpose: bytes = PURPOSE) -> bytes:
+    """The key of fingerprints, from the master key. Who keeps them for another purpose has another key, so that what
+    two services keep cannot be laid side by side.
+    """
+    return hmac.digest(master, purpose, "sha256")
 
 
 def fingerprints(key: bytes, tenant_id: str, application: Application) -> tuple[str, ...]:
