@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -19,6 +19,8 @@ from tests.flow.stack import Stack, deal, post, seen
 
 from lendrail.contracts.terms import attempt_id, opportunity_id
 from lendrail.local.configure import TENANT
+from lendrail.partners import PARTNERS
+from proofs.page import Check
 from proofs.subscriber import Subscriber, Version
 
 LENDERS = {
@@ -37,6 +39,11 @@ GROUPS = (
 )
 ENDINGS = {"40000": "approved", "40001": "declined", "40003": "in-review"}
 """What partners decide by the amount (docs/test-and-live.md); the lender by mail never answers."""
+UNASKABLE = tuple(name for name in LENDERS if PARTNERS[name].read is None and PARTNERS[name].webhook is not None)
+"""They tell what they decided by a call of theirs alone: what that did not bring, nobody knows."""
+UNDECIDED = ("submitted", "in-review")
+LOOK_SECONDS, ASK_SECONDS = 0.3, 5.0
+"""Between two looks at what we show, and at least between two looks into partners' books."""
 PARTITIONS = 6
 """Of each topic of ours; topics of dead letters have one."""
 QUIET = ("received", "submitting")
@@ -66,8 +73,31 @@ class Sent:
 
 
 @dataclass(frozen=True)
+class Left:
+    """An application that does not show what it must, when the wait for it is over."""
+
+    sent: Sent
+    shown: dict[str, str]
+
+    @property
+    def differing(self) -> list[str]:
+        """Partners at which it shows something else."""
+        return [partner for partner, status in self.sent.wanted.items() if self.shown.get(partner) != status]
+
+    def __str__(self) -> str:
+        return f"{self.sent.application}: {self.shown}, not {self.sent.wanted}"
+
+
+@dataclass(frozen=True)
+class Settled:
+    wrong: tuple[Left, ...]
+    unheard: tuple[Left, ...]
+    """Shown as undecided, since the partner's own call found nobody, and it cannot be asked."""
+
+
+@dataclass(frozen=True)
 class Verdict:
-    """What was counted; all but the last two must be empty."""
+    """What was counted; all but the last three must be empty."""
 
     accepted: int
     lost: tuple[str, ...]
@@ -80,29 +110,42 @@ class Verdict:
     """Versions that the tenant's own topic does not hold."""
     dead: tuple[str, ...]
     """Topics of dead letters that hold some."""
+    unheard: tuple[str, ...]
+    """Decided, and the partner told nobody: its call came while nobody was there, and it cannot be asked."""
     repeated: int
     told: int
 
     @property
     def bad(self) -> dict[str, tuple[str, ...]]:
-        named = ("lost", "doubled", "wrong", "renumbered", "untold", "disordered", "missing", "dead")
-        return {name: getattr(self, name) for name in named if getattr(self, name)}
+        return {name: getattr(self, name) for name in MEANING if getattr(self, name)}
 
-    def lines(self) -> Iterator[str]:
-        yield f"| accepted | {self.accepted} |"
-        for name, said in (
-            ("lost", "lost at a partner"),
-            ("doubled", "double at a partner"),
-            ("wrong", "wrong final status"),
-            ("renumbered", "notices under a second id or with another content"),
-            ("untold", "versions that the subscriber was not told"),
-            ("disordered", "opportunities told in a wrong order"),
-            ("missing", "versions that the tenant's topic lacks"),
-            ("dead", "topics with dead letters"),
-        ):
-            yield f"| {said} | {len(getattr(self, name))} |"
-        yield f"| notices told | {self.told} |"
-        yield f"| notices repeated under their one id | {self.repeated} |"
+    def rows(self) -> Iterator[tuple[str, str]]:
+        """What was counted beside."""
+        yield "accepted", str(self.accepted)
+        yield "decided, and told nobody by a partner that cannot be asked", str(len(self.unheard))
+        yield "notices told", str(self.told)
+        yield "notices repeated under their one id", str(self.repeated)
+
+    def checks(self) -> Iterator[Check]:
+        yield Check("something was accepted", self.accepted > 0, str(self.accepted))
+        for name, said in MEANING.items():
+            found: tuple[str, ...] = getattr(self, name)
+            yield Check(said, not found, "; ".join([str(len(found)), *found[:MOST]]))
+
+
+MEANING = {
+    "lost": "none is lost at a partner",
+    "doubled": "none is at a partner twice",
+    "wrong": "none has a wrong final status",
+    "renumbered": "no notice has a second id or another content",
+    "untold": "every version was told to the subscriber",
+    "disordered": "no opportunity was told in a wrong order",
+    "missing": "every version is in the tenant's topic",
+    "dead": "no topic has dead letters",
+}
+"""What must be of each name of a violation."""
+MOST = 5
+"""Of one name that are listed."""
 
 
 async def send(client: httpx.AsyncClient, count: int, start: int = 0) -> list[Sent]:
@@ -113,18 +156,39 @@ async def send(client: httpx.AsyncClient, count: int, start: int = 0) -> list[Se
     return [Sent(id, partners, amount) for id, (amount, partners) in zip(ids, kinds, strict=True)]
 
 
-async def settled(client: httpx.AsyncClient, sent: Sequence[Sent], seconds: float) -> list[str]:
-    """Wait until all show what they must; those that do not in time, with what they show."""
-    left, end = {each.application: each for each in sent}, asyncio.get_running_loop().time() + seconds
-    shown: dict[str, Any] = {}
+async def settled(stack: Stack, client: httpx.AsyncClient, sent: Sequence[Sent], seconds: float) -> Settled:
+    """Wait until all show what they must, at most so long; those that do not."""
+    now = asyncio.get_running_loop().time
+    left, end, ask = [Left(each, {}) for each in sent], now() + seconds, now() + ASK_SECONDS
+    unheard = list[Left]()
     while left:
-        views = await asyncio.gather(*(_shown(client, id) for id in left))
-        shown |= dict(zip(left, views, strict=True))
-        left = {id: each for id, each in left.items() if not shown[id].items() >= each.wanted.items()}
-        if asyncio.get_running_loop().time() > end:
+        views = await asyncio.gather(*(_shown(client, each.sent.application) for each in left))
+        left = [Left(each.sent, view) for each, view in zip(left, views, strict=True)]
+        left = [each for each in left if each.differing]
+        if now() > min(ask, end):
+            ask, deaf = now() + ASK_SECONDS, await told_nobody(stack, left)
+            unheard += deaf
+            left = [each for each in left if each not in deaf]
+        if now() > end:
             break
-        await asyncio.sleep(0.3)
-    return [f"{id}: {shown[id]}, not {each.wanted}" for id, each in left.items()]
+        await asyncio.sleep(LOOK_SECONDS)
+    return Settled(tuple(left), tuple(unheard))
+
+
+async def told_nobody(stack: Stack, left: Sequence[Left]) -> list[Left]:
+    """Those of which partners that cannot be asked have decided, and whose call was answered by nobody."""
+    partners = {name for each in left for name in each.differing} & set(UNASKABLE)
+    ledgers = {name: await asyncio.to_thread(stack.ledger, name) for name in partners}
+    return [each for each in left if all(_is_deaf(each, name, ledgers) for name in each.differing)]
+
+
+def _is_deaf(left: Left, partner: str, ledgers: Mapping[str, Any]) -> bool:
+    """Its book notes a call when it has given it up, or has got an answer."""
+    if partner not in ledgers or left.shown.get(partner) not in UNDECIDED:
+        return False
+    known_as = left.sent.reference(partner)
+    calls = [each["status"] for each in ledgers[partner]["webhooks"] if each["reference"] == known_as]
+    return bool(calls) and not any(200 <= (status or 0) < 300 for status in calls)
 
 
 async def _shown(client: httpx.AsyncClient, id: str) -> dict[str, str]:
@@ -144,7 +208,7 @@ async def judge(
     stack: Stack, client: httpx.AsyncClient, sent: Sequence[Sent], subscriber: Subscriber, seconds: float
 ) -> Verdict:
     """Wait until all is quiet, at most so long, and count."""
-    wrong = await settled(client, sent, seconds)
+    found = await settled(stack, client, sent, seconds)
     books = {partner: await asyncio.to_thread(taken, stack, partner) for partner in LENDERS}
     counted = [(each, partner, books[partner][each.reference(partner)]) for each in sent for partner in each.partners]
     kafka = stack.endpoints["kafka"]
@@ -162,12 +226,13 @@ async def judge(
         accepted=len(sent),
         lost=tuple(f"{each.application} at {partner}" for each, partner, count in counted if not count),
         doubled=tuple(f"{each.application} at {partner}" for each, partner, count in counted if count > 1),
-        wrong=tuple(wrong),
+        wrong=tuple(map(str, found.wrong)),
         renumbered=tuple(subscriber.renumbered()),
         untold=untold,
         disordered=tuple(subscriber.disordered()),
         missing=missing,
         dead=tuple(await dead_letters(kafka)),
+        unheard=tuple(map(str, found.unheard)),
         repeated=subscriber.repeated(),
         told=len(subscriber.told),
     )

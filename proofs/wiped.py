@@ -14,35 +14,62 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 from pymongo import MongoClient
+from rich.console import Console
 from tests.flow.stack import SERVICES, Stack
 
 from lendrail.local.servers.process import started_at
 from proofs.judged import LENDERS, Sent, Verdict, judge, send, settled, taken
+from proofs.page import PAGES, Check, Ran, Table, show, verdict, write
 from proofs.subscriber import Subscriber
 
 CALM_SECONDS = 60.0
 ENDS_SECONDS = 180.0
 LEAST = 3
 """Calls of partners that must be unread before it goes on."""
+UNREAD = ("partner-webhook", "packages", "reports", "applications")
+"""Of what some must be unread when Kafka dies; status is unread by the subscriber in any case."""
+HOLDING = frozenset(
+    {
+        "gateway.applications",
+        "gateway.webhooks",
+        "validation.reports",
+        "documents.packages",
+        "submission.opportunities",
+        "status.opportunities",
+        "notifications.notices",
+    }
+)
+"""Collections in which events rest; outcomes of tenants are made anew from what is kept of deliveries."""
+PAGE = PAGES / "wiped.md"
+HEAD = """# Kafka loses its data in the middle of a run
+
+Written by `python -m proofs.wiped`. Applications go to five partners, several at once. Services are killed one after
+the other, from the end of the way to its beginning, and more are sent between; so when Kafka is killed and its folder
+deleted, events of every kind are unread. The gateway takes more while Kafka is away. An empty Kafka is started, and
+`lendrail republish` fills it ([../rebuild.md](../rebuild.md)). The partners' ledgers, the subscriber's book and the
+tenant's topic are what is counted.
+"""
 
 
 class Wiped:
     """One run on a stack of its own."""
 
     def __init__(self, stack: Stack, each: int, say: Callable[[str], None] = lambda _: None) -> None:
-        """`each`: applications of each of six groups."""
+        """`each`: applications of each of seven groups."""
         self._stack, self._each, self._say = stack, each, say
         self._sent: list[Sent] = []
         self.unread: dict[str, int] = {}
         """Records that nobody had read when Kafka died, by what waited for them."""
         self.seconds = 0.0
         """From the command to its end."""
+        self.forgotten = 0
+        """Notices that the subscriber knew before, and not afterwards: its book would have been lost."""
 
     async def run(self) -> Verdict:
         subscriber = Subscriber()
@@ -56,14 +83,30 @@ class Wiped:
             said = await asyncio.to_thread(self._stack.lendrail, "republish")
             self.seconds = time.monotonic() - began
             self._say(said)
-            verdict = await judge(self._stack, client, self._sent, subscriber, ENDS_SECONDS)
-            assert before.keys() <= subscriber.told.keys()
-            return verdict
+            found = await judge(self._stack, client, self._sent, subscriber, ENDS_SECONDS)
+            self.forgotten = len(before.keys() - subscriber.told.keys())
+            return found
+
+    def checks(self, found: Verdict) -> Iterator[Check]:
+        """That it was a loss worth the name comes first."""
+        for name in UNREAD:
+            unread = self.unread.get(name, 0)
+            yield Check(f"unread when Kafka died: {name}", unread >= min(LEAST, self._each), str(unread))
+        resting = self.holding_events()
+        differ = ", ".join(sorted(resting ^ HOLDING))
+        yield Check("events rest in every collection that is to hold them", not differ, differ or f"in {len(resting)}")
+        yield from found.checks()
+        yield Check("the subscriber's book is whole", not self.forgotten, f"{self.forgotten} gone")
+        many = found.told >= found.accepted
+        yield Check("the subscriber heard of as many notices as applications, or more", many, str(found.told))
+        once = found.repeated <= 1
+        yield Check("no notice came again, but one that a killed process was telling", once, str(found.repeated))
 
     async def _under_way(self, client: httpx.AsyncClient) -> None:
         """A group that is done; and one in front of each service that is not there any more."""
         await self._send(client)
-        assert not await settled(client, self._sent, CALM_SECONDS)
+        done = await settled(self._stack, client, self._sent, CALM_SECONDS)
+        assert not done.wrong, f"not as they must be before anything is killed: {done.wrong[0]}"
         self._stack.kill("notifications")
         at_partners = await self._send(client)
         await self._until(lambda: self._with_partners(at_partners), "applications at their partners")
@@ -133,21 +176,24 @@ class Wiped:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m proofs.wiped", description=__doc__)
-    parser.add_argument("--applications", type=int, default=60)
-    count = parser.parse_args().applications
-    folder = Path(tempfile.mkdtemp(prefix="lendrail-wiped-"))
+    parser.add_argument("--applications", type=int, default=70)
+    parser.add_argument("--report", type=Path, default=PAGE, help="where the page about the run is written")
+    asked = parser.parse_args()
+    folder, ran = Path(tempfile.mkdtemp(prefix="lendrail-wiped-")), Ran()
     stack = Stack(folder)
     try:
         stack.up("--no-rate-limit", "--no-email")
-        run = Wiped(stack, max(1, count // 7), print)
-        verdict = asyncio.run(run.run())
-        print(f"\nrepublished within {run.seconds:.1f} s; unread when Kafka died: {run.unread}\n\n| | |\n|---|---|")
-        print(*verdict.lines(), sep="\n")
-        print(*(f"{name}: {each}" for name, found in verdict.bad.items() for each in found), sep="\n")
-        return 1 if verdict.bad else 0
+        run = Wiped(stack, max(1, asked.applications // 7), print)
+        found = asyncio.run(run.run())
+        checks = list(run.checks(found))
     finally:
         stack.down()
         shutil.rmtree(folder, ignore_errors=True)
+    counted = [*found.rows(), ("seconds of `lendrail republish`", f"{run.seconds:.1f}")]
+    tables = [Table("What was counted", ("", ""), counted), verdict(checks)]
+    show(tables, Console(highlight=False, width=140))
+    write(asked.report, HEAD, ran, tables)
+    return 0 if all(check.kept for check in checks) else 1
 
 
 if __name__ == "__main__":
