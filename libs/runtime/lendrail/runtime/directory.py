@@ -11,7 +11,7 @@ import json
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import structlog
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, model_validator
@@ -62,6 +62,16 @@ class PartnerAccount(_Part):
     webhook_path: SecretPath
     """Part of the address that the partner calls; it tells tenant and credential."""
     former_webhook_paths: tuple[FormerPath, ...] = ()
+    push: Literal["hint", "proven"] | None = None
+    """Whether the partner also calls by Kafka, on `push-<credential>`; and what such a call is where the partner's
+    profile declares no proof: that only the partner may write there proves it, or it is a hint.
+    """
+
+    @model_validator(mode="after")
+    def _its_topic_has_a_name(self) -> PartnerAccount:
+        if self.push and not re.fullmatch(r"[A-Za-z0-9._-]{1,200}(?<!-dlq)", self.credential):
+            raise ValueError("a credential with a topic needs an id of letters, digits, dots, dashes and underscores")
+        return self
 
 
 class Tenant(_Part):
@@ -115,6 +125,11 @@ class Tenants(_Part):
         if len(set(former)) < len(former) or not self.by_webhook_path.keys().isdisjoint(former):
             raise ValueError("a former webhook path must be no other path of the partner")
         return self
+
+    @cached_property
+    def by_push(self) -> dict[str, tuple[Tenant, PartnerAccount]]:
+        """Accounts whose partner calls by Kafka, by credential."""
+        return {a.credential: (tenant, a) for tenant in self.tenants for a in tenant.partners if a.push}
 
     @cached_property
     def accounts(self) -> dict[str, PartnerAccount]:
