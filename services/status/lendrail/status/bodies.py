@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import orjson
@@ -49,18 +50,30 @@ def fingerprint(told: Sequence[Any]) -> str:
     return hashlib.sha256(orjson.dumps(list(told))).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class Once:
+    """The key of a request, and what tells it from another one under the same key."""
+
+    name: str
+    asked: str
+
+    def beside(self, answer: Document) -> Document:
+        """What rests beside the audit entry."""
+        return {"idempotency": self.name, "fingerprint": self.asked, "answer": answer}
+
+
 async def prepare(collection: Collection) -> None:
     """A key belongs to one entry."""
     there = {ONCE: {"$exists": True}}
     await collection.create_index([(ONCE, ASCENDING)], unique=True, partialFilterExpression=there)
 
 
-async def answered_before(collection: Collection, name: str, asked: str) -> Document | None:
+async def answered_before(collection: Collection, once: Once) -> Document | None:
     """The answer of an earlier request with this key. Raises `Problem` when that was another request."""
-    document = await collection.find_one({ONCE: name}, {"audit": 1})
+    document = await collection.find_one({ONCE: once.name}, {"audit": 1})
     for entry in (document or {}).get("audit", ()):
-        if entry.get("idempotency") == name:
-            if entry["fingerprint"] != asked:
+        if entry.get("idempotency") == once.name:
+            if entry["fingerprint"] != once.asked:
                 raise Problem(422, "idempotency-key-reused", "This Idempotency-Key was used with another request.")
             answer: Document = entry["answer"]
             return answer

@@ -17,6 +17,7 @@ import structlog
 from lendrail.contracts.partner_ack import PartnerAck
 from lendrail.contracts.partner_webhook import PartnerWebhook
 from lendrail.contracts.terms import Status
+from lendrail.runtime.audit import UNCHAINED
 from lendrail.runtime.mongo import OUTAGES, Collection, Document, DuplicateKeyError, GroupCommit
 from lendrail.runtime.step import Delivery
 from lendrail.runtime.vault import INTAKE_KEY_DAYS
@@ -31,7 +32,7 @@ Pair = tuple[str, str]
 """Credential and an id: foreign ids, and our references, are unique only within their credential."""
 FIELDS = (
     "application_id", "tenant", "mode", "partner", "credential", "opportunity_id", "partner_id", "ours", "fetch",
-    "former", "lease", "due", "hints.id", "status",
+    "former", "aliases", "lease", "due", "hints.id", "status",
 )  # fmt: skip
 
 
@@ -93,19 +94,26 @@ class Hints:
         left = {each["_id"] for each in await self._unmatched(orphans)}
         matched = [each["_id"] for each in orphans if each["_id"] not in left]
         if matched:
-            await self._orphans.delete_many({"_id": {"$in": matched}})
+            await self.drop(matched)
+
+    async def drop(self, orphans: Sequence[str]) -> None:
+        """They were heard. One with an entry that waits for its place in the audit stays until the next sweep."""
+        await self._orphans.delete_many({"_id": {"$in": list(orphans)}, UNCHAINED: {"$exists": False}})
 
     async def _unmatched(self, calls: Sequence[Document]) -> list[Document]:
         """Follow the calls whose opportunity is known: by their own word, or with a look; not those about a person who
         was erased. Returns the others.
         """
         found = _matched(calls, await self._find(calls))
-        matched = [(call, each) for call, each in found if each["status"] != Status.ERASED]
+        await self.follow([(call, each) for call, each in found if each["status"] != Status.ERASED])
+        hit = {call["_id"] for call, _ in found}
+        return [call for call in calls if call["_id"] not in hit]
+
+    async def follow(self, matched: Sequence[Matched]) -> None:
+        """Take the calls at their word where that is proven; else one look at the partner for each opportunity."""
         told = await self._reports.hear(matched)
         newest = {d["_id"]: (call, d) for call, d in matched if (call["_id"], d["_id"]) not in told}
         await asyncio.gather(*(self._hint(document, call) for call, document in newest.values()))
-        hit = {call["_id"] for call, _ in found}
-        return [call for call in calls if call["_id"] not in hit]
 
     async def _find(self, calls: Sequence[Document]) -> list[Document]:
         """The opportunities that these calls may be about."""
@@ -114,7 +122,8 @@ class Hints:
         if not ids and not ours:
             return []
         fields = dict.fromkeys(FIELDS, 1)
-        named = {"$or": [*_either(ids, ours, "ours")["$or"], *_clauses("former", ids)]}
+        others = [*_clauses("former", ids), *_clauses("aliases", ids)]
+        named = {"$or": [*_either(ids, ours, "ours")["$or"], *others]}
         return await self._opportunities.collection.find(named, fields).to_list()
 
     async def _hint(self, document: Document, call: Document) -> None:
@@ -127,23 +136,36 @@ class Hints:
         due = readable(document["partner"]) and bool(document.get("partner_id")) and not older
         if not waits and not seen:
             note = {"id": call["_id"], "words": call["words"], "received_at": call["received_at"]}
+            note |= {"event": call["event_id"]} if call.get("event_id") else {}
             await self._opportunities.change({"_id": document["_id"]}, hinted(note, due=due))
         if due:
             self._wake(document["credential"])
 
 
 def _matched(calls: Sequence[Document], documents: Sequence[Document]) -> list[Matched]:
-    """By the partner's id; by our reference where the partner's id is not known here. Ids belong to a credential."""
+    """By the partner's id; by our reference where the partner's id is not known here; else by an id that a person said
+    is another name of one opportunity, where only one is called so. Ids belong to a credential.
+    """
     known: dict[tuple[str, str | None], list[Document]] = {}
     for document in documents:
         for name in {document.get("partner_id"), *document.get("ours", ()), *document.get("former", ())} - {None}:
             known.setdefault((document["credential"], name), []).append(document)
+    alias = _aliases(documents)
     return [
         (call, document)
         for call in calls
         for document in known.get((call["credential"], call["partner_id"]), ())
         or known.get((call["credential"], call.get("reference")), ())
+        or alias.get((call["credential"], call["partner_id"]), ())
     ]
+
+
+def _aliases(documents: Sequence[Document]) -> dict[tuple[str, str | None], list[Document]]:
+    found: dict[tuple[str, str | None], list[Document]] = {}
+    for document in documents:
+        for name in document.get("aliases", ()):
+            found.setdefault((document["credential"], name), []).append(document)
+    return {name: called for name, called in found.items() if len(called) == 1}
 
 
 def _call(delivery: Delivery[PartnerWebhook]) -> Document:
@@ -152,9 +174,11 @@ def _call(delivery: Delivery[PartnerWebhook]) -> Document:
     return {
         "_id": delivery.id,
         "tenant": event.tenant_id,
+        "mode": event.mode,
         "partner": event.partner,
         "credential": event.credential,
         "partner_id": event.foreign_id,
+        "event_id": event.event_id,
         "path_id": event.path_id,
         "reference": event.reference,
         "words": event.words,

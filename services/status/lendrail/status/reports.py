@@ -50,6 +50,11 @@ class Reports:
         await self._opportunities.hear(heard, self._timing.after_event)
         return done
 
+    async def speaks(self, call: Document) -> bool:
+        """Whether this call says by itself what the partner decided, and we understand it."""
+        bodies = await self._open([call]) if _may_report(call) else {}
+        return read_report(call["partner"], bodies.get(call["_id"], b"")) is not None if bodies else False
+
     async def _open(self, calls: Iterable[Document]) -> Mapping[str, bytes]:
         """The bodies, by call; none of calls whose intake key is destroyed by now."""
         calls = list(calls)
@@ -89,6 +94,8 @@ def _heard(call: Document, document: Document, report: Report, key: Key, body: b
         at=min(told, received) if told else received,
         received_at=utc_now(),
         partner_time=told,
+        reached_at=received,
+        partner_event=call.get("event_id"),
         said=Reported(report=report, about=about(call, document)),
     )
     return Heard(subject_of(document), observation, key, cause_of(call["cause"]), body)

@@ -19,6 +19,7 @@ from lendrail.runtime.audit import Actor
 from lendrail.runtime.mongo import ASCENDING, Collection, Document, DuplicateKeyError
 from lendrail.runtime.vault import Key, Vault
 from lendrail.status import bodies
+from lendrail.status.bodies import Once
 from lendrail.status.words import NO_WORDS, Words
 
 DESK_KEY = "desk"
@@ -44,19 +45,6 @@ class Place:
         """Whose observations may hold it."""
         own = {} if self.tenant == EVERYBODY else {"tenant": self.tenant}
         return {"partner": self.partner, "mode": self.mode} | own
-
-
-@dataclass(frozen=True, slots=True)
-class Once:
-    """The key of a request, what tells it from others, and its answer."""
-
-    name: str
-    asked: str
-    answer: Document
-
-    @property
-    def fields(self) -> Document:
-        return {"idempotency": self.name, "fingerprint": self.asked, "answer": self.answer}
 
 
 class Vocabulary:
@@ -85,8 +73,10 @@ class Vocabulary:
         found = [(*ids[each["_id"]], each["status"]) async for each in self.collection.find(where, {"status": 1})]
         return {word: Status(status) for _, word, status in sorted(found, key=lambda each: each[0] != EVERYBODY)}
 
-    async def map(self, actor: Actor, place: Place, word: str, status: Status, why: SensitiveText, once: Once) -> bool:
-        """Say what a word means, and have what holds it folded again. False when it has a meaning already."""
+    async def map(
+        self, actor: Actor, place: Place, word: str, status: Status, why: SensitiveText, once: Once
+    ) -> str | None:
+        """Say what a word means, and have what holds it folded again. Its id; None when it has a meaning already."""
         key = await self.key()
         identity = id_of(place, word, key)
         fields = place.fields | {"word": key.seal_content(word.encode()), "key": key.id, "status": status.value}
@@ -94,13 +84,16 @@ class Vocabulary:
             actor, "word-mapped", f"words/{identity}", why=why, key=key,
             after=audit.digest(fields), about=_about(place, status.value),
         )  # fmt: skip
-        stages = _begun({name: {"$literal": value} for name, value in fields.items()}, actor, entry | once.fields)
+        answer = {"id": identity}
+        stages = _begun(
+            {name: {"$literal": value} for name, value in fields.items()}, actor, entry | once.beside(answer)
+        )
         try:
             where = {"_id": identity, "status": {"$exists": False}}
             done = await self.collection.update_one(where, stages, upsert=True)
         except DuplicateKeyError:
-            return False
-        return done.matched_count + (done.upserted_id is not None) == 1
+            return None
+        return identity if done.matched_count or done.upserted_id is not None else None
 
     async def take_back(self, actor: Actor, document: Document, why: SensitiveText, once: Once) -> bool:
         """The word means nothing any more, and what it decided is folded again. False when it meant nothing before, or
@@ -114,9 +107,12 @@ class Vocabulary:
             before=audit.digest(fields | {"status": document["status"]}), after=audit.digest(fields),
             about=_about(place, document["status"]),
         )  # fmt: skip
+        answer = {"id": identity}
         where = {"_id": identity, "status": document["status"], "refold.run": document["refold"]["run"]}
         try:
-            done = await self.collection.update_one(where, _begun({"status": "$$REMOVE"}, actor, entry | once.fields))
+            done = await self.collection.update_one(
+                where, _begun({"status": "$$REMOVE"}, actor, entry | once.beside(answer))
+            )
         except DuplicateKeyError:
             return False
         return done.matched_count == 1

@@ -1,0 +1,143 @@
+"""Two opportunities at one account of a partner that may be the same deal.
+
+What can be known of that here: the same person or business asks for the same (keyed hashes, made when an application
+was validated, unreadable without our key), both bear the same reference of the tenant's own, or the partner gave both
+the same id. Validation refuses twins within its window; these are those that came later, or by another way. Each side
+writes first and then looks for the other; whether both are still open is seen when they are shown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+from lendrail.contracts.application import Application
+from lendrail.contracts.application_validated import ApplicationValidated
+from lendrail.contracts.partner_ack import PartnerAck
+from lendrail.runtime.fingerprint import derive, fingerprints
+from lendrail.runtime.mongo import ASCENDING, Collection, Document
+from lendrail.status.decided import FINAL
+
+By = Literal["same-wish", "same-reference", "same-partner-id"]
+PURPOSE = b"lendrail deals that look alike"
+MARKS, TWINS = "marks", "twins"
+_BY: dict[str, By] = {"w": "same-wish", "r": "same-reference"}
+MOST_ALIKE = 50
+"""Opportunities that one is compared with; where more look alike, the reference is no name of a deal."""
+
+
+class Twins:
+    """Finds them when something is heard, and lists those that are open."""
+
+    def __init__(self, opportunities: Collection, master: bytes) -> None:
+        self._opportunities, self._key = opportunities, derive(master, PURPOSE)
+
+    async def prepare(self) -> None:
+        create, text = self._opportunities.create_index, {"$type": "string"}
+        await create([("credential", ASCENDING), (MARKS, ASCENDING)], partialFilterExpression={MARKS: text})
+        whose = [("tenant", ASCENDING), ("mode", ASCENDING), (f"{TWINS}.id", ASCENDING)]
+        await create(whose, partialFilterExpression={f"{TWINS}.id": text})
+
+    def marks(self, event: ApplicationValidated) -> list[str]:
+        """Of the application as it was validated; tenants are told apart."""
+        application = event.application
+        wishes = (f"w:{each}" for each in fingerprints(self._key, event.tenant_id, application))
+        return sorted({*wishes, *self._references(event.tenant_id, application)})
+
+    def _references(self, tenant: str, application: Application) -> Iterator[str]:
+        for each in application.external_references:
+            text = "|".join((tenant, each.system, each.kind, each.value))
+            yield f"r:{hmac.digest(self._key, text.encode(), 'sha256').hex()}"
+
+    async def validated(self, events: Iterable[ApplicationValidated]) -> None:
+        """These were stored with their marks: look for others that have one."""
+        wanted: dict[str, set[str]] = {}
+        for event in events:
+            marks = self.marks(event)
+            for fit in event.eligible:
+                wanted.setdefault(fit.credential, set()).update(marks)
+        clauses = [
+            {"credential": credential, MARKS: {"$in": sorted(marks), "$type": "string"}}
+            for credential, marks in wanted.items()
+            if marks
+        ]
+        if not clauses:
+            return
+        found = await self._found({"$or": clauses})
+        pairs = [(one, other, by) for one, other in _pairs(found) for by in _alike(one, other)]
+        await self._note(pairs)
+
+    async def answered(self, answers: Sequence[PartnerAck]) -> None:
+        """These were stored: look for others with the same id at the partner."""
+        ids: dict[str, set[str]] = {}
+        for each in answers:
+            if each.partner_id:
+                ids.setdefault(each.credential, set()).add(each.partner_id)
+        if not ids:
+            return
+        clauses = [
+            {"credential": credential, "partner_id": {"$in": sorted(names), "$type": "string"}}
+            for credential, names in ids.items()
+        ]
+        found = await self._found({"$or": clauses})
+        same = [(a, b) for a, b in _pairs(found) if a["partner_id"] == b["partner_id"]]
+        await self._note([(one, other, "same-partner-id") for one, other in same])
+
+    async def _found(self, where: Document) -> list[Document]:
+        fields = dict.fromkeys(("credential", "application_id", "partner_id", MARKS, "status"), 1)
+        live = {"status": {"$nin": [each.value for each in FINAL]}}
+        return await self._opportunities.find({**where, **live}, fields).limit(10 * MOST_ALIKE).to_list()
+
+    async def _note(self, pairs: Sequence[tuple[Document, Document, By]]) -> None:
+        both = [(a["_id"], b["_id"], by) for one, other, by in pairs for a, b in ((one, other), (other, one))]
+        await asyncio.gather(*(self._mark(*each) for each in both))
+
+    async def _mark(self, one: str, other: str, by: By) -> None:
+        twin = {"id": other, "by": by}
+        where = {"_id": one, TWINS: {"$not": {"$elemMatch": twin}}, f"{TWINS}.{MOST_ALIKE}": {"$exists": False}}
+        together = {"$concatArrays": [{"$ifNull": [f"${TWINS}", []]}, [{"$mergeObjects": [twin, {"since": "$$NOW"}]}]]}
+        await self._opportunities.update_one(where, [{"$set": {TWINS: together}}])
+
+    async def open(self, tenant: str, mode: str, limit: int) -> list[dict[str, Any]]:
+        """Pairs of which both may still be decided, the oldest first."""
+        fields = dict.fromkeys(("application_id", "partner", "credential", "partner_id", "status", TWINS), 1)
+        live = {"status": {"$nin": [each.value for each in FINAL]}}
+        mine: Document = {"tenant": tenant, "mode": mode, f"{TWINS}.id": {"$type": "string"}, **live}
+        found = {each["_id"]: each async for each in self._opportunities.find(mine, fields).limit(2 * limit)}
+        pairs: dict[tuple[str, ...], dict[str, Any]] = {}
+        for each in found.values():
+            for twin in each[TWINS]:
+                if (other := found.get(twin["id"])) is not None:
+                    place = (*sorted((each["_id"], other["_id"])), twin["by"])
+                    pairs.setdefault(place, {"by": twin["by"], "since": twin["since"], "sides": (each, other)})
+        return sorted(pairs.values(), key=lambda pair: pair["since"])[:limit]
+
+
+def marked(event: ApplicationValidated, marks: Sequence[str]) -> Mapping[str, Any]:
+    """The fields of an opportunity, for the write that stores the event; an older revision changes nothing."""
+    if not marks:
+        return {}
+    newest = {"$gte": [event.revision, {"$ifNull": ["$marked", 0]}]}
+    return {
+        MARKS: {"$cond": [newest, {"$literal": list(marks)}, f"${MARKS}"]},
+        "marked": {"$max": [event.revision, "$marked"]},
+    }
+
+
+def _pairs(found: Sequence[Document]) -> Iterator[tuple[Document, Document]]:
+    """Of one account, and not of one application."""
+    groups: dict[str, list[Document]] = {}
+    for each in found:
+        groups.setdefault(each["credential"], []).append(each)
+    for group in groups.values():
+        for place, one in enumerate(group):
+            for other in group[place + 1 :]:
+                if one["application_id"] != other["application_id"]:
+                    yield one, other
+
+
+def _alike(one: Document, other: Document) -> list[By]:
+    common = set(one.get(MARKS, ())) & set(other.get(MARKS, ()))
+    return sorted({_BY[mark[0]] for mark in common})
