@@ -12,6 +12,7 @@ from tests.status.bench import Bench
 
 from lendrail.runtime import http
 from lendrail.runtime.tokens import AUDIENCE, Verifier
+from lendrail.status import staleness
 from lendrail.status.view import routes
 
 ISSUER = "http://127.0.0.1/test-issuer"
@@ -32,5 +33,6 @@ def application(bench: Bench) -> FastAPI:
     app.state.verifier = Verifier(ISSUER, keys)
     http.install(app, 1000)
     parts = bench.parts
-    app.include_router(routes(bench.opportunities, parts.orphans, parts.feeds.collection, bench.service.vault))
+    app.include_router(routes(parts.opportunities, parts.orphans, parts.feeds.collection, bench.service.vault))
+    app.include_router(staleness.routes(parts.staleness))
     return app

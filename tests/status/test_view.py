@@ -1,5 +1,7 @@
 """What may be read over HTTP, and by whom."""
 
+import asyncio
+import datetime as dt
 import uuid
 
 import httpx
@@ -9,7 +11,7 @@ from tests.status.conftest import MakeBench
 from tests.status.reading import bearer
 
 from lendrail.contracts.sensitive import Sensitive, SensitiveText
-from lendrail.contracts.terms import Money, Offer, Report, Status
+from lendrail.contracts.terms import Money, Offer, Report, Status, utc_now
 
 READER, OPERATOR = bearer("applications:read"), bearer("operator")
 
@@ -128,3 +130,59 @@ async def test_all_that_a_partner_told_is_shown(bench: Bench, client: httpx.Asyn
     assert "Fakely" not in repr(await bench.document(deal.id))
     body = (await client.get(f"/v1/opportunities/{deal.id}", headers=READER)).json()
     assert {name: body[name] for name in told} == told
+
+
+async def test_every_status_says_whose_word_it_is_of_when_and_when_there_is_more(
+    bench: Bench, client: httpx.AsyncClient
+) -> None:
+    deal = Deal()
+    await bench.deliver(deal.validated())
+    told_at = utc_now() - dt.timedelta(seconds=5)
+    report = Report(status=Status.APPROVED, words="Approval Sent", partner_time=told_at)
+    await bench.deliver(deal.ack(report=report))
+    body = (await client.get(f"/v1/opportunities/{deal.id}", headers=READER)).json()
+    assert {"source", "partnerTime", "statusReceivedAt", "observedAt", "ageSeconds", "nextCheckAt"} <= body.keys()
+    assert dt.datetime.fromisoformat(body["partnerTime"]) == told_at <= dt.datetime.fromisoformat(body["nextCheckAt"])
+    told = body["cause"]
+    assert (told["channel"], told["event"]) == ("ack", body["observations"][-1]["id"])
+    assert [(each["from"], each["to"]) for each in told["hops"]] == [
+        ("partner", "received"),
+        ("received", "heard"),
+        ("heard", "told"),
+    ]
+    assert told["hops"][0]["milliseconds"] >= 5000
+    assert [each.model_dump(mode="json", by_alias=True)["cause"] for each in await bench.told(deal.id)][-1]["hops"]
+
+
+async def test_what_happened_when_and_what_we_knew_when(bench: Bench, client: httpx.AsyncClient) -> None:
+    deal, address = Deal(), "/v1/opportunities/{}"
+    offer = Offer(id="base", amount=Money.model_validate({"amount": "30000", "currency": "USD"}))
+    await bench.deliver(deal.validated())
+    await asyncio.sleep(0.02)
+    between = utc_now()
+    await asyncio.sleep(0.02)
+    long_ago = make.NOW
+    report = Report(status=Status.APPROVED, words="Approval Sent", partner_time=long_ago, offers=(offer,))
+    await bench.deliver(deal.ack(report=report))
+
+    async def asked(**times: dt.datetime) -> httpx.Response:
+        texts = {name: at.isoformat() for name, at in times.items()}
+        return await client.get(address.format(deal.id), headers=READER, params=texts)
+
+    knew, was, both = (
+        await asked(knownAt=between),
+        await asked(asOf=between),
+        await asked(asOf=between, knownAt=between),
+    )
+    assert [each.json()["status"] for each in (knew, was, both)] == ["submitting", "approved", "submitting"]
+    assert (knew.json()["version"], "version" in was.json()) == (1, False)
+    assert knew.json()["knownAt"] == between.isoformat().replace("+00:00", "Z")
+    assert [len(each.json()["observations"]) for each in (knew, was)] == [1, 2]
+    assert was.json()["offerHistory"][0]["original"] == was.json()["offerHistory"][0]["latest"]
+    early = await asked(knownAt=long_ago)
+    assert (early.status_code, early.json()["code"]) == (404, "not-known-then")
+    assert (await asked(asOf=long_ago)).json()["status"] == "approved"
+    bad = await client.get(address.format(deal.id) + "?asOf=Testa", headers=READER)
+    assert (bad.status_code, bad.json()["code"], "Testa" in bad.text) == (400, "time-invalid", False)
+    await bench.service.vault.erase(str(deal.application_id))
+    assert (await asked(knownAt=between)).json()["status"] == "erased"

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from pydantic import Field
 
-from lendrail.contracts.terms import DecimalString, Fee, Model, Money, Offer, Term, Time
+from lendrail.contracts.terms import DecimalString, Fee, Model, Money, Offer, OfferForms, Term, Time
 
 
 class OfferTerms(Model):
@@ -34,9 +34,31 @@ class OfferTerms(Model):
     """Where the partner has a link for it: the path of the API that hands the link to those who may accept offers."""
 
 
+class OfferHistory(Model):
+    """One offer as it was first told and as it was told last, also where it holds no more."""
+
+    original: OfferTerms
+    original_at: Time
+    latest: OfferTerms
+    latest_at: Time
+    """Since when it has these terms."""
+
+
 def offered(offers: Iterable[Offer], opportunity: uuid.UUID | str | None) -> tuple[OfferTerms, ...]:
     """The offers of one opportunity, without their links."""
     return tuple(_terms(offer, opportunity) for offer in offers)
+
+
+def history(forms: Iterable[OfferForms], opportunity: uuid.UUID | str | None) -> tuple[OfferHistory, ...]:
+    return tuple(
+        OfferHistory(
+            original=_terms(each.original, opportunity),
+            original_at=each.original_at,
+            latest=_terms(each.latest, opportunity),
+            latest_at=each.latest_at,
+        )
+        for each in forms
+    )
 
 
 def _terms(offer: Offer, opportunity: uuid.UUID | str | None) -> OfferTerms:

@@ -102,5 +102,5 @@ def build(settings: Settings, *, verifier: Verifier | None = None, **doubles: An
     service.loop(parts.feeds.worker.run)
     service.loop(parts.refolding.worker.run)
     api = service.api("Lendrail status", verifier)
-    api.include_router(routes(parts.opportunities.collection, parts.orphans, parts.feeds.collection, service.vault))
+    api.include_router(routes(parts.opportunities, parts.orphans, parts.feeds.collection, service.vault))
     return service, api

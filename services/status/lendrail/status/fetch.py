@@ -122,6 +122,7 @@ class Fetch:
             received_at=utc_now(),
             partner_time=told,
             looked_at=began,
+            **_asked_for(document, kind, began),
             said=said,
         )
         before = fold(known.observations)
@@ -147,6 +148,15 @@ class Fetch:
     async def _change(self, document: Document, lease: Lease, fields: Document) -> None:
         where = {"_id": document["_id"], "lease.token": lease.token}
         await self._opportunities.change(where, [{"$set": fields}])
+
+
+def _asked_for(document: Document, kind: Kind, began: dt.datetime) -> dict[str, Any]:
+    """The newest call that this look answers: when it came, and the partner's own id of it."""
+    calls = [each for each in document.get("hints", ()) if each["received_at"] <= began] if kind == "hint" else []
+    if not calls:
+        return {}
+    newest = max(calls, key=lambda each: each["received_at"])
+    return {"reached_at": newest["received_at"], "partner_event": newest.get("event")}
 
 
 def _word(said: Reported | Missing) -> Report | str:

@@ -107,6 +107,7 @@ def answered(delivery: Delivery[PartnerAck], now: dt.datetime) -> Heard:
         at=min(told or event.asked_at or event.occurred_at, now),
         received_at=now,
         partner_time=told,
+        reached_at=min(event.occurred_at, now),
         said=said,
     )
     return Heard(subject, observation, delivery.key, delivery.envelope)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 
-from lendrail.contracts.offered import offered
+from lendrail.contracts.event import decode
+from lendrail.contracts.offered import history, offered
 from lendrail.contracts.sensitive import Erased
+from lendrail.contracts.status_updated import Cause, StatusUpdated
 from lendrail.contracts.terms import Model, Report, Status, utc_now
 from lendrail.contracts.wanted import to_do
 from lendrail.partners import PARTNERS
@@ -16,8 +18,11 @@ from lendrail.runtime.http import Problem, authorised, reply
 from lendrail.runtime.mongo import ASCENDING, Collection, Document
 from lendrail.runtime.tokens import Caller
 from lendrail.runtime.vault import Key, Vault
+from lendrail.status.fold import fold
+from lendrail.status.history import Moments, heard_by, moments, shown_at, state_of
 from lendrail.status.observation import Observation, State
-from lendrail.status.store import read
+from lendrail.status.store import Opportunities, read, subject_of
+from lendrail.status.written import Known
 
 READ = Depends(authorised("applications:read"))
 OPERATE = Depends(authorised("operator"))
@@ -26,18 +31,22 @@ MOST_LOOKS = 500
 NO_STORE = {"Cache-Control": "no-store"}
 
 
-def routes(opportunities: Collection, orphans: Collection, feeds: Collection, vault: Vault) -> APIRouter:
-    router = APIRouter()
+def routes(opportunities: Opportunities, orphans: Collection, feeds: Collection, vault: Vault) -> APIRouter:
+    router, collection = APIRouter(), opportunities.collection
 
     @router.get("/v1/opportunities/{opportunity_id}")
-    async def opportunity(opportunity_id: str, caller: Caller = READ) -> Response:
-        """The truth about one opportunity, how old it is and everything that it was folded from."""
+    async def opportunity(opportunity_id: str, request: Request, caller: Caller = READ) -> Response:
+        """The truth about one opportunity, how old it is and everything that it was folded from; now, or at a time
+        that has passed.
+        """
+        asked = moments(request.query_params.multi_items(), utc_now())
         mine = {"_id": opportunity_id, "tenant": caller.tenant_id, "mode": caller.mode}
-        document = await opportunities.find_one(mine, {"outbox": 0})
+        document = await collection.find_one(mine, {"outbox": {"$slice": -1}} if asked.are_now else None)
         if document is None:
             raise Problem(404, "not-found", "You have no such opportunity.")
         try:
-            shown = _shown(document, await _key(vault, document["application_id"]))
+            key = await _key(vault, document["application_id"])
+            shown = _shown(document, key) if asked.are_now else await _then(opportunities, document, key, asked)
         except Erased:
             shown = _named(document) | {"status": Status.ERASED.value}
         return reply(shown, headers=NO_STORE)
@@ -61,8 +70,8 @@ def routes(opportunities: Collection, orphans: Collection, feeds: Collection, va
         wanted = dict.fromkeys(("partner", "credential", "fetch", "due"), 1)
         found = [
             {kind: each["_id"], "partner": each["partner"], "credential": each["credential"], **_failing(each)}
-            for kind, collection in (("opportunityId", opportunities), ("feed", feeds))
-            async for each in collection.find(failing, wanted).sort("due", ASCENDING).limit(MOST_LOOKS)
+            for kind, held in (("opportunityId", collection), ("feed", feeds))
+            async for each in held.find(failing, wanted).sort("due", ASCENDING).limit(MOST_LOOKS)
         ]
         return reply({"looks": found}, headers=NO_STORE)
 
@@ -97,17 +106,56 @@ def _shown(document: Document, key: Key) -> dict[str, Any]:
     known = read(document, key)
     assert known.state is not None
     seen = max(known.state.observed_at, document.get("fetch", {}).get("seen_at", known.state.observed_at))
+    newest = decode(StatusUpdated, bytes(document["outbox"][-1]["value"]), key) if document["outbox"] else None
+    next_check = known.state.next_check_at or document.get("due")
     return {
         **_named(document),
         "version": document["version"],
-        **_with_offers(known.state, document["opportunity_id"]),
-        **_asked(document, known.state),
+        **_told(known.state, newest.cause if newest else None, document),
+        **({"nextCheckAt": next_check} if next_check else {}),
         "seenAt": seen,
         "ageSeconds": round(max((utc_now() - seen).total_seconds(), 0), 3),
         "nextLook": _next_look(document),
         **_kept(document),
         "observations": [_observed(each, document) for each in sorted(known.observations, key=lambda o: o.place)],
     }
+
+
+async def _then(opportunities: Opportunities, document: Document, key: Key, asked: Moments) -> dict[str, Any]:
+    """At a time that has passed. Raises `Problem` 404 where nothing was known, or true, by then."""
+    known = read(document, key)
+    heard = sorted(heard_by(known.observations, asked), key=lambda each: each.place)
+    version, cause, state = await _state_then(opportunities, document, key, known, heard, asked)
+    if state is None:
+        raise Problem(404, "not-known-then", "Nothing was known of this opportunity at that time; ask for a later one.")
+    at = asked.as_of or asked.known_at or utc_now()
+    return {
+        **_named(document),
+        **asked.shown,
+        **({"version": version} if version is not None else {}),
+        **_told(state, cause, document),
+        "ageSeconds": round(max((at - state.observed_at).total_seconds(), 0), 3),
+        "observations": [_observed(each, document) for each in heard],
+    }
+
+
+async def _state_then(
+    opportunities: Opportunities, document: Document, key: Key, known: Known, heard: list[Observation], asked: Moments
+) -> tuple[int | None, Cause | None, State | None]:
+    """What was told by then; or, of a time at the partner, what the words of that time come to."""
+    if asked.as_of is None and asked.known_at is not None:
+        told = shown_at(document, key, asked.known_at)
+        return (told.state_version, told.cause, state_of(told)) if told else (None, None, None)
+    if not heard:
+        return None, None, None
+    words = await opportunities.words(subject_of(document), known.observations)
+    return None, None, fold(heard, words)
+
+
+def _told(state: State, cause: Cause | None, document: Document) -> dict[str, Any]:
+    told = _with_offers(state, document["opportunity_id"]) | _asked(document, state)
+    forms = [_revealed(each) for each in history(state.offer_history, document["opportunity_id"])]
+    return told | {"offerHistory": forms} | ({"cause": _revealed(cause)} if cause else {})
 
 
 def _observed(observation: Observation, document: Document) -> dict[str, Any]:
