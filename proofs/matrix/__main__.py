@@ -18,7 +18,7 @@ from tests.flow.stack import Stack
 
 from proofs.matrix import table
 from proofs.matrix.bench import Result, bench, run_all
-from proofs.matrix.cells import HANG_SECONDS, PASSES, START, Cell, cells, chosen, sample
+from proofs.matrix.cells import HANG_SECONDS, PASSES, START, Cell, cells, chosen, sample, windows
 from proofs.matrix.ways import WAYS
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -42,9 +42,12 @@ def run(
     count: Annotated[int, typer.Option("--sample", help="So many of them, drawn by the seed; 0: all")] = 0,
     seed: Annotated[int, typer.Option(help="Of the draw")] = 1,
     write: Annotated[bool, typer.Option(help=f"Write {table.PAGE.name}")] = False,
+    always: Annotated[bool, typer.Option("--windows", help="Those that are tried in any case")] = False,
 ) -> None:
     """Run cells on a stack of their own. Exit code 1 when one is broken."""
-    wanted = chosen(cells(), only or [])
+    if write and always:
+        raise typer.BadParameter("the page is about cells of the matrix, and these have a class of their own")
+    wanted = chosen(windows() if always else cells(), only or [])
     wanted = sample(wanted, count, seed) if count else wanted
     results = asyncio.run(_run(wanted))
     if write:

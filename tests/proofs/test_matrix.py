@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from proofs.matrix import table
 from proofs.matrix.bench import Result
-from proofs.matrix.cells import Cell, cells, chosen, passes, sample
+from proofs.matrix.cells import WINDOWS, Cell, cells, chosen, passes, sample, windows
 from proofs.matrix.judge import Told, ended, problems, references
 from proofs.matrix.ways import ALL, CLASSES, WAYS
 from proofs.points import labels
@@ -41,6 +41,13 @@ def test_a_sample_is_repeated_by_its_seed() -> None:
     assert sample(all_of, 20, 3) == sample(all_of, 20, 3) != sample(all_of, 20, 4)
     assert all(cell.passed for cell in sample(all_of, 20, 3))
     assert {cell.service for cell in chosen(all_of, ["status/", ":hang"])} == {"status"}
+
+
+def test_windows_that_are_always_tried_are_points_that_an_application_passes() -> None:
+    assert WINDOWS.keys() == set(SERVICES)
+    assert len(set(windows())) == 23
+    assert all(cell.label in labels(cell.service) and cell.passed for cell in windows())
+    assert [cell.label for cell in windows() if cell.may_be_unknown] == ["partner.after"]
 
 
 @pytest.mark.parametrize("text", ["gateway/x:kill/A", "gateway/x#1:stop/A", "gateway/x#1:kill/Z", ""])
