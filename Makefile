@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := libs services deploy tests $(wildcard benchmarks proofs)
 
-.PHONY: help setup demo test check lint format lock bench chaos chaos-night sabotage overload matrix up down clean
+.PHONY: help setup demo test check lint format lock bench chaos chaos-night sabotage overload matrix wiped refilled mixed poison up down clean
 
 help:  ## what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -54,6 +54,18 @@ overload: setup  ## ten times what is carried for two minutes; its report goes t
 
 matrix: setup  ## every labelled point, struck by kill, error and hang: hours; writes docs/proofs/matrix.md
 	@$(BIN)/python -m proofs.matrix run --write $(ARGS)
+
+wiped: setup  ## Kafka's data is deleted in the middle of a run; writes docs/proofs/wiped.md
+	@$(BIN)/python -m proofs.wiped $(ARGS)
+
+refilled: setup  ## how long an empty Kafka takes to be filled from 10 000 stored applications; writes docs/proofs/refilled.md
+	@$(BIN)/python -m proofs.refilled $(ARGS)
+
+mixed: setup  ## services of two versions side by side (ARGS="--previous COMMIT"); writes docs/proofs/mixed.md
+	@$(BIN)/python -m proofs.mixed $(ARGS)
+
+poison: setup  ## 10 000 records that nobody can read onto every topic; writes docs/proofs/poison.md
+	@$(BIN)/python -m proofs.poison $(ARGS)
 
 lock: setup  ## renew requirements.lock from the members' pyproject.toml
 	@$(BIN)/uv lock --quiet --python $(BIN)/python
