@@ -161,6 +161,7 @@ async def test_openapi_describes_every_public_route(gateway: Gateway) -> None:
         ("post", "/v1/opportunities/{id}/accept"),
         ("get", "/v1/opportunities/{id}/offers/{offerId}/link"),
         ("get", "/v1/audit"),
+        ("get", "/v1/webhooks/rejected"),
         ("get", "/v1/keys/intake"),
         ("post", "/oauth/token"),
         ("get", "/.well-known/jwks.json"),

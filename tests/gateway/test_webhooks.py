@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests import support
 from tests.gateway.process import Gateway
 
-from lendrail.gateway.webhooks import WINDOW_SECONDS, comes_from, hint_of, webhook_id
+from lendrail.gateway.calls import WINDOW_SECONDS, hint_of, webhook_id
 
 CANARY = "Canarywitz900000018"
 PATH = f"/webhooks/forward-financing/{support.WEBHOOK_PATH}"
@@ -114,9 +114,10 @@ def test_no_body_can_break_the_translation(raw: bytes) -> None:
     assert hint_of("nobody", raw) is None
 
 
-def test_the_list_of_sources() -> None:
-    assert comes_from("192.0.2.7", None)
-    assert comes_from("192.0.2.7", "198.51.100.0/24, 192.0.2.0/24")
-    assert not comes_from("192.0.2.7", "198.51.100.0/24")
-    assert not comes_from(None, "198.51.100.0/24")
-    assert not comes_from("192.0.2.7", "nonsense")
+@given(st.binary(max_size=200), st.integers(0, 4_000_000_000), st.integers(0, 4_000_000_000))
+def test_the_partners_event_id_knows_a_repeat_whenever_it_comes(raw: bytes, first: int, second: int) -> None:
+    def at(seconds: int, event: str, words: bytes = raw) -> uuid.UUID:
+        return webhook_id("p", "c", words, dt.datetime.fromtimestamp(seconds, dt.UTC), None, event)
+
+    assert at(first, "evt_1") == at(second, "evt_1")
+    assert len({at(first, "evt_1"), at(first, "evt_2"), at(first, "evt_1", raw + b"x")}) == 3, "no word is dropped"

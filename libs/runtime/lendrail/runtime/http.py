@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from lendrail.contracts import strict_json
 from lendrail.contracts.sensitive import Erased
@@ -80,6 +81,11 @@ def own_gate(app: FastAPI, path: str, gate: Gate) -> None:
     party.
     """
     app.state.gates = [*getattr(app.state, "gates", ()), (re.compile(path), gate)]
+
+
+def tell_refusals(app: FastAPI, path: str, told: Callable[[Scope, Problem], None]) -> None:
+    """Call `told` for each request to paths that match the regular expression `path` that never reached its route."""
+    app.state.refusals = [*getattr(app.state, "refusals", ()), (re.compile(path), told)]
 
 
 def install(app: FastAPI, max_body_bytes: int, gate: Gate | None = None, *, body_seconds: float = BODY_SECONDS) -> None:

@@ -83,6 +83,7 @@ class OuterLayer:
                     await self._turnstile.turn()
                 raise refused.problem from None
         except Problem as problem:
+            _tell(scope, problem)
             await problem.response(scope["lendrail.request_id"])(scope, receive, answer)
         except ClientDisconnect:
             log.debug("the caller went away before its body was whole")
@@ -149,6 +150,13 @@ def _gate_of(scope: Scope, usual: Gate | None) -> tuple[Gate | None, str | None]
         if found := pattern.fullmatch(path):
             return gate, found[1]
     return (None if path in HEALTH else usual), None
+
+
+def _tell(scope: Scope, problem: Problem) -> None:
+    """Whoever counts refusals hears of those that the routes never see."""
+    for pattern, told in getattr(scope["app"].state, "refusals", ()) if "app" in scope else ():
+        if pattern.fullmatch(scope["path"]):
+            told(scope, problem)
 
 
 async def _tenant(scope: Scope, headers: dict[bytes, bytes]) -> str:

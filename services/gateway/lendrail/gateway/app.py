@@ -9,11 +9,13 @@ from fastapi import Depends, FastAPI, Request, Response
 
 from lendrail.contracts.terms import Mode
 from lendrail.contracts.topics import APPLICATION_REJECTED, APPLICATION_VALIDATED, STATUS_UPDATED
-from lendrail.gateway import amending, erasing, issuer, lists, openapi
+from lendrail.gateway import amending, erasing, issuer, lists, openapi, rejections
 from lendrail.gateway.amendments import Amendments
 from lendrail.gateway.audit import AuditReader
+from lendrail.gateway.calls import Keeper
 from lendrail.gateway.changes import Changes
 from lendrail.gateway.door import Door
+from lendrail.gateway.drain import Keeping
 from lendrail.gateway.erase import Eraser
 from lendrail.gateway.forget import Forgetter
 from lendrail.gateway.forward import Forwarder
@@ -22,16 +24,20 @@ from lendrail.gateway.index import Index
 from lendrail.gateway.indexer import Indexer, Sweep
 from lendrail.gateway.intake import PATTERN, IntakeDoor, IntakeKeys
 from lendrail.gateway.reads import Reader, shown
+from lendrail.gateway.rejected import Rejected
 from lendrail.gateway.retention import Retention
+from lendrail.gateway.segments import read_keys
 from lendrail.gateway.settings import Settings
+from lendrail.gateway.sources import Proxies
+from lendrail.gateway.spool import Spool
 from lendrail.gateway.store import Applications, Facts, Webhooks, soon
 from lendrail.gateway.uploads import Uploads
-from lendrail.gateway.webhooks import WebhookDoor
+from lendrail.gateway.webhooks import PATHS, WebhookDoor
 from lendrail.runtime import audit_reads
 from lendrail.runtime.admission import Gate
 from lendrail.runtime.broker import subscribe
 from lendrail.runtime.directory import Mounted, Secrets, Tenants
-from lendrail.runtime.http import Problem, authorised, own_gate, reply
+from lendrail.runtime.http import Problem, authorised, own_gate, reply, tell_refusals
 from lendrail.runtime.outbox import Relay
 from lendrail.runtime.service import Service
 from lendrail.runtime.stored_events import Outboxes
@@ -40,14 +46,15 @@ from lendrail.runtime.tokens import Caller, Verifier
 NAME = "gateway"
 OWNERS = ("validation", "documents", "submission", "status", "notifications")
 NO_STORE = {"Cache-Control": "no-store"}
-WEBHOOKS = r"(/webhooks/[^/]+/[^/]+)(?:/[^/]*)?"
 Reading = Annotated[Caller, Depends(authorised("applications:read"))]
 Writing = Annotated[Caller, Depends(authorised("applications:write"))]
 Anybody = Annotated[Caller, Depends(authorised())]
 
 
 def build(settings: Settings, **doubles: Any) -> tuple[Service, FastAPI]:
-    """The service and its HTTP application; `doubles` are handed to `Service`. Raises ValueError without an issuer."""
+    """The service and its HTTP application; `doubles` are handed to `Service`. Raises ValueError without an issuer, and
+    for a spool whose key cannot be read.
+    """
     service = Service(NAME, settings, **doubles)
     service.needs_broker = False  # durable in MongoDB is enough to say 202; the relay publishes when Kafka is there
     tenants = Mounted(settings.tenants_file, Tenants)
@@ -111,10 +118,8 @@ def build(settings: Settings, **doubles: Any) -> tuple[Service, FastAPI]:
     erasing.install(app, erasing.ErasingDoor(applications, reader, eraser))
     lists.install(app, lists.Lists(listed, listed_opportunities, indexer, service.vault))
     _reads(app, reader, tenants, keys)
-    _webhooks(
-        app, WebhookDoor(webhooks, service.vault, relay, tenants, Secrets(settings.webhook_secrets_file), instance)
-    )
-    own_gate(app, WEBHOOKS, Gate(settings.webhooks_at_once, settings.webhook_bytes_at_once))
+    keeping = Keeping(Keeper(webhooks, service.vault, relay, instance), _spool(settings))
+    _webhooks(service, app, settings, keeping, tenants)
     openapi.install(app, settings.public_url or settings.issuer, with_issuer=own is not None)
     return service, app
 
@@ -148,11 +153,22 @@ def _reads(app: FastAPI, reader: Reader, tenants: Mounted[Tenants], keys: Intake
         return reply(published)
 
 
-def _webhooks(app: FastAPI, door: WebhookDoor) -> None:
-    @app.api_route("/webhooks/{partner}/{path}", methods=["POST", "PUT"])
-    async def webhook(request: Request, partner: str, path: str) -> Response:
-        return await door.take(request, partner, path)
+def _webhooks(service: Service, app: FastAPI, settings: Settings, keeping: Keeping, tenants: Mounted[Tenants]) -> None:
+    """Partners' calls are taken as long as MongoDB or the spool takes them."""
+    rejected = Rejected(service.database["rejected_calls"])
+    proxies = Proxies(settings.trusted_proxies, settings.proxy_header)
+    door = WebhookDoor(keeping, tenants, Secrets(settings.webhook_secrets_file), proxies, rejected)
+    door.install(app)
+    rejections.install(app, rejected)
+    own_gate(app, PATHS, Gate(settings.webhooks_at_once, settings.webhook_bytes_at_once))
+    tell_refusals(app, PATHS, door.refused)
+    service.prepare(rejected.prepare)
+    service.loop(rejected.run, rejected.finish)
+    service.loop(keeping.run, keeping.close)
+    service.instead_of_mongo = ("spool", keeping.ready) if settings.webhook_spool else None
 
-    @app.api_route("/webhooks/{partner}/{path}/{id}", methods=["POST", "PUT"])
-    async def webhook_about(request: Request, partner: str, path: str, id: str) -> Response:
-        return await door.take(request, partner, path, id)
+
+def _spool(settings: Settings) -> Spool | None:
+    if settings.webhook_spool is None or settings.webhook_spool_key_file is None:
+        return None
+    return Spool(settings.webhook_spool, read_keys(settings.webhook_spool_key_file), settings.webhook_spool_bytes)

@@ -17,12 +17,14 @@ from lendrail.gateway.issuer import SCOPES
 from lendrail.gateway.list_operations import LISTS
 from lendrail.gateway.listed import ApplicationPage, OpportunityPage
 from lendrail.gateway.operations import ABOUT, ISSUER_OPERATIONS, OPERATIONS, Operation
+from lendrail.gateway.rejections import REJECTIONS
 from lendrail.gateway.shapes import ApplicationView
 
 
 def document(url: str, *, with_issuer: bool) -> Json:
     """The whole description."""
-    operations = {**OPERATIONS, **LISTS, **AMENDING, **ERASING, **(ISSUER_OPERATIONS if with_issuer else {})}
+    more = ISSUER_OPERATIONS if with_issuer else {}
+    operations = {**OPERATIONS, **LISTS, **AMENDING, **ERASING, **REJECTIONS, **more}
     paths: Json = {}
     for (method, path), operation in operations.items():
         paths.setdefault(path, {})[method] = _operation(method, path, operation)

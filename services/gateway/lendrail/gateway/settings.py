@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, HttpUrl
+from pydantic import Field, HttpUrl, model_validator
 
+from lendrail.gateway.sources import ProxyHeader, networks
 from lendrail.runtime.settings import ServiceSettings
 
 
@@ -47,3 +48,26 @@ class Settings(ServiceSettings):
     """
     webhook_bytes_at_once: Annotated[int, Field(ge=2 * 1024 * 1024)] = 8 * 1024 * 1024
     """The same for the bytes of their bodies."""
+
+    webhook_spool: Path | None = None
+    """Folder of this process alone, on a disk that outlives it, in which partners' calls wait while MongoDB is away.
+    Absent: such calls are answered 503, and the partner has to come again.
+    """
+    webhook_spool_key_file: Path | None = None
+    """What seals them there: 32 bytes in Base64, one key in each line; the first seals, all of them open."""
+    webhook_spool_bytes: Annotated[int, Field(ge=1024 * 1024)] = 256 * 1024 * 1024
+    """How much may wait; calls beyond it are answered 503."""
+
+    trusted_proxies: str = ""
+    """Comma-separated networks of the proxies before us, which say in `proxy_header` whose call it is. Nobody else is
+    believed.
+    """
+    proxy_header: ProxyHeader = "x-forwarded-for"
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        """Half of what is needed would only be noticed in an outage."""
+        networks(self.trusted_proxies)
+        if self.webhook_spool is not None and self.webhook_spool_key_file is None:
+            raise ValueError("webhook_spool needs webhook_spool_key_file")
+        return self

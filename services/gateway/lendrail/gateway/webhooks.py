@@ -1,111 +1,38 @@
 """Partner webhooks: whatever a partner says is stored as it came, answered, and told on as `partner-webhook`.
 
-The secret path names tenant and credential. A wrong path, a wrong partner and a refused source get the same 404. Where
-the partner's profile declares a proof, a call without a right one gets a 401 and leaves nothing but a line in the log.
-Exact repeats within five minutes are one webhook; the same words later are a new one.
+The secret path names tenant and credential; a former one does so until its time is over. A wrong path, a wrong partner
+and a refused source get the same 404. Where the partner's profile declares a proof, a call without a right one gets a
+401. Of a refused call nothing is kept but its count and its reason (`rejected.py`). Exact repeats are one webhook: with
+the partner's event id at any time, else within five minutes.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-import ipaddress
-import uuid
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
 
 import structlog
-from fastapi import Request, Response
+from fastapi import FastAPI, Request, Response
+from starlette.types import Scope
 
-from lendrail.contracts.event import encode, envelope_of
-from lendrail.contracts.partner_webhook import PartnerWebhook
-from lendrail.contracts.sensitive import Document as RawBody
-from lendrail.contracts.terms import NAMESPACE, utc_now
-from lendrail.gateway.store import Webhooks, soon
-from lendrail.gateway.stored import SERVICE
-from lendrail.partners import PARTNERS
-from lendrail.partners.exchange import Hint
+from lendrail.contracts.terms import utc_now
+from lendrail.gateway.calls import LONGEST_ID, Call, Verification, event_id_of, webhook_of
+from lendrail.gateway.drain import Keeping
+from lendrail.gateway.rejected import Found, Rejected
+from lendrail.gateway.sources import Address, Proxies, may_call
 from lendrail.partners.signatures import Headers, verify
-from lendrail.runtime.directory import Mounted, PartnerAccount, Secrets, Tenant, Tenants
+from lendrail.runtime.directory import Mounted, PartnerAccount, Secrets, Tenants
 from lendrail.runtime.http import Problem, reply, too_large
-from lendrail.runtime.mongo import DuplicateKeyError
-from lendrail.runtime.outbox import Relay, waiting
-from lendrail.runtime.vault import Vault
 
 log = structlog.get_logger()
 MAX_BYTES = 64 * 1024
-WINDOW_SECONDS = 300
-LONGEST_ID = 512
 SOURCES_OPTION = "webhookSources"
-"""Account option: comma-separated networks from which the partner calls; absent: any."""
-
-
-def webhook_id(
-    partner: str, credential: str, raw: bytes, received: dt.datetime, path_id: str | None = None
-) -> uuid.UUID:
-    """The same for exact repeats within one window; windows begin at multiples of five minutes."""
-    window = int(received.timestamp()) // WINDOW_SECONDS
-    content = hashlib.sha256(raw).hexdigest()
-    about = "" if path_id is None else f"|{path_id}"
-    return uuid.uuid5(NAMESPACE, f"webhook|{partner}|{credential}|{content}|{window}{about}")
-
-
-def hint_of(partner: str, raw: bytes, path_id: str | None = None) -> Hint | None:
-    """What the body seems to be about. A body that nobody understands is kept all the same."""
-    known = PARTNERS.get(partner)
-    if known is None or known.webhook is None:
-        return None
-    try:
-        hint = known.webhook.hint(raw, path_id)
-    except Exception as error:  # a fault in a translation must not lose the partner's word
-        log.error("a webhook could not be translated", partner=partner, exc_info=error)
-        return None
-    if hint is None or not (hint.partner_id or hint.reference):
-        return None
-    return hint if max(len(hint.partner_id), len(hint.reference or "")) <= LONGEST_ID else None
-
-
-def comes_from(address: str | None, networks: str | None) -> bool:
-    """Whether the caller's address lies in one of `networks`; without a list everybody may call."""
-    if not networks:
-        return True
-    try:
-        caller = ipaddress.ip_address(address or "")
-        return any(caller in ipaddress.ip_network(network.strip()) for network in networks.split(","))
-    except ValueError:
-        return False
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One call of a partner, as it came."""
-
-    tenant: Tenant
-    account: PartnerAccount
-    raw: bytes
-    content_type: str
-    path_id: str | None
-    received: dt.datetime
-
-
-def _event(call: Call, verification: Literal["verified", "hint"], intake_key: str) -> PartnerWebhook:
-    account, hint = call.account, hint_of(call.account.partner, call.raw, call.path_id)
-    return PartnerWebhook(
-        tenant_id=call.tenant.id,
-        mode=account.mode,
-        webhook_id=webhook_id(account.partner, account.credential, call.raw, call.received, call.path_id),
-        partner=account.partner,
-        credential=account.credential,
-        verification=verification,
-        foreign_id=(hint.partner_id or None) if hint else None,
-        path_id=call.path_id,
-        reference=hint.reference if hint else None,
-        words=hint.word[:500] if hint else None,
-        received_at=call.received,
-        body=RawBody(call.raw.decode("utf-8", "replace")),
-        intake_key=intake_key,
-    )
+"""Account option: comma-separated networks from which the partner calls, or `published` for those that its profile
+names; absent: any.
+"""
+PATHS = r"(/webhooks/[^/]+/[^/]+)(?:/[^/]*)?"
+_PARTS = re.compile(r"/webhooks/([^/]+)/([^/]+)(?:/[^/]*)?")
 
 
 class WebhookDoor:
@@ -113,39 +40,99 @@ class WebhookDoor:
 
     def __init__(
         self,
-        webhooks: Webhooks,
-        vault: Vault,
-        relay: Relay,
+        keeping: Keeping,
         tenants: Mounted[Tenants],
         secrets: Secrets,
-        instance: str,
+        proxies: Proxies,
+        rejected: Rejected,
         clock: Callable[[], dt.datetime] = utc_now,
     ) -> None:
-        self._webhooks, self._vault, self._relay = webhooks, vault, relay
-        self._tenants, self._secrets = tenants, secrets
-        self._instance, self._clock = instance, clock
+        self._keeping, self._tenants, self._secrets = keeping, tenants, secrets
+        self._proxies, self._rejected, self._clock = proxies, rejected, clock
+
+    def install(self, app: FastAPI) -> None:
+        @app.api_route("/webhooks/{partner}/{path}", methods=["POST", "PUT"])
+        async def webhook(request: Request, partner: str, path: str) -> Response:
+            return await self.take(request, partner, path)
+
+        @app.api_route("/webhooks/{partner}/{path}/{id}", methods=["POST", "PUT"])
+        async def webhook_about(request: Request, partner: str, path: str, id: str) -> Response:
+            return await self.take(request, partner, path, id)
 
     async def take(self, request: Request, partner: str, path: str, path_id: str | None = None) -> Response:
-        """200 when the body is durable. Raises `Problem` 401, 404 or 413."""
-        found = self._tenants.current.by_webhook_path.get((partner, path))
-        address = request.client.host if request.client else None
-        odd = path_id is not None and not (len(path_id) <= LONGEST_ID and path_id.isprintable())
-        if found is None or odd or not comes_from(address, found[1].options.get(SOURCES_OPTION)):
-            raise Problem(404, "not-found", "There is nothing here.")
-        raw, now = await _read(request), self._clock()
-        call = Call(*found, raw, request.headers.get("content-type", "")[:100], path_id, now)
-        await soon(self._keep(call, self._verification(call.account, request.headers.raw, raw, now)))
+        """200 when the body is durable. Raises `Problem` 401, 404, 408, 413 or 503."""
+        caller = self._caller(request.scope)
+        found = self._admitted(caller, partner, path, path_id)
+        try:
+            raw, now = await _read(request), self._clock()
+            await self._keeping.keep(self._call(request, found, path_id, raw, now))
+        except Problem as problem:
+            self._rejected.note(problem.code, caller, found)
+            raise
         return reply({"status": "stored"})
 
-    def _verification(
-        self, account: PartnerAccount, headers: Headers, raw: bytes, now: dt.datetime
-    ) -> Literal["verified", "hint"]:
+    def refused(self, scope: Scope, problem: Problem) -> None:
+        """A call that was turned away before it came here is counted too."""
+        parts = _PARTS.fullmatch(scope["path"])
+        if parts is not None and scope["method"] in ("POST", "PUT"):
+            found, reason = self._whose(parts[1], parts[2])
+            self._rejected.note(reason or problem.code, self._caller(scope), found)
+
+    def _caller(self, scope: Scope) -> Address | None:
+        peer = scope.get("client")
+        return self._proxies.caller(peer[0] if peer else None, scope["headers"])
+
+    def _admitted(self, caller: Address | None, partner: str, path: str, path_id: str | None) -> Found:
+        """Raises `Problem` 404, the same one for everything."""
+        found, reason = self._whose(partner, path)
+        if reason is None and found is not None:
+            account = found[1]
+            if not may_call(caller, account.options.get(SOURCES_OPTION), webhook_of(partner)):
+                reason = "source-not-allowed"
+            elif path_id is not None and not (len(path_id) <= LONGEST_ID and path_id.isprintable()):
+                reason = "bad-path-id"
+            else:
+                return found
+        self._rejected.note(reason or "unknown-path", caller, found)
+        raise Problem(404, "not-found", "There is nothing here.")
+
+    def _whose(self, partner: str, path: str) -> tuple[Found | None, str | None]:
+        """Whose address it is, and what speaks against it."""
+        tenants = self._tenants.current
+        found = tenants.by_webhook_path.get((partner, path))
+        if found is not None:
+            return found, None
+        former = tenants.by_former_webhook_path.get((partner, path))
+        if former is None:
+            return None, "unknown-path"
+        tenant, account, until = former
+        return (tenant, account), None if self._clock() < until else "path-expired"
+
+    def _call(self, request: Request, found: Found, path_id: str | None, raw: bytes, now: dt.datetime) -> Call:
+        """Raises `Problem` 401."""
+        tenant, account = found
+        headers = request.headers.raw
+        verification = self._verification(account, headers, raw, now)
+        return Call(
+            tenant=tenant.id,
+            mode=account.mode,
+            partner=account.partner,
+            credential=account.credential,
+            raw=raw,
+            content_type=request.headers.get("content-type", "")[:100],
+            path_id=path_id,
+            event_id=event_id_of(account.partner, verification, headers, raw),
+            verification=verification,
+            received=now,
+        )
+
+    def _verification(self, account: PartnerAccount, headers: Headers, raw: bytes, now: dt.datetime) -> Verification:
         """Raises `Problem` 401 where the partner declares a proof and the call has none, or a wrong one."""
-        known = PARTNERS.get(account.partner)
-        if known is None or known.webhook is None or known.webhook.proof is None:
+        webhook = webhook_of(account.partner)
+        if webhook is None or webhook.proof is None:
             return "hint"
-        secrets = self._secrets.of(account.credential)
-        if verify(known.webhook.proof, secrets, headers, raw, now):
+        secrets = self._secrets.of(account.credential, now)
+        if verify(webhook.proof, secrets, headers, raw, now):
             return "verified"
         log.warning(
             "a webhook without a right proof was refused",
@@ -155,26 +142,6 @@ class WebhookDoor:
         )
         wanted = {"WWW-Authenticate": "Signature"}
         raise Problem(401, "unproven", "The call does not prove who sent it.", headers=wanted)
-
-    async def _keep(self, call: Call, verification: Literal["verified", "hint"]) -> None:
-        key = await self._vault.intake(call.received)
-        event = _event(call, verification, key.id)
-        document = {
-            "_id": str(event.webhook_id),
-            "tenant": event.tenant_id,
-            "partner": event.partner,
-            "credential": event.credential,
-            "received": call.received,
-            "key": key.id,
-            "contentType": key.seal(call.content_type),
-            "raw": key.seal_bytes(call.raw),
-        }
-        record = encode(event, envelope_of(event, SERVICE, call.received), key)
-        try:
-            await self._webhooks.add(document | waiting([record], self._instance))
-        except DuplicateKeyError:
-            return
-        self._relay.wake()
 
 
 async def _read(request: Request) -> bytes:
