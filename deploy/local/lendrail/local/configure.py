@@ -44,6 +44,7 @@ class Files:
     service_key: Path
     issuer_key: Path
     intake_key: Path
+    spool_key: Path
     tenants: Path
     partners: Path
     credentials: Path
@@ -73,7 +74,7 @@ def files_of(state: State) -> Files:
     """Where they are."""
     config = state.config
     return Files(
-        *(config / name for name in ("master.key", "service.key", "issuer.jwk", "intake.jwk")),
+        *(config / name for name in ("master.key", "service.key", "issuer.jwk", "intake.jwk", "spool.key")),
         *(config / name for name in ("tenants.json", "partners.json", "credentials.json", "register-credentials.json")),
         *(config / name for name in ("webhook-secrets.json", "sandbox.json")),
     )
@@ -82,7 +83,7 @@ def files_of(state: State) -> Files:
 def write_files(state: State, where: Where, *, rate_limit: bool, email: bool = True, outcomes: bool = True) -> Files:
     """Write every configuration file for a sandbox at `where`."""
     files, secret = files_of(state), load_secrets(state)
-    for file in (files.master_key, files.service_key):
+    for file in (files.master_key, files.service_key, files.spool_key):
         _once(file, lambda: base64.b64encode(secrets.token_bytes(32)).decode())
     _once(files.issuer_key, lambda: _ec_key({"use": "sig", "alg": "ES256"}))
     _once(files.intake_key, lambda: _ec_key({"use": "enc", "alg": "ECDH-ES+A256KW"}))

@@ -77,6 +77,8 @@ def _own(name: str, state: State, files: Files, addresses: Addresses) -> dict[st
     if name == "gateway":
         told |= {"LENDRAIL_ISSUER_KEY_FILE": str(files.issuer_key)}
         told |= {"LENDRAIL_WEBHOOK_SECRETS_FILE": str(files.webhook_secrets)}
+        told |= {"LENDRAIL_WEBHOOK_SPOOL": str(state.data / name / "spool")}
+        told |= {"LENDRAIL_WEBHOOK_SPOOL_KEY_FILE": str(files.spool_key)}
         return told | {f"LENDRAIL_{other.upper()}_URL": addresses.url(other) for other in FORWARDED}
     told |= {"LENDRAIL_JWKS_URL": addresses.url("gateway") + JWKS_PATH}
     if name == "validation":
