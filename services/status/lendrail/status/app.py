@@ -9,26 +9,29 @@ from typing import Any
 from fastapi import FastAPI
 
 from lendrail.contracts.topics import APPLICATION_REJECTED, APPLICATION_VALIDATED, PARTNER_ACK, PARTNER_WEBHOOK
+from lendrail.runtime import audit_reads
 from lendrail.runtime.breaker import Rules
 from lendrail.runtime.directory import Credentials, Mounted
 from lendrail.runtime.mongo import Collection
 from lendrail.runtime.outbox import Relay
 from lendrail.runtime.partner_port import PartnerPort
 from lendrail.runtime.service import Service
+from lendrail.runtime.settings import read_key
 from lendrail.runtime.stored_events import Outboxes
 from lendrail.runtime.tokens import Verifier
 from lendrail.status.asking import Asking
 from lendrail.status.channels import Lanes
+from lendrail.status.desk_parts import Desk, desk_of
 from lendrail.status.feeds import Feeds
 from lendrail.status.fetch import Fetch
 from lendrail.status.forget import Forgetter
 from lendrail.status.handlers import Handlers
 from lendrail.status.hints import Hints
-from lendrail.status.refolding import Refolding
 from lendrail.status.reports import Reports
 from lendrail.status.settings import Settings
 from lendrail.status.store import Opportunities
 from lendrail.status.timing import Timing
+from lendrail.status.twins import Twins
 from lendrail.status.view import routes
 from lendrail.status.vocabulary import Vocabulary
 from lendrail.status.workers import Workers
@@ -48,16 +51,15 @@ class Parts:
     feeds: Feeds
     lanes: Lanes
     orphans: Collection
-    vocabulary: Vocabulary
-    refolding: Refolding
+    desk: Desk
 
     async def prepare(self) -> None:
         """Indexes; needs MongoDB."""
-        for part in (self.relay, self.opportunities, self.hints, self.feeds, self.vocabulary, self.refolding):
+        for part in (self.relay, self.opportunities, self.hints, self.feeds, self.desk):
             await part.prepare()
 
     async def drain(self, seconds: float) -> None:
-        working = (self.workers, self.feeds.worker, self.refolding.worker)
+        working = (self.workers, self.feeds.worker, self.desk.refolding.worker)
         await asyncio.gather(*(each.drain(seconds) for each in working))
         await self.lanes.close()
 
@@ -79,9 +81,13 @@ def assemble(service: Service, settings: Settings) -> Parts:
     reports = Reports(opportunities, timing, service.vault)
     hints = Hints(opportunities, reports, orphans, workers.wake, settings.orphan_sweep_seconds)
     feeds = Feeds(service.database["feeds"], hints, asking, timing, credentials, service.vault, settings)
-    handlers = Handlers(opportunities, hints, timing)
-    refolding = Refolding(vocabulary, opportunities, timing, service.vault)
-    return Parts(relay, opportunities, hints, handlers, workers, feeds, lanes, orphans, vocabulary, refolding)
+    twins = Twins(collection, read_key(settings.master_key_file))
+    handlers = Handlers(opportunities, hints, timing, twins)
+    desk = desk_of(
+        opportunities, orphans, hints, reports, timing, vocabulary, twins, credentials, service.vault,
+        settings.orphan_sweep_seconds,
+    )  # fmt: skip
+    return Parts(relay, opportunities, hints, handlers, workers, feeds, lanes, orphans, desk)
 
 
 def build(settings: Settings, *, verifier: Verifier | None = None, **doubles: Any) -> tuple[Service, FastAPI]:
@@ -100,7 +106,12 @@ def build(settings: Settings, *, verifier: Verifier | None = None, **doubles: An
     service.loop(parts.hints.run)
     service.loop(parts.feeds.run)
     service.loop(parts.feeds.worker.run)
-    service.loop(parts.refolding.worker.run)
+    service.loop(parts.desk.refolding.worker.run)
+    service.loop(parts.desk.merging.run)
+    collection, desk = parts.opportunities.collection, parts.desk
+    entries = audit_reads.keep(service, collection, parts.orphans, desk.vocabulary.collection)
     api = service.api("Lendrail status", verifier)
+    api.include_router(desk.routes())
+    api.include_router(audit_reads.routes(entries))
     api.include_router(routes(parts.opportunities, parts.orphans, parts.feeds.collection, service.vault))
     return service, api

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from lendrail.contracts.application_rejected import ApplicationRejected
 from lendrail.contracts.application_validated import ApplicationValidated
@@ -15,18 +16,25 @@ from lendrail.status import observe
 from lendrail.status.hints import Hints
 from lendrail.status.store import Opportunities
 from lendrail.status.timing import Timing
+from lendrail.status.twins import Twins
 
 
 class Handlers:
     """They return nothing to publish: what they stored has been published from its outbox when they end."""
 
-    def __init__(self, opportunities: Opportunities, hints: Hints, timing: Timing) -> None:
-        self._opportunities, self._hints, self._timing = opportunities, hints, timing
+    def __init__(self, opportunities: Opportunities, hints: Hints, timing: Timing, twins: Twins) -> None:
+        self._opportunities, self._hints, self._timing, self._twins = opportunities, hints, timing, twins
 
     async def on_application_validated(self, deliveries: Sequence[Delivery[ApplicationValidated]]) -> Sequence[Record]:
         now = utc_now()
         heard = [each for delivery in deliveries for each in observe.validated(delivery, now)]
-        await self._opportunities.hear(heard, self._timing.after_event)
+        alike = self._twins.of(delivery.event for delivery in deliveries)
+
+        def extra(*told: Any) -> Mapping[str, Any]:
+            return {**self._timing.after_event(*told), **alike.fields(told[0].id)}
+
+        await self._opportunities.hear(heard, extra)
+        await self._twins.validated(alike)
         return ()
 
     async def on_application_rejected(self, deliveries: Sequence[Delivery[ApplicationRejected]]) -> Sequence[Record]:
@@ -38,7 +46,9 @@ class Handlers:
     async def on_partner_ack(self, deliveries: Sequence[Delivery[PartnerAck]]) -> Sequence[Record]:
         now = utc_now()
         await self._opportunities.hear([observe.answered(d, now) for d in deliveries], self._timing.after_event)
-        await self._hints.known([delivery.event for delivery in deliveries])
+        answers = [delivery.event for delivery in deliveries]
+        await self._hints.known(answers)
+        await self._twins.answered(answers)
         return ()
 
     async def on_partner_webhook(self, deliveries: Sequence[Delivery[PartnerWebhook]]) -> Sequence[Record]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from lendrail.contracts.application import Application
@@ -28,6 +29,31 @@ MOST_ALIKE = 50
 """Opportunities that one is compared with; where more look alike, the reference is no name of a deal."""
 
 
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """How an opportunity's application is known again, as of a revision."""
+
+    credential: str
+    revision: int
+    marks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    by_opportunity: Mapping[str, Marked]
+
+    def fields(self, opportunity: str) -> dict[str, Any]:
+        """For the write that stores the event; an older revision changes nothing."""
+        known = self.by_opportunity.get(opportunity)
+        if known is None or not known.marks:
+            return {}
+        newest = {"$gte": [known.revision, {"$ifNull": ["$marked", 0]}]}
+        return {
+            MARKS: {"$cond": [newest, {"$literal": list(known.marks)}, f"${MARKS}"]},
+            "marked": {"$max": [known.revision, "$marked"]},
+        }
+
+
 class Twins:
     """Finds them when something is heard, and lists those that are open."""
 
@@ -40,8 +66,16 @@ class Twins:
         whose = [("tenant", ASCENDING), ("mode", ASCENDING), (f"{TWINS}.id", ASCENDING)]
         await create(whose, partialFilterExpression={f"{TWINS}.id": text})
 
-    def marks(self, event: ApplicationValidated) -> list[str]:
-        """Of the application as it was validated; tenants are told apart."""
+    def of(self, events: Iterable[ApplicationValidated]) -> Alike:
+        """By opportunity: how the application is known again. Tenants are told apart."""
+        found: dict[str, Marked] = {}
+        for event in events:
+            marks = self._marks(event) if event.eligible else []
+            for fit in event.eligible:
+                found[str(fit.opportunity_id)] = Marked(fit.credential, event.revision, tuple(marks))
+        return Alike(found)
+
+    def _marks(self, event: ApplicationValidated) -> list[str]:
         application = event.application
         wishes = (f"w:{each}" for each in fingerprints(self._key, event.tenant_id, application))
         return sorted({*wishes, *self._references(event.tenant_id, application)})
@@ -51,13 +85,11 @@ class Twins:
             text = "|".join((tenant, each.system, each.kind, each.value))
             yield f"r:{hmac.digest(self._key, text.encode(), 'sha256').hex()}"
 
-    async def validated(self, events: Iterable[ApplicationValidated]) -> None:
+    async def validated(self, alike: Alike) -> None:
         """These were stored with their marks: look for others that have one."""
         wanted: dict[str, set[str]] = {}
-        for event in events:
-            marks = self.marks(event)
-            for fit in event.eligible:
-                wanted.setdefault(fit.credential, set()).update(marks)
+        for each in alike.by_opportunity.values():
+            wanted.setdefault(each.credential, set()).update(each.marks)
         clauses = [
             {"credential": credential, MARKS: {"$in": sorted(marks), "$type": "string"}}
             for credential, marks in wanted.items()
@@ -66,8 +98,7 @@ class Twins:
         if not clauses:
             return
         found = await self._found({"$or": clauses})
-        pairs = [(one, other, by) for one, other in _pairs(found) for by in _alike(one, other)]
-        await self._note(pairs)
+        await self._note([(one, other, by) for one, other in _pairs(found) for by in _alike(one, other)])
 
     async def answered(self, answers: Sequence[PartnerAck]) -> None:
         """These were stored: look for others with the same id at the partner."""
@@ -113,17 +144,6 @@ class Twins:
                     place = (*sorted((each["_id"], other["_id"])), twin["by"])
                     pairs.setdefault(place, {"by": twin["by"], "since": twin["since"], "sides": (each, other)})
         return sorted(pairs.values(), key=lambda pair: pair["since"])[:limit]
-
-
-def marked(event: ApplicationValidated, marks: Sequence[str]) -> Mapping[str, Any]:
-    """The fields of an opportunity, for the write that stores the event; an older revision changes nothing."""
-    if not marks:
-        return {}
-    newest = {"$gte": [event.revision, {"$ifNull": ["$marked", 0]}]}
-    return {
-        MARKS: {"$cond": [newest, {"$literal": list(marks)}, f"${MARKS}"]},
-        "marked": {"$max": [event.revision, "$marked"]},
-    }
 
 
 def _pairs(found: Sequence[Document]) -> Iterator[tuple[Document, Document]]:
