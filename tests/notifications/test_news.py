@@ -5,17 +5,21 @@ import uuid
 from typing import Any
 
 import pytest
+from tests.make import NOW
 
-from lendrail.contracts.sensitive import SensitiveText
-from lendrail.contracts.status_updated import StatusUpdated
-from lendrail.contracts.terms import FieldProblem, Status, Wanted
+from lendrail.contracts.sensitive import Sensitive, SensitiveText
+from lendrail.contracts.status_updated import Cause, Hop, StatusUpdated
+from lendrail.contracts.terms import FieldProblem, Offer, OfferForms, Status, Wanted
 from lendrail.notifications.letter import letter
 from lendrail.notifications.news import remarks
 from lendrail.notifications.notice import webhook_body
 from lendrail.notifications.notify import is_told
+from lendrail.notifications.outcome import outcome_of
 
 from .conftest import updated
 
+OFFER = Offer(id="base", action_link=Sensitive("https://lender.example.test/fake-link"))
+HOP = Hop(begins="received", ends="heard", milliseconds=7)
 API = "https://api.example.test"
 UNABLE = FieldProblem(pointer="", code="not-withdrawable", message="takes no withdrawal", phase="partner")
 FAULT = FieldProblem(pointer="/business/taxId", code="format", message="must have nine digits")
@@ -62,6 +66,16 @@ CASES: list[tuple[dict[str, Any], str]] = [
         "Of the application that was sent there before this one the partner says declined.",
     ),
     ({"flags": ("alarm:approved-after-withdrawn",)}, "The partner says approved, although it took the withdrawal."),
+    (
+        {"status": Status.FUNDED, "flags": ("alarm:funded-after-declined",)},
+        "Alarm: the partner says funded, although it was declined before. Please look into it.",
+    ),
+    (
+        {"source": "person", "flags": ("corrected",)},
+        "An operator set this status; it holds until the partner says something else.",
+    ),
+    ({"source": "person", "flags": ("pinned",)}, "An operator holds this status, whatever the partner says."),
+    ({"source": "person", "flags": ("partner-disagrees:funded",)}, "The words of the partner alone say funded."),
 ]
 
 
@@ -74,8 +88,44 @@ def test_what_came_of_a_change_is_said_in_a_sentence(said: dict[str, Any], sente
     assert remarks(event).count(sentence) == 1
 
 
+def test_an_alarm_is_called_one_where_it_rings_and_by_every_channel() -> None:
+    rings = updated(status=Status.FUNDED, flags=("alarm:funded-after-declined",))
+    assert texts(rings)[0].startswith("alarm, funded at ")
+    later = updated(status=Status.FUNDED, flags=("alarm:approved-after-declined",))
+    assert texts(later)[0].startswith("funded at ")
+    assert "alarm:funded-after-declined" in json.loads(webhook_body(rings))["data"]["flags"]
+    assert "alarm:funded-after-declined" in outcome_of(rings, API).flags
+    assert is_told(rings)
+
+
+def test_what_a_person_set_is_not_called_the_partners_word() -> None:
+    for status in (Status.WITHDRAWN, Status.ACCEPTED):
+        assert not [line for line in remarks(updated(status=status, source="person")) if "partner" in line]
+
+
+def test_whose_word_it_is_and_its_way_are_told() -> None:
+    told: dict[str, Any] = {
+        "partner_status": Status.DECLINED,
+        "partner_time": NOW,
+        "status_received_at": NOW,
+        "cause": Cause(channel="fetch", event="e-1", partner_event="p-1", hops=(HOP,)),
+        "offer_history": (OfferForms(original=OFFER, original_at=NOW, latest=OFFER, latest_at=NOW),),
+    }
+    event = updated(status=Status.APPROVED, **told)
+    data, outcome = (
+        json.loads(webhook_body(event))["data"],
+        outcome_of(event, API).model_dump(mode="json", by_alias=True),
+    )
+    for said in (data, outcome):
+        assert said["cause"]["hops"] == [{"from": "received", "to": "heard", "milliseconds": 7}]
+        assert (said["cause"]["partnerEvent"], said["partnerStatus"]) == ("p-1", "declined")
+        assert said["statusReceivedAt"] == said["partnerTime"]
+        assert said["offerHistory"][0]["original"]["id"] == "base"
+        assert "fake-link" not in json.dumps(said)
+
+
 def test_an_update_without_changes_says_none() -> None:
-    plain = ("unmapped-words", "partner:unknown-stage", "not-sent", "refused", "alarm:funded-after-declined")
+    plain = ("unmapped-words", "partner:unknown-stage", "not-sent", "refused", "contradicted:x-after-y")
     assert remarks(updated(flags=plain)) == []
 
 

@@ -14,7 +14,8 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from lendrail.contracts.event import ApplicationEvent
-from lendrail.contracts.offered import OfferTerms
+from lendrail.contracts.offered import OfferHistory, OfferTerms
+from lendrail.contracts.status_updated import Cause
 from lendrail.contracts.terms import (
     DecimalString,
     FieldProblem,
@@ -57,7 +58,15 @@ class Outcome(ApplicationEvent):
     partner_time: Time | None = None
     observed_at: Time
     """When we learned it."""
+    status_received_at: Time | None = None
+    """When the word that this status rests on reached us."""
+    partner_status: Status | None = None
+    """Where a person set the status: what it would be by the partner's words alone."""
+    cause: Cause | None = None
+    """What made this version (channel, the partner's id of its event), and how long its word was on the way."""
     offers: tuple[OfferTerms, ...] = ()
+    offer_history: tuple[OfferHistory, ...] = ()
+    """The first and the newest form of each offer, also where it holds no more."""
     decline_reasons: tuple[Refusal, ...] = ()
     wanted_documents: tuple[Slug, ...] = ()
     """Kinds of document that the partner waits for, where it lists them."""
@@ -75,6 +84,7 @@ class Outcome(ApplicationEvent):
     unknown_since: Time | None = None
     """Since when nobody knows whether the partner has it."""
     flags: tuple[str, ...] = ()
+    """One that begins with `alarm:` tells of what should never have come after what was before."""
     references: tuple[Reference, ...] = ()
     withheld: tuple[str, ...] = ()
     """The fields that have a value which is not told here."""

@@ -15,7 +15,7 @@ from lendrail.runtime.audit_reads import Asked, Entries, Shown, asked, merged
 from lendrail.runtime.http import RETRY_AFTER_SECONDS, Problem, correlation_id, reply, request_id
 
 log = structlog.get_logger()
-KEEPERS = ("documents", "submission", "notifications")
+KEEPERS = ("documents", "submission", "status", "notifications")
 """Services beside the gateway that keep an audit."""
 
 

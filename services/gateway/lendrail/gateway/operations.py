@@ -122,9 +122,6 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "ECDH-ES+A256KW and A256GCM whose text is a JSON object from JSON pointer to value.",
         problems=("401", "404"),
     ),
-    ("get", "/v1/opportunities/{id}"): Operation(
-        "Show an opportunity with its observations", scopes=READ, problems=("401", "403", "404", "502", "503")
-    ),
     ("get", "/v1/orphans"): Operation(
         "Calls of partners that nobody could match yet", scopes=OPERATOR, problems=("401", "403", "502", "503")
     ),

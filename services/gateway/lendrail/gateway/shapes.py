@@ -9,9 +9,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from lendrail.contracts.application_validated import Check
-from lendrail.contracts.offered import OfferTerms
+from lendrail.contracts.offered import OfferHistory, OfferTerms
 from lendrail.contracts.partner_ack import Plan
 from lendrail.contracts.sensitive import SensitiveText
+from lendrail.contracts.status_updated import Cause, Pin
 from lendrail.contracts.terms import (
     Contact,
     DecimalString,
@@ -91,9 +92,20 @@ class OpportunityView(Model):
     partner_id: str | None = None
     partner_words: str | None = None
     partner_time: Time | None = None
+    """The partner's own time of what it says."""
+    status_received_at: Time | None = None
+    """When that reached us."""
+    partner_status: Status | None = None
+    """Where a person set the status: what it would be by the partner's words alone."""
+    pin: Pin | None = None
+    """That a person holds the status, and until when."""
+    cause: Cause | None = None
+    """What made this version, and how long its word was on the way."""
     offers: tuple[OfferTerms, ...] = ()
     made: Annotated[tuple[Offer, ...], Field(exclude=True)] = ()
     """The offers as they were made. Whoever has an offer's link can act on it, so this is never shown."""
+    offer_history: tuple[OfferHistory, ...] = ()
+    """The first and the newest form of each offer, also where it holds no more."""
     decline_reasons: tuple[DeclineReason, ...] = ()
     missing_info: SensitiveText | None = None
     to_do: ToDo | None = None

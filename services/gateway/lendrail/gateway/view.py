@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lendrail.contracts.application_validated import Check, Eligible, Ineligible
-from lendrail.contracts.offered import offered
+from lendrail.contracts.offered import history, offered
 from lendrail.contracts.status_updated import StatusUpdated
 from lendrail.contracts.terms import FieldProblem, Mode, Model, Reference, Status
 from lendrail.contracts.wanted import to_do
@@ -78,7 +78,7 @@ class Received:
 _TOLD = (
     "status", "observed_at", "source", "partner_id", "partner_words", "partner_time", "decline_reasons", "missing_info",
     "contact", "close_chance", "closes_on", "commission", "matches", "documents_sent", "flags",
-    "unknown_since", "plan", "next_check_at",
+    "unknown_since", "plan", "next_check_at", "status_received_at", "partner_status", "pin", "cause",
 )  # fmt: skip
 """What an opportunity's newest version says in our words for it."""
 
@@ -276,6 +276,7 @@ def _told(named: OpportunityView | None, versions: Sequence[StatusUpdated], now:
         status_since=since,
         age_seconds=_age(since, now),
         offers=offered(newest.offers, newest.opportunity_id),
+        offer_history=history(newest.offer_history, newest.opportunity_id),
         made=newest.offers,
         reasons=newest.problems or (named.reasons if named else ()),
         to_do=to_do(newest.status, newest.application_id, newest.wanted, newest.missing_info, newest.problems),

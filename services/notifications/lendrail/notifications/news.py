@@ -12,6 +12,12 @@ from lendrail.contracts.terms import Status
 
 REFUSED_CHANGE = "amendment-refused"
 """Flag of a change that validation refused, with its revision: `amendment-refused:2`."""
+ALARM = "alarm"
+"""Flag of what should never have come after what was: `alarm:funded-after-declined`."""
+_BY_PERSON = {
+    "corrected": "An operator set this status; it holds until the partner says something else.",
+    "pinned": "An operator holds this status, whatever the partner says.",
+}
 _CHANGES = {
     "update": "the correction",
     "document": "a document",
@@ -39,8 +45,11 @@ _OURS = {
 
 
 def headline(update: StatusUpdated) -> str:
-    """What the letter is about, in a word or two."""
-    return "change refused" if update.opportunity_id is None and _refused(update) else update.status.value
+    """What the letter is about, in a word or two; an alarm is called one when this status is what rings it."""
+    if update.opportunity_id is None and _refused(update):
+        return "change refused"
+    rings = any(flag.startswith(f"{ALARM}:{update.status}-after-") for flag in update.flags)
+    return f"{ALARM}, {update.status}" if rings else update.status.value
 
 
 def remarks(update: StatusUpdated) -> list[str]:
@@ -60,7 +69,7 @@ def _decided(update: StatusUpdated) -> Iterator[str]:
         yield "It was withdrawn before it was sent: the partner never had it."
     elif "draft-left" in update.flags:
         yield "It was withdrawn while it was being sent: the partner has no more than an unfinished draft."
-    elif update.status in _OURS:
+    elif update.status in _OURS and update.source != "person":
         by_us, by_partner = _OURS[update.status]
         yield by_us if update.source == "ack" else by_partner
 
@@ -74,12 +83,22 @@ def _taken(update: StatusUpdated) -> Iterator[str]:
         yield "The partner has one document." if sent == 1 else f"The partner has {sent} documents."
 
 
+def _alarm(after: str, before: str) -> str:
+    if before == Status.WITHDRAWN:
+        return f"The partner says {after}, although it took the withdrawal."
+    return f"Alarm: the partner says {after}, although it was {before} before. Please look into it."
+
+
 def _flag(flag: str) -> Iterator[str]:
     name, _, rest = flag.partition(":")
     if name == REFUSED_CHANGE:
         yield f"Your change (revision {rest}) was refused. Nothing changed at any partner."
-    if name == "alarm" and rest.endswith(f"-after-{Status.WITHDRAWN}"):
-        yield f"The partner says {rest.removesuffix(f'-after-{Status.WITHDRAWN}')}, although it took the withdrawal."
+    if name == ALARM:
+        yield _alarm(*rest.split("-after-", 1))
+    if flag in _BY_PERSON:
+        yield _BY_PERSON[flag]
+    if name == "partner-disagrees":
+        yield f"The words of the partner alone say {rest}."
     if name == "older-application":
         yield f"Of the application that was sent there before this one the partner says {rest}."
     operation, _, outcome = name.partition("-")

@@ -11,10 +11,10 @@ import datetime as dt
 import uuid
 from typing import Literal
 
-from lendrail.contracts.offered import OfferTerms, offered
+from lendrail.contracts.offered import OfferHistory, OfferTerms, history, offered
 from lendrail.contracts.partner_ack import Plan
 from lendrail.contracts.sensitive import SensitiveText
-from lendrail.contracts.status_updated import Source, StatusUpdated
+from lendrail.contracts.status_updated import Cause, Source, StatusUpdated
 from lendrail.contracts.terms import (
     Contact,
     DecimalString,
@@ -43,7 +43,17 @@ class NoticeData(Model):
     version: int
     source: Source
     observed_at: Time
+    partner_time: Time | None = None
+    """The partner's own time of what it says."""
+    status_received_at: Time | None = None
+    """When that reached us."""
+    partner_status: Status | None = None
+    """Where a person set the status: what it would be by the partner's words alone."""
+    cause: Cause | None = None
+    """What made this version, and how long its word was on the way."""
     offers: tuple[OfferTerms, ...] = ()
+    offer_history: tuple[OfferHistory, ...] = ()
+    """The first and the newest form of each offer, also where it holds no more."""
     decline_reasons: tuple[DeclineReason, ...] = ()
     decline_notes: SensitiveText | None = None
     missing_info: SensitiveText | None = None
@@ -66,6 +76,7 @@ class NoticeData(Model):
     plan: Plan | None = None
     next_check_at: Time | None = None
     flags: tuple[str, ...] = ()
+    """One that begins with `alarm:` tells of what should never have come after what was before."""
     references: tuple[Reference, ...] = ()
 
 
@@ -77,7 +88,7 @@ class Notice(Model):
     data: NoticeData
 
 
-_MADE = ("version", "to_do", "offers")
+_MADE = ("version", "to_do", "offers", "offer_history")
 """What a notice says in other words than the update."""
 
 
@@ -87,6 +98,7 @@ def webhook_body(update: StatusUpdated) -> str:
         version=update.state_version,
         to_do=to_do(update.status, update.application_id, update.wanted, update.missing_info, update.problems),
         offers=offered(update.offers, update.opportunity_id),
+        offer_history=history(update.offer_history, update.opportunity_id),
         **{name: getattr(update, name) for name in NoticeData.model_fields if name not in _MADE},
     )
     notice = Notice(timestamp=update.observed_at, data=data)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 
 from lendrail.contracts.event import Envelope, Record, encode, envelope_of
-from lendrail.contracts.offered import offered
+from lendrail.contracts.offered import history, offered
 from lendrail.contracts.outcome import Outcome, Refusal
 from lendrail.contracts.status_updated import StatusUpdated
 from lendrail.contracts.wanted import ToDo, to_do
 
 SAME = (
     "tenant_id", "mode", "application_id", "opportunity_id", "partner", "partner_id", "status", "partner_words",
-    "partner_time", "observed_at", "problems", "close_chance", "closes_on", "commission", "matches", "unknown_since",
-    "flags", "references",
+    "partner_time", "observed_at", "status_received_at", "partner_status", "cause", "problems", "close_chance",
+    "closes_on", "commission", "matches", "unknown_since", "flags", "references",
 )  # fmt: skip
 """What an outcome says in the words of the update."""
 PERSONAL = ("decline_notes", "missing_info", "notes", "contact")
@@ -26,6 +26,7 @@ def outcome_of(update: StatusUpdated, public_url: str) -> Outcome:
     return Outcome(
         number=update.state_version,
         offers=offered(update.offers, update.opportunity_id),
+        offer_history=history(update.offer_history, update.opportunity_id),
         decline_reasons=tuple(Refusal(code=each.code, words=each.words) for each in update.decline_reasons),
         wanted_documents=tuple(dict.fromkeys(each.kind for each in update.wanted if each.kind)),
         wanted_in_words=sum(each.kind is None for each in asked.items),

@@ -21,12 +21,15 @@ from lendrail.runtime.stored_events import Outboxes
 from lendrail.runtime.tokens import Verifier
 from lendrail.status.asking import Asking
 from lendrail.status.channels import Lanes
+from lendrail.status.correcting import Correcting
+from lendrail.status.correcting import routes as correcting_routes
 from lendrail.status.desk_parts import Desk, desk_of
 from lendrail.status.feeds import Feeds
 from lendrail.status.fetch import Fetch
 from lendrail.status.forget import Forgetter
 from lendrail.status.handlers import Handlers
 from lendrail.status.hints import Hints
+from lendrail.status.pins import Pins
 from lendrail.status.reports import Reports
 from lendrail.status.settings import Settings
 from lendrail.status.store import Opportunities
@@ -52,10 +55,12 @@ class Parts:
     lanes: Lanes
     orphans: Collection
     desk: Desk
+    correcting: Correcting
+    pins: Pins
 
     async def prepare(self) -> None:
         """Indexes; needs MongoDB."""
-        for part in (self.relay, self.opportunities, self.hints, self.feeds, self.desk):
+        for part in (self.relay, self.opportunities, self.hints, self.feeds, self.desk, self.pins):
             await part.prepare()
 
     async def drain(self, seconds: float) -> None:
@@ -87,7 +92,8 @@ def assemble(service: Service, settings: Settings) -> Parts:
         opportunities, orphans, hints, reports, timing, vocabulary, twins, credentials, service.vault,
         settings.orphan_sweep_seconds,
     )  # fmt: skip
-    return Parts(relay, opportunities, hints, handlers, workers, feeds, lanes, orphans, desk)
+    correcting, pins = Correcting(opportunities, timing, service.vault), Pins(opportunities, timing, service.vault)
+    return Parts(relay, opportunities, hints, handlers, workers, feeds, lanes, orphans, desk, correcting, pins)
 
 
 def build(settings: Settings, *, verifier: Verifier | None = None, **doubles: Any) -> tuple[Service, FastAPI]:
@@ -108,10 +114,12 @@ def build(settings: Settings, *, verifier: Verifier | None = None, **doubles: An
     service.loop(parts.feeds.worker.run)
     service.loop(parts.desk.refolding.worker.run)
     service.loop(parts.desk.merging.run)
+    service.loop(parts.pins.run)
     collection, desk = parts.opportunities.collection, parts.desk
     entries = audit_reads.keep(service, collection, parts.orphans, desk.vocabulary.collection)
     api = service.api("Lendrail status", verifier)
     api.include_router(desk.routes())
     api.include_router(audit_reads.routes(entries))
     api.include_router(routes(parts.opportunities, parts.orphans, parts.feeds.collection, service.vault))
+    api.include_router(correcting_routes(parts.correcting))
     return service, api

@@ -11,10 +11,11 @@ from lendrail.runtime.mongo import Collection, Document
 from lendrail.runtime.outbox import emptied
 from lendrail.status.noted import NOTED
 from lendrail.status.observation import State
+from lendrail.status.pins import PIN_UNTIL
 from lendrail.status.refolding import REFOLDED
 from lendrail.status.twins import MARKS, TWINS
 
-_SEALED = ("due", "fetch", "hints", "lease", REFOLDED, MARKS, "marked", TWINS, *NOTED)
+_SEALED = ("due", "fetch", "hints", "lease", REFOLDED, MARKS, "marked", TWINS, PIN_UNTIL, *NOTED)
 
 
 class Forgetter:
