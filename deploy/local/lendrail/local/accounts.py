@@ -24,6 +24,7 @@ DECLARED = (
         "title": "Acme Lending",
         "countries": ["AU"],
         "required": ["/business/registrations", "/financials/annualRevenue"],
+        "turnaroundHours": {"submitted": 24},
     },
 )
 """Partners without a line of code: they follow the published interface, and a file alone makes them known."""

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from pydantic import AfterValidator, ConfigDict, Field, ValidationError
 
 from lendrail.contracts.application_fields import Country
 from lendrail.contracts.application_words import UploadKind
-from lendrail.contracts.terms import Model, PartnerName
+from lendrail.contracts.terms import Model, PartnerName, Status
 from lendrail.partners import PARTNERS
 from lendrail.partners.partner import Partner
 from lendrail.partners.reference import profile, reference_partner
@@ -44,6 +45,8 @@ class Declaration(Model):
     required: tuple[Annotated[str, AfterValidator(_known)], ...] = ()
     """Fields of the application without which it takes none."""
     documents: tuple[UploadKind, ...] = tuple(UploadKind(each) for each in profile.DOCUMENTS)
+    turnaround_hours: Mapping[Status, Annotated[float, Field(gt=0, le=8760)]] = {}
+    """How long it says that it usually takes, by how an application stands meanwhile."""
 
 
 class _File(Model):
@@ -66,8 +69,14 @@ def read(path: Path) -> dict[str, Partner]:
         if each.name in found or each.name in _BUILT_IN:
             why = "is declared twice" if each.name in found else "is the name of a partner that Lendrail brings"
             raise BadDeclaration(f"{path}: {each.name} {why}")
+        usual = {status: hours * 3600 for status, hours in each.turnaround_hours.items()}
         found[each.name] = reference_partner(
-            each.name, each.title, countries=each.countries, required=each.required, documents=each.documents
+            each.name,
+            each.title,
+            countries=each.countries,
+            required=each.required,
+            documents=each.documents,
+            turnaround=usual,
         )
     return found
 

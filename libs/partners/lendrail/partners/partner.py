@@ -29,6 +29,7 @@ from lendrail.partners.exchange import (
     Reply,
     Request,
 )
+from lendrail.partners.polling import Polling
 from lendrail.partners.signatures import Headers, Proof
 
 Options = Mapping[str, Any]
@@ -232,8 +233,7 @@ class Partner:
     """(page token): all that the partner has of us, whoever sent it. `listed` reads a page."""
     listed: Callable[[Reply], Listing | None] | None = None
     """None where the reply cannot be read."""
-    poll: tuple[float, ...] = ()
-    """Seconds between looks while there is no news, the last one repeats; empty: as the status service is set."""
+    poll: Polling = field(default_factory=Polling)
     webhook: Webhook | None = None
     feed: Feed | None = None
 

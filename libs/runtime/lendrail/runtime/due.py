@@ -99,11 +99,13 @@ class Worker:
         lanes: int = 16,
         lease_seconds: float = 120.0,
         poll_seconds: float = 0.5,
+        order: Callable[[Document, int], Awaitable[Sequence[Any]]] | None = None,
     ) -> None:
         """`work` gets a document, its lease and the number of its lane; `where` says what may be claimed now,
-        None for nothing.
+        None for nothing. `order` (of that, how many) gives the ids of what is due and goes first; without it that is
+        what is due for the longest time.
         """
-        self._collection, self._work, self._where = collection, work, where
+        self._collection, self._work, self._where, self._order = collection, work, where, order
         claiming(collection)
         self._lease_seconds, self._poll_seconds = lease_seconds, poll_seconds
         self._free = list(range(lanes))
@@ -147,6 +149,8 @@ class Worker:
         where = await self._where() if self._free else None
         if where is None:
             return []
+        if self._order is not None:
+            return await take(self._collection, await self._order(where, len(self._free)), self._lease_seconds)
         return await claim(self._collection, where, len(self._free), self._lease_seconds)
 
     async def _rest(self) -> None:

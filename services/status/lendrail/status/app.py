@@ -29,9 +29,13 @@ from lendrail.status.fetch import Fetch
 from lendrail.status.forget import Forgetter
 from lendrail.status.handlers import Handlers
 from lendrail.status.hints import Hints
+from lendrail.status.measuring import Measuring
 from lendrail.status.pins import Pins
 from lendrail.status.reports import Reports
 from lendrail.status.settings import Settings
+from lendrail.status.silence import Callers, Watch
+from lendrail.status.staleness import Staleness
+from lendrail.status.staleness import routes as staleness_routes
 from lendrail.status.store import Opportunities
 from lendrail.status.timing import Timing
 from lendrail.status.twins import Twins
@@ -50,6 +54,10 @@ class Parts:
     opportunities: Opportunities
     hints: Hints
     handlers: Handlers
+    timing: Timing
+    measuring: Measuring
+    watch: Watch
+    staleness: Staleness
     workers: Workers
     feeds: Feeds
     lanes: Lanes
@@ -62,9 +70,11 @@ class Parts:
         """Indexes; needs MongoDB."""
         for part in (self.relay, self.opportunities, self.hints, self.feeds, self.desk, self.pins):
             await part.prepare()
+        for each in (self.measuring, self.watch, self.staleness):
+            await each.prepare()
 
     async def drain(self, seconds: float) -> None:
-        working = (self.workers, self.feeds.worker, self.desk.refolding.worker)
+        working = (self.workers, self.feeds.worker, self.desk.refolding.worker, self.measuring.worker)
         await asyncio.gather(*(each.drain(seconds) for each in working))
         await self.lanes.close()
 
@@ -75,25 +85,45 @@ def assemble(service: Service, settings: Settings) -> Parts:
     instance = settings.instance or f"{NAME}-1"
     relay = Relay([collection], service.publisher, instance)
     vocabulary = Vocabulary(service.database["words"], service.vault)
-    opportunities, timing = Opportunities(collection, relay, instance, vocabulary), Timing(settings)
+    callers = Callers(service.database["callers"])
+    opportunities, timing = Opportunities(collection, relay, instance, vocabulary), Timing(settings, callers.is_silent)
     credentials = Mounted(settings.credentials_file, Credentials)
     rules = Rules(failures=settings.breaker_failures)
     port = PartnerPort(service.shared("partners")["credentials"], credentials, service.vault, rules)
     lanes = Lanes()
     asking = Asking(port, lanes, timing, settings.pause_seconds)
     fetch = Fetch(opportunities, timing, asking, service.vault)
-    workers = Workers(collection, fetch, port, credentials, settings)
+    measuring = Measuring(service.database["dwells"], collection, credentials)
+    workers = Workers(collection, fetch, port, credentials, settings, measuring.of)
     reports = Reports(opportunities, timing, service.vault)
     hints = Hints(opportunities, reports, orphans, workers.wake, settings.orphan_sweep_seconds)
     feeds = Feeds(service.database["feeds"], hints, asking, timing, credentials, service.vault, settings)
     twins = Twins(collection, read_key(settings.master_key_file))
-    handlers = Handlers(opportunities, hints, timing, twins)
+    handlers = Handlers(opportunities, hints, timing, callers, twins)
+    watch = Watch(callers, collection, timing)
+    staleness = Staleness(collection, callers.collection, measuring, credentials)
     desk = desk_of(
         opportunities, orphans, hints, reports, timing, vocabulary, twins, credentials, service.vault,
         settings.orphan_sweep_seconds,
     )  # fmt: skip
     correcting, pins = Correcting(opportunities, timing, service.vault), Pins(opportunities, timing, service.vault)
-    return Parts(relay, opportunities, hints, handlers, workers, feeds, lanes, orphans, desk, correcting, pins)
+    return Parts(
+        relay=relay,
+        opportunities=opportunities,
+        hints=hints,
+        handlers=handlers,
+        timing=timing,
+        measuring=measuring,
+        watch=watch,
+        staleness=staleness,
+        workers=workers,
+        feeds=feeds,
+        lanes=lanes,
+        orphans=orphans,
+        desk=desk,
+        correcting=correcting,
+        pins=pins,
+    )
 
 
 def build(settings: Settings, *, verifier: Verifier | None = None, **doubles: Any) -> tuple[Service, FastAPI]:
@@ -112,6 +142,9 @@ def build(settings: Settings, *, verifier: Verifier | None = None, **doubles: An
     service.loop(parts.hints.run)
     service.loop(parts.feeds.run)
     service.loop(parts.feeds.worker.run)
+    service.loop(parts.measuring.run)
+    service.loop(parts.measuring.worker.run)
+    service.loop(parts.watch.run)
     service.loop(parts.desk.refolding.worker.run)
     service.loop(parts.desk.merging.run)
     service.loop(parts.pins.run)
@@ -122,4 +155,5 @@ def build(settings: Settings, *, verifier: Verifier | None = None, **doubles: An
     api.include_router(audit_reads.routes(entries))
     api.include_router(routes(parts.opportunities, parts.orphans, parts.feeds.collection, service.vault))
     api.include_router(correcting_routes(parts.correcting))
+    api.include_router(staleness_routes(parts.staleness))
     return service, api

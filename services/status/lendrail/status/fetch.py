@@ -24,7 +24,6 @@ from lendrail.runtime.due import Lease
 from lendrail.runtime.mongo import Document
 from lendrail.runtime.vault import Key, Vault
 from lendrail.status.asking import Asking, NotNow, kept
-from lendrail.status.decided import FINAL
 from lendrail.status.fold import fold
 from lendrail.status.observation import Answered, Missing, Observation, Reported, State
 from lendrail.status.store import Heard, Opportunities, Subject, cause_of, read, subject_of
@@ -128,13 +127,12 @@ class Fetch:
         before = fold(known.observations)
         repeated = _word(said) == _last_word(known.observations)
         if repeated and fold([*known.observations, observation]).looks_like(before):
-            final = before.status in FINAL
-            await self._change(document, lease, self._timing.after_look(document, lease.token, began, final, False))
+            await self._change(document, lease, self._timing.after_look(document, lease.token, began, before, False))
             return
         heard = Heard(subject_of(document), observation, key, cause_of(document["cause"]), reply.content)
 
         def extra(_: Subject, now: Document | None, state: State, fresh: Sequence[Observation]) -> dict[str, Any]:
-            return self._timing.after_look(now or document, lease.token, began, state.status in FINAL, bool(fresh))
+            return self._timing.after_look(now or document, lease.token, began, state, bool(fresh))
 
         await self._opportunities.hear([heard], extra, {document["_id"]: document})
 

@@ -14,6 +14,7 @@ from lendrail.contracts.terms import utc_now
 from lendrail.runtime.step import Delivery
 from lendrail.status import observe
 from lendrail.status.hints import Hints
+from lendrail.status.silence import Callers
 from lendrail.status.store import Opportunities
 from lendrail.status.timing import Timing
 from lendrail.status.twins import Twins
@@ -22,8 +23,11 @@ from lendrail.status.twins import Twins
 class Handlers:
     """They return nothing to publish: what they stored has been published from its outbox when they end."""
 
-    def __init__(self, opportunities: Opportunities, hints: Hints, timing: Timing, twins: Twins) -> None:
-        self._opportunities, self._hints, self._timing, self._twins = opportunities, hints, timing, twins
+    def __init__(
+        self, opportunities: Opportunities, hints: Hints, timing: Timing, callers: Callers, twins: Twins
+    ) -> None:
+        self._opportunities, self._hints, self._timing = opportunities, hints, timing
+        self._callers, self._twins = callers, twins
 
     async def on_application_validated(self, deliveries: Sequence[Delivery[ApplicationValidated]]) -> Sequence[Record]:
         now = utc_now()
@@ -53,4 +57,5 @@ class Handlers:
 
     async def on_partner_webhook(self, deliveries: Sequence[Delivery[PartnerWebhook]]) -> Sequence[Record]:
         await self._hints.heard(deliveries)
+        await self._callers.note(deliveries)
         return ()

@@ -1,6 +1,7 @@
 """Who carries out the looks: for each credential one worker for hints and one for sweeps.
 
-So a credential whose budget is used up delays only itself, and a sweep that waits never stands in a hint's way.
+So a credential whose budget is used up delays only itself, and a sweep that waits never stands in a hint's way. Where
+there is a budget, the sweeps that are worth most go first.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from lendrail.runtime.mongo import Collection, Document
 from lendrail.runtime.partner_port import PartnerPort
 from lendrail.runtime.tasks import end
 from lendrail.status.fetch import LEASE_SECONDS, Fetch
+from lendrail.status.order import Habits, Order
 from lendrail.status.settings import Settings
 from lendrail.status.timing import readable
 
@@ -32,9 +34,10 @@ class Workers:
         port: PartnerPort,
         credentials: Mounted[Credentials],
         settings: Settings,
+        habits: Habits,
     ) -> None:
         self._collection, self._fetch, self._port = collection, fetch, port
-        self._credentials, self._settings = credentials, settings
+        self._credentials, self._settings, self._habits = credentials, settings, habits
         self._hints: dict[str, Worker] = {}
         self._all: list[Worker] = []
         claiming(collection)  # so that its labels are known before there is any credential
@@ -84,4 +87,14 @@ class Workers:
             self._settings.sweep_seconds, self._settings.longest_wait_seconds or self._settings.sweep_seconds
         )
         poll = 0.5 if kind == "hint" else min(0.7, shortest / 4)
-        return Worker(self._collection, look, where=where, lanes=lanes, lease_seconds=LEASE_SECONDS, poll_seconds=poll)
+        scarce = kind == "poll" and credential.rate is not None
+        order = Order(self._collection, self._habits) if scarce else None
+        return Worker(
+            self._collection,
+            look,
+            where=where,
+            lanes=lanes,
+            lease_seconds=LEASE_SECONDS,
+            poll_seconds=poll,
+            order=order,
+        )

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from lendrail.partners.matrix.markdown import code, duration, listed, table, wrapped
 from lendrail.partners.matrix.words import CLASSES, proof, sign_in
 from lendrail.partners.partner import Facts, Feed, Operation, Partner, Rate, Webhook
+from lendrail.partners.polling import DAY, Polling
 
 SHOWN = 6
 """Words of a closed list that stand on the page."""
@@ -36,6 +37,8 @@ def _points(partner: Partner) -> Iterator[str]:
     yield f"Webhook: {_webhook(partner.webhook)}"
     yield f"Feed: {_feed(partner.feed)}"
     yield f"Looks while there is no news: {_poll(partner)}"
+    if partner.poll.turnaround:
+        yield f"Says that it usually answers: {_turnaround(partner.poll)}"
     if partner.lists:
         yield f"Lists fetched every {duration(partner.lists.lifetime)}: {listed(map(code, partner.lists.names))}"
     if partner.inquiries:
@@ -91,9 +94,19 @@ def _feed(feed: Feed | None) -> str:
 def _poll(partner: Partner) -> str:
     if partner.read is None:
         return "never, it cannot be asked"
-    if not partner.poll:
-        return "as the status service is set"
-    return f"after {listed(map(duration, partner.poll))}, and so on"
+    known = partner.poll
+    first = f"after {listed(map(duration, known.waits))}, and so on" if known.waits else "as the status service is set"
+    stages = (f"while {code(each)} after {listed(map(duration, waits))}" for each, waits in known.stages.items())
+    slower = listed(f"every {duration(wait)} from {_days(age)} on" for age, wait in known.aging)
+    return "; ".join((first, *stages, f"at most {slower}; none from {known.ends_after / DAY:g} days without news on"))
+
+
+def _turnaround(polling: Polling) -> str:
+    return listed(f"{code(status)} within {duration(usual)}" for status, usual in polling.turnaround.items())
+
+
+def _days(seconds: float) -> str:
+    return f"day {seconds / DAY:g}"
 
 
 def _statuses(facts: Facts) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from lendrail.partners.monetago import mapping, profile, results
 from lendrail.partners.partner import Feed, Inquiry, Partner
+from lendrail.partners.polling import Polling
 
 MONETAGO = Partner(
     name=profile.NAME,
@@ -19,7 +20,7 @@ MONETAGO = Partner(
     finance=mapping.finance,
     read=mapping.read,
     report=results.report,
-    poll=profile.POLL_SECONDS,
+    poll=Polling(waits=profile.POLL_SECONDS),
     feed=Feed(every=profile.FEED_SECONDS, request=mapping.activity, page=results.page),
     inquiries={
         "status-request": Inquiry(request=mapping.status_request, about="application", result=mapping.STATUS_REQUEST),

@@ -5,6 +5,7 @@ from dataclasses import replace
 from lendrail.partners.optimum_finance import mapping, profile
 from lendrail.partners.optimum_finance.form import FORM
 from lendrail.partners.partner import Partner, Webhook
+from lendrail.partners.polling import Polling
 
 OPTIMUM_FINANCE = Partner(
     name=profile.NAME,
@@ -17,6 +18,6 @@ OPTIMUM_FINANCE = Partner(
     outcome=mapping.outcome,
     read=mapping.read,
     report=mapping.report,
-    poll=profile.POLL,
+    poll=Polling(waits=profile.POLL, stages=profile.STAGE_POLLS),
     webhook=Webhook(hint=mapping.hint),
 )

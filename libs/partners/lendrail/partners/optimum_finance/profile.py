@@ -22,6 +22,7 @@ AUTH = {"introducer-id": parameter("introducerId")}
 CURRENCY = "GBP"
 RETRY_AFTER_SECONDS = 30.0  # no limit is published
 POLL = (60.0, 300.0, 900.0, 3600.0)  # people move a sale in hours and days; no limit is published
+STAGE_POLLS = {Status.APPROVED: (900.0, 3600.0)}  # the decision is made; what comes next is a sale among people
 
 OPERATIONS = {
     # No reference of ours and no key: a second call is a second opportunity.

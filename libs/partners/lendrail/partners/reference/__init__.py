@@ -1,9 +1,12 @@
 """Partners that follow the published interface (`docs/reference-partner/`): configuration, and no code of their own."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
+from lendrail.contracts.terms import Status
 from lendrail.partners import events
 from lendrail.partners.partner import Facts, Partner, Webhook
+from lendrail.partners.polling import Polling
 from lendrail.partners.reference import mapping, profile, report
 from lendrail.partners.signatures import STANDARD_WEBHOOKS
 
@@ -15,9 +18,10 @@ def reference_partner(
     countries: Sequence[str] = (),
     required: Sequence[str] = (),
     documents: Sequence[str] = profile.DOCUMENTS,
+    turnaround: Mapping[Status, float] = MappingProxyType({}),
 ) -> Partner:
     """`countries` (ISO 3166-1 alpha-2) whose businesses it takes, all where empty; `required` pointers into the
-    application; `documents` it takes.
+    application; `documents` it takes; `turnaround`: seconds that it says it usually takes, by status.
     """
     translations = mapping.Translations(name, countries, required)
     return Partner(
@@ -46,6 +50,7 @@ def reference_partner(
         report=report.report,
         index=mapping.index,
         listed=report.listed,
+        poll=Polling(turnaround=turnaround),
         webhook=Webhook(
             proof=STANDARD_WEBHOOKS,
             hint=report.hint,

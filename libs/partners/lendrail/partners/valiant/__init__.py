@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from lendrail.partners.choices import read_list
 from lendrail.partners.partner import Lists, Partner
+from lendrail.partners.polling import Polling
 from lendrail.partners.valiant import mapping, profile
 from lendrail.partners.valiant.form import FORM
 
@@ -18,7 +19,7 @@ VALIANT = Partner(
     outcome=mapping.outcome,
     read=mapping.read,
     report=mapping.report,
-    poll=profile.POLL,
+    poll=Polling(waits=profile.POLL),
     lists=Lists(
         names=profile.OPTION_NAMES,
         lifetime=profile.LISTS_SECONDS,

@@ -1,0 +1,259 @@
+"""Looks under a budget, what is measured for them, partners that fall silent, and the page that tells of it all."""
+
+import datetime as dt
+import random
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import structlog
+from tests import support
+from tests.status.bench import PARTNER, Bench, Deal, credentials_file
+from tests.status.conftest import MakeBench
+from tests.status.reading import bearer
+
+from lendrail.contracts.terms import Report, Status, utc_now
+from lendrail.runtime import due
+from lendrail.runtime.mongo import Document
+from lendrail.status import order as module
+from lendrail.status.habits import Stage
+from lendrail.status.order import Order
+from lendrail.status.silence import CHECK_SECONDS, Callers, Watch
+
+READER, OPERATOR = bearer("applications:read"), bearer("operator")
+HOUR = 3600.0
+SWEEPS = {"credential": support.CREDENTIAL, "fetch.reason": "sweep"}
+
+
+def ago(seconds: float) -> dt.datetime:
+    return utc_now() - dt.timedelta(seconds=seconds)
+
+
+async def put(bench: Bench, status: Status, seen: float, since: float | None = None, **fetch: Any) -> str:
+    """An opportunity whose look is due, seen and standing so for so many seconds."""
+    deal = Deal()
+    words = Report(status=status, words=status.value)
+    await bench.deliver(deal.ack(report=words))
+    times = {"seen_at": ago(seen), "since": ago(since if since is not None else seen), "reason": "sweep"} | fetch
+    fields = {"due": ago(1)} | {f"fetch.{name}": value for name, value in times.items()}
+    await bench.opportunities.update_one({"_id": str(deal.id)}, {"$set": fields})
+    return str(deal.id)
+
+
+def seldom(days: float) -> Stage:
+    """A stage that lasts so long, as seen very often."""
+    parts = len(Stage().exits)
+    return Stage((1_000,) * parts, (1_000 * days * 86_400.0,) * parts)
+
+
+async def test_under_a_budget_the_look_that_is_worth_most_goes_first(bench: Bench) -> None:
+    stages = {Status.IN_REVIEW: seldom(0.1), Status.APPROVED: seldom(20)}
+    quick = await put(bench, Status.IN_REVIEW, 2 * HOUR)
+    older = await put(bench, Status.APPROVED, 3 * HOUR)
+    fresh = await put(bench, Status.IN_REVIEW, HOUR / 60)
+    read = await put(bench, Status.APPROVED, 3 * HOUR, read_at=ago(60))
+    promised = await put(bench, Status.APPROVED, 3 * HOUR, promised=[ago(2 * HOUR)])
+    later = await put(bench, Status.IN_REVIEW, 30 * HOUR)
+    await bench.opportunities.update_one({"_id": later}, {"$set": {"due": ago(-60)}})
+    order = Order(bench.opportunities, lambda _: stages)
+    found = await order(SWEEPS, 10)
+    assert set(found) == {quick, older, fresh, read, promised}, "what is not due is no choice"
+    assert found.index(quick) < found.index(older)
+    assert found.index(read) < found.index(older)
+    assert found.index(promised) < found.index(older)
+    assert found[-1] == fresh
+
+
+async def test_a_chosen_look_that_somebody_else_took_is_not_made_twice(bench: Bench) -> None:
+    names = [await put(bench, Status.IN_REVIEW, each * HOUR) for each in (3, 2, 1)]
+    orders = [Order(bench.opportunities, lambda _: {}) for _ in range(2)]
+    claimed = []
+    for _ in range(3):
+        for each in orders:
+            claimed += [d["_id"] for d, _ in await due.take(bench.opportunities, await each(SWEEPS, 1), 60)]
+    assert claimed == names, "each once, the oldest first where all are the same"
+
+
+async def test_the_worker_of_a_credential_with_a_budget_follows_the_order(
+    make_bench: MakeBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a partner that answers nothing: what counts is which opportunity is tried first, of more than there are
+    lanes.
+    """
+    bench = await make_bench(retry_seconds="[600]")
+    old = [await put(bench, Status.APPROVED, each * HOUR) for each in (9, 8, 7, 6)]
+    best = await put(bench, Status.APPROVED, HOUR)
+    await bench.opportunities.update_one({"_id": best}, {"$set": {"due": utc_now()}})
+    monkeypatch.setattr(module, "worth_of", lambda document, _: float(document["_id"] == best))
+    credentials_file(tmp_path, rate={"requests": 1, "seconds": 0.3})
+    bench.work()
+
+    async def tried() -> list[Document]:
+        return await bench.opportunities.find({"fetch.failures": {"$gt": 0}}).to_list()
+
+    first = await support.eventually(tried)
+    assert best in {each["_id"] for each in first}
+    assert not {each["_id"] for each in first} >= set(old)
+
+
+async def measured(bench: Bench) -> dict[str, Any]:
+    """After one turn of the worker."""
+    await bench.parts.measuring.provide()
+    await bench.parts.measuring.collection.update_many({}, [{"$set": {"due": "$$NOW"}}])
+    for document, lease in await due.claim(bench.parts.measuring.collection, {}, 5, 60):
+        await bench.parts.measuring.measure(document, lease, 0)
+    (found,) = await bench.parts.measuring.collection.find().to_list()
+    return found
+
+
+async def test_what_is_measured_is_what_was_observed(bench: Bench) -> None:
+    deal, open_ = Deal(), Deal()
+    await bench.deliver(deal.ack(), open_.ack())
+    times = [ago(7 * HOUR), ago(5 * HOUR), ago(2 * HOUR)]
+    for number, (at, status) in enumerate(zip(times, (Status.IN_REVIEW, Status.APPROVED, Status.FUNDED), strict=True)):
+        report = Report(status=status, words=status.value, partner_time=at)
+        await bench.deliver(deal.ack(attempt_version=number + 2, report=report))
+    await bench.opportunities.update_one({"_id": str(open_.id)}, {"$set": {"fetch.seen_at": ago(-HOUR)}})
+    found = await measured(bench)
+    stages = found["stages"]
+    assert (found["_id"], found["deals"], set(stages)) == (PARTNER, 2, {"submitted", "in-review", "approved"})
+    assert [sum(stages[each]["exits"]) for each in ("submitted", "in-review", "approved")] == [0, 1, 1]
+    assert sum(stages["in-review"]["seconds"]) == pytest.approx(2 * HOUR, rel=0.01)
+    assert sum(stages["approved"]["seconds"]) == pytest.approx(3 * HOUR, rel=0.01)
+    assert sum(stages["submitted"]["seconds"]) == pytest.approx(HOUR, rel=0.1), "an open one counts as long as seen"
+    again = await measured(bench)
+    assert again["stages"] == stages, "counted anew, not on top"
+    assert "lease" not in again
+    other = bench.parts.measuring.__class__(
+        bench.parts.measuring.collection, bench.opportunities, bench.parts.measuring._credentials
+    )
+    await other.learn()
+    assert other.of(PARTNER) == bench.parts.measuring.of(PARTNER)
+
+
+async def test_who_is_erased_is_counted_no_more(bench: Bench) -> None:
+    deal = Deal()
+    await bench.deliver(deal.ack(report=Report(status=Status.IN_REVIEW, words="Working")))
+    assert set((await measured(bench))["stages"]) == {"in-review"}
+    from lendrail.status.forget import Forgetter
+
+    await Forgetter(bench.opportunities).forget([str(deal.application_id)])
+    assert (await measured(bench))["stages"] == {}
+
+
+async def history(bench: Bench, silent_hours: float, weeks: int = 3) -> None:
+    """Calls at all hours of some weeks, and then none."""
+    chance, now = random.Random(7), utc_now()
+    last = int((now.timestamp() - silent_hours * HOUR) // 3600)
+    slots = {str(hour): 1 << chance.randint(0, 5) for hour in range(last - weeks * 7 * 24, last + 1)}
+    heard = dt.datetime.fromtimestamp(last * HOUR + 3599, dt.UTC)
+    names = {"tenant": support.TENANT, "partner": PARTNER, "slots": slots, "first": last - weeks * 7 * 24}
+    await bench.parts.watch._callers.collection.insert_one({"_id": support.CREDENTIAL, "heard_at": heard} | names)
+
+
+async def test_a_partner_that_falls_silent_is_looked_at_more_often_until_it_calls_again(bench: Bench) -> None:
+    """A credential that called every hour: after a day without a call the alarm comes once, whoever looks."""
+    name = await put(bench, Status.APPROVED, HOUR)
+    far = utc_now() + dt.timedelta(hours=20)
+    await bench.opportunities.update_one({"_id": name}, {"$set": {"due": far}})
+    callers, watch = bench.parts.watch._callers, bench.parts.watch
+    other = Watch(Callers(callers.collection), bench.opportunities, bench.parts.timing)
+    await history(bench, silent_hours=24)
+    with structlog.testing.capture_logs() as logs:
+        await watch.check()
+        await other.check()
+        await watch.check()
+    alarms = [each for each in logs if each["log_level"] == "critical"]
+    assert [(each["credential"], each["open"]) for each in alarms] == [(support.CREDENTIAL, 1)]
+    assert callers.is_silent(support.CREDENTIAL)
+    assert other._callers.is_silent(support.CREDENTIAL)
+    document = await bench.opportunities.find_one({"_id": name}) or {}
+    assert document["due"] < utc_now() + dt.timedelta(seconds=901), "it is looked at soon"
+    slow = document["fetch"]["every"]
+    deal = Deal()
+    await bench.deliver(deal.webhook(foreign_id="nobody", received_at=utc_now()))
+    with structlog.testing.capture_logs() as logs:
+        await watch.check()
+    assert [each["log_level"] for each in logs] == ["warning"]
+    assert not callers.is_silent(support.CREDENTIAL)
+    stored = await callers.collection.find_one({"_id": support.CREDENTIAL}) or {}
+    assert not {"silent_since", "hurried"} & stored.keys()
+    assert slow >= 900
+
+
+async def test_no_alarm_for_want_of_deals_or_of_history(bench: Bench) -> None:
+    await history(bench, silent_hours=24)
+    await bench.parts.watch.check()
+    assert not bench.parts.watch._callers.silent, "nothing is open, so nothing is to be told"
+    await put(bench, Status.APPROVED, HOUR)
+    callers = bench.parts.watch._callers.collection
+    await callers.update_one({}, {"$set": {"usual_open": 50.0}})
+    await bench.parts.watch.check()
+    assert not bench.parts.watch._callers.silent, "one of fifty deals makes a fiftieth of the calls"
+    await callers.update_one({}, {"$set": {"usual_open": 1.0, "first": int(utc_now().timestamp() // 3600) - 100}})
+    await bench.parts.watch.check()
+    assert not bench.parts.watch._callers.silent
+    await callers.update_one({}, {"$set": {"first": int(utc_now().timestamp() // 3600) - 500}})
+    await bench.parts.watch.check()
+    assert bench.parts.watch._callers.silent
+
+
+async def test_whoever_dies_after_the_alarm_leaves_the_rest_to_the_next(bench: Bench) -> None:
+    name = await put(bench, Status.APPROVED, HOUR)
+    await bench.opportunities.update_one({"_id": name}, {"$set": {"due": ago(-20 * HOUR)}})
+    await history(bench, silent_hours=24)
+    callers = bench.parts.watch._callers.collection
+    await callers.update_one({}, [{"$set": {"silent_since": "$$NOW"}}])
+    await bench.parts.watch.check()
+    assert ((await bench.opportunities.find_one({"_id": name})) or {})["due"] < ago(-901)
+    assert ((await callers.find_one({})) or {})["hurried"]
+
+
+async def test_calls_are_counted_once_and_old_hours_are_forgotten(bench: Bench) -> None:
+    deal, callers = Deal(), bench.parts.watch._callers.collection
+    call = deal.webhook(foreign_id="nobody")
+    for _ in range(3):
+        await bench.deliver(call)
+        bench.parts.watch._callers._noted.clear()
+    (found,) = await callers.find().to_list()
+    assert [bits.bit_count() for bits in found["slots"].values()] == [1]
+    await callers.update_one({}, {"$set": {"slots.1000": 1, "first": 1000}})
+    await bench.parts.watch.check()
+    (found,) = await callers.find().to_list()
+    assert "1000" not in found["slots"]
+    assert found["first"] > 1000
+    assert CHECK_SECONDS <= 60
+
+
+async def test_operators_see_what_the_budget_buys(bench: Bench, client: httpx.AsyncClient, tmp_path: Path) -> None:
+    rate = {"requests": 2, "seconds": 3600}
+    credentials_file(tmp_path, rate=rate)
+    for each in range(8):
+        await put(bench, Status.APPROVED if each % 2 else Status.IN_REVIEW, (each + 1) * HOUR, every=900.0)
+    ended = await put(bench, Status.APPROVED, 9 * HOUR, ended=ago(60))
+    await bench.opportunities.update_one({"_id": ended}, {"$unset": {"due": 1}})
+    final = Deal()
+    await bench.deliver(final.ack(report=Report(status=Status.DECLINED, words="Declined")))
+    await bench.opportunities.update_many({}, {"$set": {"state.observed_at": ago(10 * HOUR).isoformat()}})
+    await history(bench, silent_hours=24)
+    await bench.parts.watch.check()
+    assert (await client.get("/v1/staleness", headers=READER)).status_code == 403
+    answer = await client.get("/v1/staleness", headers=OPERATOR)
+    assert answer.headers["cache-control"] == "no-store"
+    (row,) = answer.json()["credentials"]
+    assert (row["partner"], row["credential"], row["mode"]) == (PARTNER, support.CREDENTIAL, "test")
+    assert (row["open"], row["followed"], row["overdue"]) == (9, 8, 8)
+    assert row["looksPerHour"] == {"needed": 32.0, "budget": 2.0}
+    ages = row["ageSeconds"]
+    assert ages["p50"] == pytest.approx(5 * HOUR, rel=0.06)
+    assert ages["max"] == pytest.approx(9 * HOUR, rel=0.01)
+    assert ages["p50"] <= ages["p95"] <= ages["max"]
+    buys = row["stalenessSeconds"]
+    assert buys["wanted"] < buys["planned"] <= buys["inTurn"]
+    assert row["webhooks"]["silentSince"] is not None
+    assert row["webhooks"]["usualPerDay"] == pytest.approx(24, rel=0.1)
+    (told,) = answer.json()["ended"]
+    assert (told["opportunityId"], told["status"]) == (ended, "approved")
+    others = (await client.get("/v1/staleness", headers=bearer("operator", tenant="other"))).json()
+    assert others == {"credentials": [], "ended": []}
