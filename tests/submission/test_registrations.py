@@ -1,6 +1,7 @@
 """Our webhook address is registered once for each credential and address."""
 
 import asyncio
+import datetime as dt
 import hashlib
 import json
 from dataclasses import replace
@@ -12,6 +13,7 @@ from structlog.testing import capture_logs
 from tests import support
 from tests.submission.desk import Desk, credential
 
+from lendrail.contracts.terms import utc_now
 from lendrail.partners import PARTNERS
 from lendrail.partners.exchange import Request
 from lendrail.partners.partner import Webhook
@@ -71,6 +73,19 @@ async def test_no_address_is_told_across_modes(desk: Desk) -> None:
         await asyncio.sleep(1)
     assert desk.sandbox.summary()["counts"]["registrations"] == before
     assert await state(desk) == "wanted"
+
+
+async def test_a_replaced_path_is_told_within_seconds_and_once(desk: Desk) -> None:
+    """The former one stays valid at the gateway meanwhile, and nobody is told of it any more."""
+    before = desk.sandbox.summary()["counts"]["registrations"]
+    until = (utc_now() + dt.timedelta(hours=1)).isoformat()
+    async with desk.lanes(**PUBLIC):
+        await support.eventually(partial(_registered, desk, before + 1))
+        desk.tenants(webhookPath="n" * 40, formerWebhookPaths=[{"path": support.WEBHOOK_PATH, "until": until}])
+        await support.eventually(partial(_registered, desk, before + 2), 15)
+        await asyncio.sleep(3)
+    told_urls = [each["url"].rpartition("/")[2] for each in desk.sandbox.ledger()["registrations"][before:]]
+    assert told_urls == [support.WEBHOOK_PATH, "n" * 40]
 
 
 SIGNED = Signature(header="X-Signature")

@@ -1,5 +1,6 @@
 """Tells partners where to call us, and what shall prove their calls: once for each credential, address and secret,
-looked after by one worker.
+looked after by one worker. A secret path or a secret that is replaced in the mounted files is told within seconds, so
+that the former one can end.
 """
 
 from __future__ import annotations
@@ -7,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
+import time
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -38,6 +41,7 @@ from lendrail.submission.settings import Settings
 
 log = structlog.get_logger()
 OPERATION = "register-webhook"
+NOTICE_SECONDS = 2.0
 LANES = 4
 """So that a partner that hangs holds up none of the others."""
 
@@ -64,18 +68,26 @@ class Registrations:
         await due.prepare(self._collection)
 
     async def run(self) -> None:
-        """Look for accounts without a registration now and every hour."""
+        """Look for accounts without a registration every hour, and whenever there is a new address or secret."""
+        known, again = frozenset[str](), 0.0
+        every = self._settings.register_webhooks_every
         while True:
             try:
-                for credential in self._unproven():
-                    log.error("no secret could prove this partner's calls: not registered", credential=credential)
-                for registration, account in self._wanted().items():
-                    await self._want(registration, account)
-                self.worker.wake()
-                await asyncio.sleep(self._settings.register_webhooks_every)
+                wanted = self._wanted()
+                if time.monotonic() >= again or not known.issuperset(wanted):
+                    await self._look(wanted)
+                    known, again = frozenset(wanted), time.monotonic() + every
+                await asyncio.sleep(min(NOTICE_SECONDS, every))
             except OUTAGES as error:
                 log.warning("registrations wait for their store", error=type(error).__name__)
                 await asyncio.sleep(1)
+
+    async def _look(self, wanted: Mapping[str, PartnerAccount]) -> None:
+        for credential in self._unproven():
+            log.error("no secret could prove this partner's calls: not registered", credential=credential)
+        for registration, account in wanted.items():
+            await self._want(registration, account)
+        self.worker.wake()
 
     def _wanted(self) -> dict[str, PartnerAccount]:
         """Accounts at partners that call back, by registration id."""
