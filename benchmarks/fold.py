@@ -1,0 +1,125 @@
+"""`python -m benchmarks.fold`: what an opportunity with a long history costs, without Kafka, MongoDB and HTTP.
+
+For histories of growing length: folding them, and all that a write of one more observation does besides the store
+itself (reading the document, folding, sealing, making the version). Cost for each observation must stay what it is: the
+last column compares it with that of the shortest history. Answers, withdrawals that came too late, corrections and pins
+are among what is heard, so that whatever looks back over a history is measured too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from lendrail.contracts.sensitive import SensitiveText
+from lendrail.contracts.terms import Money, Offer, Report, Status
+from lendrail.runtime.mongo import Document
+from lendrail.runtime.vault import Key
+from lendrail.status.fold import fold
+from lendrail.status.observation import Answered, Corrected, Observation, Pinned, Reported, Said, Unpinned, Validated
+from lendrail.status.written import Heard, Subject, cause_of, stored, together, written
+
+console = Console(highlight=False, width=120)
+BEGIN = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+MINUTE = dt.timedelta(minutes=1)
+LENGTHS = (125, 250, 500, 1000, 2000)
+ROUNDS = 7
+SLACK = 2.0
+"""So much dearer an observation of the longest history may be; a quadratic fold would show sixteen times."""
+APPLICATION = str(uuid.uuid5(uuid.NAMESPACE_OID, "fake-application"))
+KEY = Key(APPLICATION, b"k" * 32)
+SUBJECT = Subject(str(uuid.uuid5(uuid.NAMESPACE_OID, "fake-opportunity")), APPLICATION, "fake-tenant", "test")
+CAUSE = cause_of({"id": "fake-event", "correlation_id": "fake-event", "traceparent": None})
+WORDS = (Status.IN_REVIEW, Status.APPROVED, Status.INFO_REQUIRED, Status.REFERRED)
+WHY = SensitiveText("invented")
+
+
+def said(number: int) -> tuple[Said, str]:
+    """What is heard at place `number`, and from where: mostly the partner, now and then us or a person."""
+    if number == 0:
+        return Validated(status=Status.SUBMITTING, revision=1, received_at=BEGIN), "validation"
+    if number % 50 == 7:
+        return Corrected(status=Status.REFERRED, by="fake-operator", why=WHY), "person"
+    if number % 50 == 17:
+        return Pinned(
+            status=Status.DECLINED, by="fake-operator", why=WHY, until_partner_says=(Status.FUNDED,)
+        ), "person"
+    if number % 50 == 27:
+        return Unpinned(), "person"
+    if number % 5 == 3:
+        operation: Any = ("withdraw", "document", "update")[number % 3]
+        attempt = uuid.uuid5(uuid.NAMESPACE_OID, f"fake-attempt-{number}")
+        at = BEGIN + number * MINUTE
+        return Answered(attempt_id=attempt, version=1, operation=operation, outcome="accepted", done_at=at), "ack"
+    offer = Offer(id="base", amount=Money(amount=str(10_000 + number), currency="USD"))
+    report = Report(status=WORDS[number % len(WORDS)], words=f"word {number % 9}", offers=(offer,))
+    return Reported(report=report), ("poll", "webhook", "csv")[number % 3]
+
+
+def observation(number: int) -> Observation:
+    what, source = said(number)
+    at = BEGIN + number * MINUTE
+    times = {"looked_at": at} if source == "poll" else {"partner_time": at} if source in ("webhook", "csv") else {}
+    return Observation.model_validate(
+        {"id": f"fake-{number}", "source": source, "at": at, "received_at": at, "said": what} | times
+    )
+
+
+def document(history: list[Observation]) -> Document:
+    """As it rests after all was heard at once."""
+    heard = [Heard(SUBJECT, each, KEY, CAUSE) for each in history]
+    known, fresh = together(None, heard)
+    change = written(None, known, fresh, heard[-1], history[-1].received_at)
+    assert change is not None
+    return change.after | {"observations": [stored(each) for each in change.fresh]}
+
+
+def add(before: Document, one: Observation) -> None:
+    heard = Heard(SUBJECT, one, KEY, CAUSE)
+    known, fresh = together(before, [heard])
+    assert written(before, known, fresh, heard, one.received_at) is not None
+
+
+def quickest(what: Callable[[], object]) -> float:
+    """Seconds of the best of some rounds: everything else on the machine only adds to it."""
+    found = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        what()
+        found.append(time.perf_counter() - began)
+    return min(found)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS)
+    lengths = sorted(parser.parse_args().lengths)
+    table = Table("observations", "fold ms", "µs each", "write ms", "µs each", "fold, write: against the shortest")
+    first: tuple[float, float] | None = None
+    worst = 0.0
+    for length in lengths:
+        history = [observation(number) for number in range(length)]
+        resting, one = document(history), observation(length)
+        folding = quickest(lambda history=history: fold(history)) / length  # type: ignore[misc]
+        writing = quickest(lambda resting=resting, one=one: add(resting, one)) / length  # type: ignore[misc]
+        first = first or (folding, writing)
+        ratios = folding / first[0], writing / first[1]
+        worst = max(worst, *ratios)
+        cells = (folding * length * 1e3, folding * 1e6, writing * length * 1e3, writing * 1e6)
+        table.add_row(str(length), *(f"{cell:.1f}" for cell in cells), f"{ratios[0]:.2f}, {ratios[1]:.2f}")
+    console.print(table)
+    if worst > SLACK:
+        console.print(f"an observation of a long history costs {worst:.1f} times as much: no longer linear")
+    return int(worst > SLACK)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
