@@ -12,7 +12,7 @@ from pymongo.asynchronous.collection import AsyncCollection
 from tests.contracts.test_topics import SERVICES
 from tests.contracts.test_topics import built as built
 
-from lendrail.contracts.topics import DEAD_LETTER_RETENTION_HOURS, INTAKE, OUTCOMES, TOPICS
+from lendrail.contracts.topics import DEAD_LETTER_RETENTION_HOURS, FAMILIES, INTAKE, OUTCOMES, PUSH, TOPICS
 from lendrail.runtime.service import Service
 from lendrail.runtime.settings import ServiceSettings
 from lendrail.runtime.vault import INTAKE_KEY_DAYS
@@ -24,6 +24,7 @@ INBOXES = {
     ("gateway", "application-rejected"): "facts",
     ("gateway", "status-updated"): "facts",
     ("gateway", INTAKE.prefix): "applications changes",
+    ("gateway", PUSH.prefix): "webhooks",
     ("validation", "application-received"): "reports",
     ("validation", "application-amended"): "reports",
     ("documents", "application-validated"): "packages",
@@ -136,8 +137,8 @@ async def test_what_ends_by_an_index_says_so(prepared: dict[str, dict[str, Any]]
 
 def test_ids_are_remembered_for_longer_than_events_can_come_again(rows: dict[str, list[str]]) -> None:
     heard = {(service, topic.name) for topic in TOPICS for service in topic.consumers}
-    assert INBOXES.keys() == heard | {(service, INTAKE.prefix) for service in INTAKE.consumers}
-    hours = [topic.retention_hours for topic in TOPICS] + [INTAKE.retention_hours, OUTCOMES.retention_hours]
+    assert INBOXES.keys() == heard | {(service, family.prefix) for family in FAMILIES for service in family.consumers}
+    hours = [topic.retention_hours for topic in (*TOPICS, *FAMILIES, OUTCOMES)]
     longest = max(hours) + DEAD_LETTER_RETENTION_HOURS
     remembering = {f"{service}.{name}" for (service, _), names in INBOXES.items() for name in names.split()}
     assert {kept for kept, cells in rows.items() if cells[2] == "yes"} == remembering
@@ -152,7 +153,7 @@ def test_the_times_of_topics(page: str) -> None:
     said = {name.split(" (")[0].strip("`"): int(days) * 24 for name, days in stated.items()}
     ours = {topic.retention_hours for topic in TOPICS}
     assert ours == {said.pop("our topics")}
-    families = {family.placeholder: family.retention_hours for family in (INTAKE, OUTCOMES)}
+    families = {family.placeholder: family.retention_hours for family in (*FAMILIES, OUTCOMES)}
     assert said == families | {"dead letters": DEAD_LETTER_RETENTION_HOURS}
 
 

@@ -13,7 +13,7 @@ from lendrail.contracts.__main__ import PACKAGE, artefacts
 from lendrail.contracts.asyncapi import asyncapi
 from lendrail.contracts.intake import Intake, IntakeAmendment
 from lendrail.contracts.json_schemas import schemas
-from lendrail.contracts.topics import INTAKE, OUTCOMES, TOPICS
+from lendrail.contracts.topics import INTAKE, OUTCOMES, PUSH, TOPICS
 
 ARTEFACTS = artefacts()
 DOCUMENT = asyncapi()
@@ -89,7 +89,8 @@ def test_the_asyncapi_document_tells_the_registry() -> None:
     addresses = {channel["address"] for channel in DOCUMENT["channels"].values()}
     wanted = {name for topic in TOPICS for name in (topic.name, topic.dead_letters)}
     intake = INTAKE.name("{upstream}")
-    assert addresses == wanted | {intake, f"{intake}-dlq", OUTCOMES.name("{tenant}")}
+    push = PUSH.name("{credential}")
+    assert addresses == wanted | {intake, f"{intake}-dlq", push, f"{push}-dlq", OUTCOMES.name("{tenant}")}
     told = {
         (operation["action"], operation["channel"]["$ref"].rpartition("/")[2], name.split("-")[0])
         for name, operation in DOCUMENT["operations"].items()
@@ -98,6 +99,7 @@ def test_the_asyncapi_document_tells_the_registry() -> None:
         {("send", topic.name, service) for topic in TOPICS for service in topic.producers}
         | {("receive", topic.name, service) for topic in TOPICS for service in topic.consumers}
         | {("receive", "intake", service) for service in INTAKE.consumers}
+        | {("receive", "push", service) for service in PUSH.consumers}
         | {("send", "outcome", service) for service in OUTCOMES.producers}
     )
 

@@ -12,7 +12,7 @@ from faststream import AckPolicy
 from tests import support
 
 from lendrail.contracts.outcome import Outcome
-from lendrail.contracts.topics import INTAKE, OUTCOMES, TOPICS, dead_letters_of
+from lendrail.contracts.topics import FAMILIES, INTAKE, OUTCOMES, PUSH, TOPICS, TopicTemplate, dead_letters_of
 from lendrail.runtime.service import Service
 
 SERVICES = ("gateway", "validation", "documents", "submission", "status", "notifications")
@@ -38,13 +38,22 @@ def _subscribers(service: Service) -> Iterator[Any]:
 
 
 def _says(subscriber: Any) -> str:
-    return str(subscriber.topics[0].name) if subscriber.topics else INTAKE.prefix
+    return str(subscriber.topics[0].name) if subscriber.topics else _family_of(subscriber).prefix
+
+
+def _family_of(subscriber: Any) -> TopicTemplate:
+    (family,) = [family for family in FAMILIES if _pattern(subscriber).match(family.name("demo-crm"))]
+    return family
+
+
+def _pattern(subscriber: Any) -> re.Pattern[str]:
+    return re.compile(getattr(subscriber.pattern, "broker_address", subscriber.pattern))
 
 
 async def test_who_hears_what(built: dict[str, Service]) -> None:
     heard = {(name, _says(subscriber)) for name, service in built.items() for subscriber in _subscribers(service)}
     agreed = {(service, topic.name) for topic in TOPICS for service in topic.consumers}
-    assert heard == agreed | {(service, INTAKE.prefix) for service in INTAKE.consumers}
+    assert heard == agreed | {(service, family.prefix) for family in FAMILIES for service in family.consumers}
 
 
 async def test_no_subscriber_loses_records(built: dict[str, Service]) -> None:
@@ -55,19 +64,21 @@ async def test_no_subscriber_loses_records(built: dict[str, Service]) -> None:
             assert len(subscriber.topics) <= 1
             assert subscriber.ack_policy is AckPolicy.NACK_ON_ERROR
             assert subscriber._connection_args["enable_auto_commit"] is False
-            topic = "intake" if subscriber.pattern else _says(subscriber)
+            topic = _says(subscriber).removesuffix("-")
             assert subscriber.group_id == f"{name}.{topic}"
             assert subscriber._connection_args["group_instance_id"] == f"one.{subscriber.group_id}"
             groups.append(subscriber.group_id)
     assert len(groups) == len(set(groups)) > 10
 
 
-async def test_the_intake_pattern_hears_intake_topics_and_no_dead_letters(built: dict[str, Service]) -> None:
-    pattern = next(s.pattern for s in _subscribers(built["gateway"]) if s.pattern)
-    expression = re.compile(getattr(pattern, "broker_address", pattern))
-    assert expression.match(INTAKE.name("demo-crm"))
-    for name in (dead_letters_of(INTAKE.name("demo-crm")), *(topic.name for topic in TOPICS)):
-        assert not expression.match(name), name
+async def test_the_pattern_of_a_family_hears_its_topics_and_no_dead_letters(built: dict[str, Service]) -> None:
+    patterns = [_pattern(each) for each in _subscribers(built["gateway"]) if each.pattern]
+    assert len(patterns) == len(FAMILIES)
+    for family in FAMILIES:
+        name = family.name("demo-crm")
+        assert [bool(pattern.match(name)) for pattern in patterns].count(True) == 1
+        for other in (dead_letters_of(name), family.prefix, f"x-{name}", *(topic.name for topic in TOPICS)):
+            assert not any(pattern.match(other) for pattern in patterns), other
 
 
 def test_who_says_what(project: Path) -> None:
@@ -102,7 +113,8 @@ def test_a_tenants_topic_is_its_own_and_nobody_of_us_reads_it() -> None:
     assert (OUTCOMES.name("demo"), OUTCOMES.placeholder) == ("outcomes-demo", "outcomes-<tenant>")
     assert OUTCOMES.type == "io.lendrail.outcome.v1"
     assert OUTCOMES.consumers == ()
-    assert not any(topic.name.startswith((OUTCOMES.prefix, INTAKE.prefix)) for topic in TOPICS)
+    prefixes = OUTCOMES.prefix, INTAKE.prefix, PUSH.prefix
+    assert not any(topic.name.startswith(prefixes) for topic in TOPICS)
 
 
 def test_ids_are_kept_longer_than_records() -> None:

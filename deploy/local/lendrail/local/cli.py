@@ -194,7 +194,7 @@ def topics_apply(
         Path | None,
         typer.Option(
             envvar="LENDRAIL_TENANTS_FILE",
-            help="Names the upstream systems and the tenants with topics of their own; default: the local stack's",
+            help="Names the upstream systems, tenants and credentials with own topics; default: the local stack's",
         ),
     ] = None,
     upstream: Annotated[list[str] | None, typer.Option(help="Further upstream systems with an intake topic")] = None,
@@ -208,8 +208,9 @@ def topics_apply(
         raise fail("No stack is up and KAFKA_BOOTSTRAP_SERVERS names no Kafka.")
     file = tenants or local.config / "tenants.json"
     try:
-        named, telling = topics.of_tenants(file) if tenants or file.exists() else ([UPSTREAM], [])
-        done = asyncio.run(topics.apply(where, dict.fromkeys([*named, *(upstream or ())]), telling, replication))
+        named = topics.of_tenants(file) if tenants or file.exists() else topics.Members([UPSTREAM], [], [])
+        upstreams = dict.fromkeys([*named.upstreams, *(upstream or ())])
+        done = asyncio.run(topics.apply(where, upstreams, *named[1:], replication=replication))
     except topics.TopicsError as error:
         raise fail(str(error)) from None
     for name, what in done.items():

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -16,6 +17,7 @@ from lendrail.contracts.topics import (
     DEAD_LETTER_RETENTION_HOURS,
     INTAKE,
     OUTCOMES,
+    PUSH,
     TOPICS,
     TopicTemplate,
     dead_letters_of,
@@ -33,53 +35,69 @@ class Wanted:
     name: str
     partitions: int
     retention_ms: int
+    timed_by_broker: bool = False
 
     @property
     def configs(self) -> dict[str, str]:
-        return {"retention.ms": str(self.retention_ms), "max.message.bytes": str(MAX_RECORD_BYTES)}
+        told = {"retention.ms": str(self.retention_ms), "max.message.bytes": str(MAX_RECORD_BYTES)}
+        return told | ({"message.timestamp.type": "LogAppendTime"} if self.timed_by_broker else {})
 
 
 class TopicsError(Exception):
     """Kafka refused; the message names the topic and Kafka's error."""
 
 
-def of_tenants(file: Path) -> tuple[list[str], list[str]]:
-    """The upstream systems that a tenants file names, and the tenants that have a topic of outcomes. Raises
-    TopicsError.
-    """
+class Members(NamedTuple):
+    """Who has topics of their own."""
+
+    upstreams: list[str]
+    tenants: list[str]
+    """With a topic of outcomes."""
+    pushing: list[str]
+    """Credentials whose partner calls by Kafka."""
+
+
+def of_tenants(file: Path) -> Members:
+    """Whom a tenants file names. Raises TopicsError."""
     try:
-        tenants = Tenants.model_validate_json(file.read_bytes()).tenants
+        found = Tenants.model_validate_json(file.read_bytes())
     except (OSError, ValueError) as error:
         raise TopicsError(f"the tenants file {file.name} cannot be read: {type(error).__name__}") from None
-    return [each for tenant in tenants for each in tenant.upstreams], [t.id for t in tenants if t.outcomes]
+    telling = [tenant.id for tenant in found.tenants if tenant.outcomes]
+    return Members(list(found.by_upstream), telling, list(found.by_push))
 
 
-def wanted(upstreams: Iterable[str], tenants: Iterable[str] = ()) -> list[Wanted]:
-    """Every topic that a stack with these upstream systems needs, dead letters included; and the topics of outcomes of
-    these tenants, which we only write, so nothing of them can be a dead letter of ours.
+def wanted(upstreams: Iterable[str], tenants: Iterable[str] = (), pushing: Iterable[str] = ()) -> list[Wanted]:
+    """Every topic that a stack with these upstream systems and calling partners needs, dead letters included; and the
+    topics of outcomes of these tenants, which we only write, so nothing of them can be a dead letter of ours.
     """
     alive = [Wanted(topic.name, topic.partitions, topic.retention_hours * HOUR_MS) for topic in TOPICS]
-    alive += _family(INTAKE, upstreams)
+    alive += _family(INTAKE, upstreams) + _family(PUSH, pushing)
     dead = [Wanted(dead_letters_of(topic.name), 1, DEAD_LETTER_RETENTION_HOURS * HOUR_MS) for topic in alive]
     return alive + dead + _family(OUTCOMES, tenants)
 
 
 def _family(family: TopicTemplate, members: Iterable[str]) -> list[Wanted]:
-    return [Wanted(family.name(each), family.partitions, family.retention_hours * HOUR_MS) for each in members]
+    kept, broker = family.retention_hours * HOUR_MS, family.timed_by == "broker"
+    return [Wanted(family.name(each), family.partitions, kept, broker) for each in members]
 
 
 async def apply(
-    bootstrap: str, upstreams: Iterable[str], tenants: Iterable[str] = (), replication: int = 1
+    bootstrap: str,
+    upstreams: Iterable[str],
+    tenants: Iterable[str] = (),
+    pushing: Iterable[str] = (),
+    replication: int = 1,
 ) -> dict[str, str]:
     """Make the broker agree with the registry; says for each topic `created`, `changed` or `as it was`.
 
-    `tenants` are those with a topic of outcomes. `replication` is for new topics only. Repeating it changes nothing.
-    Raises TopicsError.
+    Who has topics is as in `Members`. `replication` is for new topics only. Repeating it changes nothing. Raises
+    TopicsError.
     """
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     try:
         await admin.start()
-        needed = {topic.name: topic for topic in wanted(upstreams, tenants)}
+        needed = {topic.name: topic for topic in wanted(upstreams, tenants, pushing)}
         there = {found["topic"]: len(found["partitions"]) for found in await admin.describe_topics()}
         missing = [topic for name, topic in needed.items() if name not in there]
         present = [topic for name, topic in needed.items() if name in there]

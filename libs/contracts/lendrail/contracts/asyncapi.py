@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from lendrail.contracts.intake import IntakeAmendment
+from lendrail.contracts.intake import Intake, IntakeAmendment
 from lendrail.contracts.json_schemas import Schema, event_definitions
-from lendrail.contracts.topics import DEAD_LETTER_RETENTION_HOURS, INTAKE, OUTCOMES, TOPICS, Topic, dead_letters_of
+from lendrail.contracts.outcome import Outcome
+from lendrail.contracts.topics import (
+    DEAD_LETTER_RETENTION_HOURS,
+    INTAKE,
+    OUTCOMES,
+    PUSH,
+    TOPICS,
+    Topic,
+    dead_letters_of,
+)
 
 HOUR_MS = 3_600_000
 PARTS = "#/components/schemas/"
@@ -37,9 +46,10 @@ def asyncapi() -> Schema:
     """The whole document."""
     events, parts = event_definitions(PARTS)
     messages = {topic.name: _message(topic.name, topic.event.type(), topic.says) for topic in TOPICS}
-    messages["intake"] = _message("intake", INTAKE.type, "an application as an upstream system sent it")
+    messages["intake"] = _message("intake", Intake.type, "an application as an upstream system sent it")
     messages[AMENDMENT] = _message(AMENDMENT, IntakeAmendment.type, "a change of an application that came before")
-    messages["outcome"] = _message("outcome", OUTCOMES.type, OUTCOMES.says)
+    messages["push"] = _call()
+    messages["outcome"] = _message("outcome", Outcome.type(), OUTCOMES.says)
     messages["dead-letter"] = _dead_letter()
     return {
         "asyncapi": "3.0.0",
@@ -68,6 +78,10 @@ def _channels() -> Iterator[tuple[str, Schema]]:
     upstream = {"parameters": {"upstream": {"description": "the upstream system that owns the topic"}}}
     yield "intake", intake | upstream
     yield "intake-dlq", _dead("intake", dead_letters_of(INTAKE.name("{upstream}"))) | upstream
+    push = _channel(PUSH.name("{credential}"), PUSH.says, "push", PUSH.partitions, PUSH.retention_hours)
+    credential = {"parameters": {"credential": {"description": "the credential at the partner who calls"}}}
+    yield "push", push | credential
+    yield "push-dlq", _dead("push", dead_letters_of(PUSH.name("{credential}"))) | credential
     outcomes = _channel(
         OUTCOMES.name("{tenant}"), OUTCOMES.says, "outcome", OUTCOMES.partitions, OUTCOMES.retention_hours
     )
@@ -99,6 +113,8 @@ def _operations() -> Iterator[tuple[str, Schema]]:
         operation = _operation("receive", "intake", group=f"{service}.intake")
         operation["messages"].append({"$ref": f"#/channels/intake/messages/{AMENDMENT}"})
         yield f"{service}-receives-intake", operation
+    for service in PUSH.consumers:
+        yield f"{service}-receives-push", _operation("receive", "push", group=f"{service}.push")
     for service in OUTCOMES.producers:
         yield f"{service}-sends-outcome", _operation("send", "outcome")
 
@@ -130,6 +146,17 @@ def _message(name: str, event_type: str, says: str) -> Schema:
         "headers": {"$ref": f"{PARTS}headers"},
         "payload": {"$ref": f"{PARTS}{name}"},
         "bindings": {"kafka": {"key": {"type": "string"}, "bindingVersion": _KAFKA}},
+    }
+
+
+def _call() -> Schema:
+    """What a partner says has a form of its own; its headers are those that its webhooks have."""
+    return {
+        "name": "partner-call",
+        "title": "push",
+        "summary": PUSH.says,
+        "payload": {},
+        "bindings": {"kafka": {"bindingVersion": _KAFKA}},
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lendrail.contracts.topics import DAY, DEAD_LETTER_RETENTION_HOURS, INTAKE, OUTCOMES, TOPICS, TopicTemplate
+from lendrail.contracts.topics import DAY, DEAD_LETTER_RETENTION_HOURS, FAMILIES, OUTCOMES, TOPICS, TopicTemplate
 
 HEAD = """# Who says what to whom
 
@@ -19,7 +19,7 @@ def flow() -> str:
 def _topics() -> Iterator[str]:
     yield "| topic | says | key | from | to | partitions | kept |"
     yield "|---|---|---|---|---|---|---|"
-    yield _template(INTAKE)
+    yield from map(_template, FAMILIES)
     for topic in TOPICS:
         kept = f"{topic.retention_hours // DAY} days"
         sides = f"{', '.join(topic.producers)} | {', '.join(topic.consumers)}"
@@ -37,7 +37,7 @@ def _services() -> Iterator[str]:
     yield "| service | hears | says |"
     yield "|---|---|---|"
     for service in dict.fromkeys(s for topic in TOPICS for s in (*topic.producers, *topic.consumers)):
-        hears = [INTAKE.placeholder] if service in INTAKE.consumers else []
+        hears = [family.placeholder for family in FAMILIES if service in family.consumers]
         hears += [topic.name for topic in TOPICS if service in topic.consumers]
         says = [topic.name for topic in TOPICS if service in topic.producers]
         says += [OUTCOMES.placeholder] if service in OUTCOMES.producers else []
@@ -52,5 +52,5 @@ def _dead_letters() -> str:
     days = DEAD_LETTER_RETENTION_HOURS // DAY
     return (
         f"What a service cannot read goes to `<topic>-dlq` with the reason, sealed, and is kept for {days} days.\n"
-        "A consumer group is `<service>.<topic>`, and `<service>.intake` for all intake topics together."
+        "A consumer group is `<service>.<topic>`; all topics of a family have one together, such as `gateway.intake`."
     )

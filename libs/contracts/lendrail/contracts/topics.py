@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from lendrail.contracts.application_amended import ApplicationAmended
 from lendrail.contracts.application_received import ApplicationReceived
@@ -45,11 +45,11 @@ class Topic(Generic[E]):
 
 @dataclass(frozen=True)
 class TopicTemplate:
-    """A family of topics, one for each upstream or tenant; created when that is."""
+    """A family of topics, one for each upstream, credential or tenant; created when that is."""
 
     prefix: str
-    type: str
-    """The CloudEvents type of what travels on them."""
+    type: str | None
+    """The CloudEvents type of what travels on them; None: whatever the other side writes."""
     says: str
     whose: str
     keyed_by: str
@@ -58,6 +58,8 @@ class TopicTemplate:
     """Of our services; who else is at the other end is `whose`."""
     partitions: int = 3
     retention_hours: int = 7 * DAY
+    timed_by: Literal["writer", "broker"] = "writer"
+    """Whose clock the time of a record is: what the writer of another house states could be anything."""
 
     def name(self, whose: str) -> str:
         return f"{self.prefix}{whose}"
@@ -124,6 +126,17 @@ INTAKE = TopicTemplate(
     "as sent",
     consumers=("gateway",),
 )
+PUSH = TopicTemplate(
+    "push-",
+    None,
+    "a partner's call, by Kafka instead of HTTP: its body, with its headers",
+    "credential",
+    "as sent",
+    consumers=("gateway",),
+    timed_by="broker",
+)
+FAMILIES = (INTAKE, PUSH)
+"""Those that we hear."""
 OUTCOMES = TopicTemplate(
     Outcome.prefix,
     Outcome.type(),

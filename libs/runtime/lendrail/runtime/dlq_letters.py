@@ -13,7 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from lendrail.contracts.event import Malformed, read_envelope
 from lendrail.contracts.sensitive import SealBroken
-from lendrail.contracts.topics import INTAKE, TOPICS, dead_letters_of
+from lendrail.contracts.topics import FAMILIES, TOPICS, dead_letters_of
 from lendrail.runtime.dead_letters import Letter, Original, read_letter
 from lendrail.runtime.names import is_text
 from lendrail.runtime.step import read_delivery
@@ -118,7 +118,7 @@ async def _reading(original: Original, vault: Vault) -> tuple[bool | None, str]:
     """As a consumer of its topic would read it now."""
     topic = _TOPICS.get(original.topic)
     if topic is None:
-        known = original.topic.startswith(INTAKE.prefix)
+        known = original.topic.startswith(tuple(family.prefix for family in FAMILIES))
         return (None, "the gateway tells whether it can be read") if known else (False, "nobody reads that topic")
     try:
         envelope = read_envelope(original.headers, topic.event.type())

@@ -9,7 +9,7 @@ from fastapi import Depends, FastAPI, Request, Response
 
 from lendrail.contracts.terms import Mode
 from lendrail.contracts.topics import APPLICATION_REJECTED, APPLICATION_VALIDATED, STATUS_UPDATED
-from lendrail.gateway import amending, erasing, issuer, lists, openapi, rejections
+from lendrail.gateway import amending, erasing, issuer, lists, openapi, push, rejections
 from lendrail.gateway.amendments import Amendments
 from lendrail.gateway.audit import AuditReader
 from lendrail.gateway.calls import Keeper
@@ -118,8 +118,7 @@ def build(settings: Settings, **doubles: Any) -> tuple[Service, FastAPI]:
     erasing.install(app, erasing.ErasingDoor(applications, reader, eraser))
     lists.install(app, lists.Lists(listed, listed_opportunities, indexer, service.vault))
     _reads(app, reader, tenants, keys)
-    keeping = Keeping(Keeper(webhooks, service.vault, relay, instance), _spool(settings))
-    _webhooks(service, app, settings, keeping, tenants)
+    _webhooks(service, app, settings, Keeper(webhooks, service.vault, relay, instance), tenants)
     openapi.install(app, settings.public_url or settings.issuer, with_issuer=own is not None)
     return service, app
 
@@ -153,11 +152,12 @@ def _reads(app: FastAPI, reader: Reader, tenants: Mounted[Tenants], keys: Intake
         return reply(published)
 
 
-def _webhooks(service: Service, app: FastAPI, settings: Settings, keeping: Keeping, tenants: Mounted[Tenants]) -> None:
-    """Partners' calls are taken as long as MongoDB or the spool takes them."""
+def _webhooks(service: Service, app: FastAPI, settings: Settings, keeper: Keeper, tenants: Mounted[Tenants]) -> None:
+    """Partners' calls are taken as long as MongoDB or the spool takes them; those that come by Kafka wait there."""
+    keeping, secrets = Keeping(keeper, _spool(settings)), Secrets(settings.webhook_secrets_file)
     rejected = Rejected(service.database["rejected_calls"])
     proxies = Proxies(settings.trusted_proxies, settings.proxy_header)
-    door = WebhookDoor(keeping, tenants, Secrets(settings.webhook_secrets_file), proxies, rejected)
+    door = WebhookDoor(keeping, tenants, secrets, proxies, rejected)
     door.install(app)
     rejections.install(app, rejected)
     own_gate(app, PATHS, Gate(settings.webhooks_at_once, settings.webhook_bytes_at_once))
@@ -165,6 +165,9 @@ def _webhooks(service: Service, app: FastAPI, settings: Settings, keeping: Keepi
     service.prepare(rejected.prepare)
     service.loop(rejected.run, rejected.finish)
     service.loop(keeping.run, keeping.close)
+    pushed = push.PushDoor(keeper, tenants, secrets, rejected, service.vault, service.publisher, service.defects)
+    group = f"{NAME}.push"
+    service.watch(subscribe(service.broker, pushed.consume, group=group, settings=settings, pattern=push.PATTERN))
     service.instead_of_mongo = ("spool", keeping.ready) if settings.webhook_spool else None
 
 
