@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import typer
 from rich.table import Table
 
-from lendrail.local import auditing, control, dead, erasing, rebuilding, supervisor, topics, traffic
+from lendrail.local import auditing, control, dead, desk, erasing, rebuilding, supervisor, topics, traffic
 from lendrail.local.accounts import Where
 from lendrail.local.configure import UPSTREAM, write_files
 from lendrail.local.servers import ServerError
@@ -31,6 +31,7 @@ app = typer.Typer(
 topics_app = typer.Typer(help="Kafka topics.", no_args_is_help=True)
 app.add_typer(topics_app, name="topics")
 app.add_typer(auditing.app, name="audit")
+app.add_typer(desk.app, name="desk")
 for command in (traffic.demo, traffic.publish, traffic.fit, traffic.watch, erasing.erase, rebuilding.republish):
     app.command()(command)
 app.command("dlq", context_settings=dead.PASSED_ON, add_help_option=False)(dead.command)

@@ -168,6 +168,7 @@ def shown(call: Document, age_seconds: float) -> dict[str, Any]:
         "partnerId": call.get("partner_id"),
         "reference": call.get("reference"),
         "words": call.get("words") or None,
+        "source": call.get("source"),
         "proven": bool(call.get("verified")),
         "receivedAt": call["received_at"],
         "ageSeconds": round(age_seconds, 3),

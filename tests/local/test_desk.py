@@ -1,0 +1,202 @@
+"""`lendrail desk` against a gateway that answers as the real one: what it asks, as whom, and what it prints."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+from typer.testing import CliRunner
+
+from lendrail.local.desk import app
+
+WORD, ONE, TWO = "Pipeline [4b]", "0c58b4a1-0000-5000-8000-000000000001", "0c58b4a1-0000-5000-8000-000000000002"
+MAPPING = {
+    "id": "m-1", "partner": "finpace", "word": WORD, "status": "declined", "allTenants": False, "by": "demo-operator",
+    "at": "2026-03-02T10:00:00Z", "folding": "done", "looked": 2, "seconds": 0.4,
+    "changes": [{"opportunityId": ONE, "applicationId": "a", "before": "in-review", "after": "declined"}],
+}  # fmt: skip
+SIDE = {"at": "2026-03-02T10:00:00Z", "receivedAt": "2026-03-02T10:00:01Z"}
+DEAL = {"applicationId": "a", "partner": "finpace", "credential": "demo-finpace", "status": "approved"}
+ANSWERS: dict[str, Any] = {
+    "GET /v1/desk": {
+        "words": {"count": 500, "more": True, "ageSeconds": 7300.0, "since": "2026-03-02T10:00:00Z"},
+        "orphans": {"count": 1, "ageSeconds": 30.0, "since": "2026-03-02T10:00:00Z"},
+        "disagreements": {"count": 0},
+        "duplicates": {"count": 0},
+    },
+    "GET /v1/desk/words?allTenants=false": {
+        "words": [
+            {"partner": "finpace", "word": WORD, "opportunities": 2, "ageSeconds": 7300.0, "opportunityId": ONE}
+        ],
+        "mapped": [MAPPING],
+        "more": False,
+    },
+    "POST /v1/desk/words": MAPPING,
+    "GET /v1/desk/words/m-1": MAPPING,
+    "POST /v1/desk/words/m-1/take-back": {name: MAPPING[name] for name in MAPPING if name != "status"},
+    "GET /v1/desk/orphans": {
+        "orphans": [
+            {"id": "o-1", "partner": "finpace", "partnerId": "FAKE.7", "words": WORD, "proven": True, "ageSeconds": 61}
+        ],
+        "more": False,
+    },
+    "POST /v1/desk/orphans/o-1/merge": {
+        "orphan": "o-1", "opportunityId": ONE, "heard": "report", "laterCallsFollow": False,
+    },
+    "POST /v1/desk/orphans/o-1/dismiss": {"orphan": "o-1", "dismissed": True},
+    "GET /v1/desk/disagreements": {
+        "disagreements": [
+            DEAL | {"opportunityId": ONE, "ageSeconds": 90_000.0, "sides": [
+                SIDE | {"channel": "webhook", "status": "approved", "words": "Yes"},
+                SIDE | {"channel": "look", "status": "in-review"},
+            ]}
+        ],
+        "more": False,
+    },
+    "GET /v1/desk/duplicates": {
+        "duplicates": [
+            {"by": "same-wish", "ageSeconds": 5.0, "opportunities": [
+                DEAL | {"opportunityId": ONE}, DEAL | {"opportunityId": TWO, "status": "in-review"},
+            ]}
+        ],
+        "more": False,
+    },
+}  # fmt: skip
+
+
+class Door(BaseHTTPRequestHandler):
+    """Answers from the table, and notes what it was asked and by whom."""
+
+    asked: list[tuple[str, Any]]
+    clients: list[str]
+    refuses: dict[str, Any] | None
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path == "/oauth/token":
+            assert parse_qs(body.decode())["grant_type"] == ["client_credentials"]
+            self.clients.append(self.headers["Authorization"])
+            self._say(200, {"access_token": "fake", "expires_in": 300})
+        else:
+            assert self.headers["Idempotency-Key"]
+            self._answer(json.loads(body))
+
+    def do_GET(self) -> None:
+        self._answer(None)
+
+    def _answer(self, body: Any) -> None:
+        assert self.headers["Authorization"] == "Bearer fake"
+        self.asked.append((f"{self.command} {self.path}", body))
+        if self.refuses is not None:
+            self._say(self.refuses["status"], self.refuses)
+        elif body is not None and body.get("dryRun"):
+            told = {"dryRun": True, "opportunities": 7, "lookedAt": 7, "changesElsewhere": 3}
+            self._say(200, told | {"changes": MAPPING["changes"]})
+        else:
+            self._say(200, ANSWERS[f"{self.command} {self.path}"])
+
+    def _say(self, status: int, body: dict[str, Any]) -> None:
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Iterator[type[Door]]:
+    class Mine(Door):
+        asked = []
+        clients = []
+        refuses = None
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Mine)
+    url = f"http://127.0.0.1:{server.server_port}"
+    oauth = {"token_url": f"{url}/oauth/token", "client_id": "demo-upstream", "client_secret": "fake"}
+    (tmp_path / "endpoints.json").write_text(json.dumps({"gateway": url, "oauth": oauth}))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield Mine
+    server.shutdown()
+    server.server_close()
+
+
+def desk(folder: Path, *more: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, [*more, "--state", str(folder)])
+    return result.exit_code, result.output
+
+
+def test_one_look_says_what_waits(tmp_path: Path, door: type[Door]) -> None:
+    code, said = desk(tmp_path)
+    assert code == 0
+    assert "500+" in said
+    assert "2 h" in said
+    assert "lendrail desk duplicates" in said
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("words", (WORD, "declined", "m-1")),
+        ("orphans", ("FAKE.7", WORD, "1 min", "o-1")),
+        ("disagreements", ("webhook: approved “Yes”", "look: in-review", "1 d")),
+        ("duplicates", ("same applicant, same wish", ONE, TWO)),
+    ],
+)
+def test_each_list(tmp_path: Path, door: type[Door], command: str, shown: tuple[str, ...]) -> None:
+    code, said = desk(tmp_path, command)
+    assert code == 0
+    for each in shown:
+        assert each in said, said
+
+
+def test_a_word_is_mapped_and_the_change_is_shown(tmp_path: Path, door: type[Door]) -> None:
+    code, said = desk(tmp_path, "map", "finpace", WORD, "declined", "--reason", "asked them")
+    assert code == 0
+    assert "2 opportunities folded again in 0.4 s, by demo-operator" in said
+    assert ONE in said
+    name, body = door.asked[0]
+    assert name == "POST /v1/desk/words"
+    assert body == {
+        "partner": "finpace", "word": WORD, "status": "declined", "reason": "asked them", "allTenants": False,
+        "dryRun": False,
+    }  # fmt: skip
+    assert desk(tmp_path, "map", "finpace", WORD, "declined")[0] == 1, "without a reason nothing is asked"
+    assert len(door.asked) == 2
+    code, said = desk(tmp_path, "map", "finpace", WORD, "declined", "--dry-run")
+    assert (code, "7 opportunities hold this word; 1 would change" in said) == (0, True)
+    assert "and 3 of other tenants" in said
+    code, said = desk(tmp_path, "take-back", "m-1", "--reason", "was wrong")
+    assert code == 0
+    assert door.asked[-2] == ("POST /v1/desk/words/m-1/take-back", {"reason": "was wrong"})
+    assert "m-1" in desk(tmp_path, "mapping", "m-1")[1]
+
+
+def test_calls_are_merged_and_dismissed(tmp_path: Path, door: type[Door]) -> None:
+    code, said = desk(tmp_path, "merge", "o-1", ONE, "--reason", "their mail says so")
+    assert (code, "taken at its word" in said, "do not follow" in said) == (0, True, True)
+    assert door.asked[0][1] == {"opportunityId": ONE, "reason": "their mail says so"}
+    assert desk(tmp_path, "dismiss", "o-1", "--reason", "a test of theirs")[0] == 0
+    assert desk(tmp_path, "dismiss", "o-1")[0] == 2, "a reason is needed"
+
+
+def test_the_operators_own_client_asks_where_there_is_one(tmp_path: Path, door: type[Door]) -> None:
+    desk(tmp_path)
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "secrets.json").write_text(json.dumps({"operator": "also-fake"}))
+    desk(tmp_path)
+    assert len(set(door.clients)) == 2
+
+
+def test_what_is_refused_is_told(tmp_path: Path, door: type[Door]) -> None:
+    door.refuses = {"status": 409, "code": "word-mapped", "detail": "Take that back first."}
+    code, said = desk(tmp_path, "map", "finpace", WORD, "declined", "--reason", "asked them")
+    assert (code, "word-mapped: Take that back first." in said) == (1, True)
+    code, said = desk(tmp_path / "nowhere")
+    assert (code, "The stack is down" in said) == (1, True)
