@@ -138,7 +138,7 @@ async def test_what_ends_by_an_index_says_so(prepared: dict[str, dict[str, Any]]
 def test_ids_are_remembered_for_longer_than_events_can_come_again(rows: dict[str, list[str]]) -> None:
     heard = {(service, topic.name) for topic in TOPICS for service in topic.consumers}
     assert INBOXES.keys() == heard | {(service, family.prefix) for family in FAMILIES for service in family.consumers}
-    hours = [topic.retention_hours for topic in (*TOPICS, *FAMILIES, OUTCOMES)]
+    hours = [topic.retention_hours for topic in TOPICS] + [family.retention_hours for family in (*FAMILIES, OUTCOMES)]
     longest = max(hours) + DEAD_LETTER_RETENTION_HOURS
     remembering = {f"{service}.{name}" for (service, _), names in INBOXES.items() for name in names.split()}
     assert {kept for kept, cells in rows.items() if cells[2] == "yes"} == remembering

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -51,7 +52,7 @@ async def clock_of(admin: AIOKafkaAdminClient, topic: str) -> str:
 def test_the_tenants_file_says_whose_topics_are_needed(tmp_path: Path) -> None:
     account = {"partner": "fake", "mode": "live", "webhookPath": "fake-webhook-path-0123456789abcdef"}
     calls, silent = account | {"credential": "two-calls", "push": "hint"}, account | {"credential": "two-silent"}
-    tenants = [
+    tenants: list[dict[str, Any]] = [
         {"id": "one", "name": "One", "mode": "test", "upstreams": ["crm", "shop"], "outcomes": True},
         {"id": "two", "name": "Two", "mode": "live", "upstreams": ["desk"], "partners": [calls, silent]},
     ]
