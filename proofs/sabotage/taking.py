@@ -109,8 +109,8 @@ TAKING = (
         protection="webhooks: a repeated call is one call",
         edits=(
             Edit(
-                file=f"{GATEWAY}/webhooks.py",
-                search='    return uuid.uuid5(NAMESPACE, f"webhook|{partner}|{credential}|{content}|{window}{about}")',
+                file=f"{GATEWAY}/calls.py",
+                search='    return uuid.uuid5(NAMESPACE, f"webhook|{partner}|{credential}|{content}|{when}{about}")',
                 replace="    return uuid.uuid4()",
             ),
         ),
@@ -125,8 +125,8 @@ TAKING = (
         edits=(
             Edit(
                 file=f"{GATEWAY}/webhooks.py",
-                search="        if verify(known.webhook.proof, secrets, headers, raw, now):",
-                replace="        if verify(known.webhook.proof, secrets, headers, raw, now) or True:",
+                search="        if verify(webhook.proof, secrets, headers, raw, now):",
+                replace="        if verify(webhook.proof, secrets, headers, raw, now) or True:",
             ),
         ),
         proofs=("tests/gateway/test_proofs.py::test_whatever_proves_nothing_gets_one_answer_and_leaves_nothing",),

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from pymongo import ASCENDING as ASCENDING  # services sort by it
-from pymongo import AsyncMongoClient, InsertOne, UpdateOne, WriteConcern
+from pymongo import AsyncMongoClient, InsertOne, WriteConcern
+from pymongo import UpdateOne as UpdateOne  # services write several at once
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import AutoReconnect as AutoReconnect  # a fault that is asked for at a port is one

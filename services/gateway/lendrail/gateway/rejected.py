@@ -15,12 +15,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from pymongo import UpdateOne
 
 from lendrail.contracts.terms import utc_now
 from lendrail.gateway.sources import Address, network_of
 from lendrail.runtime.directory import PartnerAccount, Tenant
-from lendrail.runtime.mongo import OUTAGES, Collection, Document
+from lendrail.runtime.mongo import OUTAGES, Collection, Document, UpdateOne
 
 log = structlog.get_logger()
 WRITE_SECONDS = 5.0
