@@ -184,12 +184,13 @@ class Parts:
         self.broker = make_broker(self.settings, "gateway")
         self.service, app = build(self.settings, broker=self.broker, publisher=BrokerPublisher(self.broker))
         self.webhooks = self.service.database["webhooks"]
+        self.rejected: list[tuple[str, str]] = []
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway.test")
 
     def door(self, keeper: Any, letters: Any, defects: DefectMeter | None = None) -> PushDoor:
         assert self.settings.webhook_secrets_file
         known = Mounted(self.settings.tenants_file, Tenants), Secrets(self.settings.webhook_secrets_file)
-        rejected = SimpleNamespace(note=lambda *_: None)
+        rejected = SimpleNamespace(note=lambda reason, _, found: self.rejected.append((reason, found[1].credential)))
         meter = defects or DefectMeter()
         return PushDoor(keeper, *known, rejected, self.service.vault, letters, meter)  # type: ignore[arg-type]
 
@@ -239,6 +240,7 @@ async def test_what_cannot_be_taken_is_a_dead_letter_and_the_rest_is_kept(parts:
         "push-demo-silent-dlq": "no account has this credential and calls by Kafka",
         "push-nobody-dlq": "no account has this credential and calls by Kafka",
     }
+    assert parts.rejected == [("unproven", SIGNS)], "counted among the rejected calls of its account"
 
 
 async def test_an_outage_hands_the_batch_out_again_and_a_defect_is_put_aside(parts: Parts) -> None:
@@ -291,12 +293,12 @@ async def test_on_a_real_kafka(tmp_path: Path, kafka: str, mongo: str, database_
                 await producer.send_and_wait(PUSH.name(CALLS), first, timestamp_ms=long_ago)
             await producer.send_and_wait(PUSH.name(SIGNS), forged, headers=signed(second, now))
             await producer.send_and_wait(PUSH.name(SIGNS), second, headers=signed(second, now))
-        events = await heard(kafka, "partner-webhook", lambda record: database_of(record, first, second), 2)
+        events = await heard(kafka, "partner-webhook", lambda record: about(record, first, second), 2)
         letters = await heard(kafka, f"{PUSH.name(SIGNS)}-dlq", lambda record: True, 1)
         async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as partner:
             assert (await partner.post(HTTP_PATH, content=first)).status_code == 200
         await asyncio.sleep(0.5)
-        again = await heard(kafka, "partner-webhook", lambda record: database_of(record, first, second), 2)
+        again = await heard(kafka, "partner-webhook", lambda record: about(record, first, second), 2)
     finally:
         gateway.stop()
     said = {each["credential"]: each for each in map(json.loads, (record.value for record in events))}
@@ -308,8 +310,8 @@ async def test_on_a_real_kafka(tmp_path: Path, kafka: str, mongo: str, database_
     assert CANARY not in gateway.log.read_text()
 
 
-def database_of(record: Any, *bodies: bytes) -> bool:
-    """Whether it is about one of these."""
+def about(record: Any, *bodies: bytes) -> bool:
+    """Whether it is of one of these deals, or of the account that signs, whose body is not about any."""
     return (
         any(json.loads(body)["lead_id"].encode() in record.value for body in bodies) or SIGNS.encode() in record.value
     )
