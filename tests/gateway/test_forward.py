@@ -76,6 +76,7 @@ async def test_the_callers_own_token_ids_and_body_go_through(caller: httpx.Async
         ("GET", "/v1/deliveries?application=7"),
         ("GET", "/v1/orphans"),
         ("GET", "/v1/looks"),
+        ("GET", "/v1/staleness"),
         ("GET", "/v1/amendments"),
         ("GET", "/v1/documents?application=7"),
         ("GET", "/v1/documents/7"),

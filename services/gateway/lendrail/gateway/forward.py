@@ -39,6 +39,7 @@ ROUTES = (
     Route(("POST",), "/v1/opportunities/{id}/unpin", "status"),
     Route(("GET",), "/v1/orphans", "status"),
     Route(("GET",), "/v1/looks", "status"),
+    Route(("GET",), "/v1/staleness", "status"),
     Route(("GET",), "/v1/desk", "status"),
     Route(("GET", "POST"), "/v1/desk/words", "status"),
     Route(("GET",), "/v1/desk/words/{id}", "status"),

@@ -17,6 +17,7 @@ from lendrail.gateway.erasing_operations import ERASING
 from lendrail.gateway.issuer import SCOPES
 from lendrail.gateway.list_operations import LISTS
 from lendrail.gateway.listed import ApplicationPage, OpportunityPage
+from lendrail.gateway.look_operations import LOOKS
 from lendrail.gateway.operations import ABOUT, ISSUER_OPERATIONS, OPERATIONS, Operation
 from lendrail.gateway.opportunity_operations import OPPORTUNITY
 from lendrail.gateway.rejections import REJECTIONS
@@ -26,7 +27,7 @@ from lendrail.gateway.shapes import ApplicationView
 def document(url: str, *, with_issuer: bool) -> Json:
     """The whole description."""
     more = ISSUER_OPERATIONS if with_issuer else {}
-    operations = {**OPERATIONS, **OPPORTUNITY, **LISTS, **AMENDING, **ERASING, **DESK, **REJECTIONS, **more}
+    operations = {**OPERATIONS, **OPPORTUNITY, **LISTS, **LOOKS, **AMENDING, **ERASING, **DESK, **REJECTIONS, **more}
     paths: Json = {}
     for (method, path), operation in operations.items():
         paths.setdefault(path, {})[method] = _operation(method, path, operation)
