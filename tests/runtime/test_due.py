@@ -52,6 +52,28 @@ async def test_an_expired_lease_is_claimed_again_and_its_first_owner_knows(work:
     assert second.token != first.token
 
 
+async def test_work_that_outlives_the_drain_ends_before_its_clients_do(work: Collection) -> None:
+    await _plan(work, 1)
+    under_way, ends = asyncio.Event(), list[str]()
+
+    async def carry_out(document: Document, lease: due.Lease, lane: int) -> None:
+        under_way.set()
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            ends.append("ended")
+
+    async def everything() -> Document:
+        return {}
+
+    worker = due.Worker(work, carry_out, where=everything)
+    running = asyncio.create_task(worker.run())
+    await asyncio.wait_for(under_way.wait(), 10)
+    running.cancel()
+    await worker.drain(0.1)
+    assert ends == ["ended"]
+
+
 async def test_a_worker_does_all_work_and_survives_a_defect(work: Collection) -> None:
     await _plan(work, 20)
     done: list[int] = []

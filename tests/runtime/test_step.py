@@ -327,5 +327,25 @@ async def test_an_outage_of_our_store_loses_nothing(bench: Bench) -> None:
     assert await bench.letters() == []
 
 
+async def test_a_list_that_the_store_lost_in_a_restart_is_an_outage_and_no_defect(bench: Bench) -> None:
+    events, lost = [await bench.event() for _ in range(3)], 0
+    await bench.effects.insert_many([{"n": number} for number in range(5)])
+
+    async def handle(deliveries: Deliveries) -> list[Record]:
+        nonlocal lost
+        async with bench.effects.find({"n": {"$gte": 0}}).batch_size(2) as found:
+            await anext(found)
+            if lost < 2:
+                lost += 1
+                await bench.effects.database.command("killCursors", "effects", cursors=[found.cursor_id])
+            await found.to_list()
+        return await bench.reject(deliveries)
+
+    await bench.send(*events)
+    await bench.run(handle)
+    await support.eventually(lambda: _read_all(bench, events))
+    assert (lost, await bench.letters()) == (2, [])
+
+
 async def _read_all(bench: Bench, events: list[Record]) -> bool:
     return len(await bench.read(OUT, about(events))) == len(events)

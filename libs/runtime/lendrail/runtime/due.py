@@ -1,8 +1,7 @@
 """Due work: documents with a time, claimed for a while by one worker.
 
 Times and leases are the server's (`$$NOW`), so a worker with a wrong clock neither starts early nor steals. A lease
-is an
-agreement, not a lock: the worker looks at its own deadline once more just before it does what cannot be undone.
+is an agreement, not a lock: the worker looks at its own deadline once more just before it does what cannot be undone.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ import structlog
 from pymongo import ASCENDING
 
 from lendrail.runtime.mongo import OUTAGES, Collection, Document, doing
+from lendrail.runtime.tasks import end
 
 log = structlog.get_logger()
 MARGIN_SECONDS = 2.0
@@ -141,9 +141,12 @@ class Worker:
                 await self._rest()
 
     async def drain(self, seconds: float) -> None:
-        """Wait for the work under way."""
+        """Wait for the work under way. What takes longer is broken off, as a kill would: whoever called this closes the
+        clients next, and work that goes on without them leaves behind that something may have been sent.
+        """
         if self._running:
-            await asyncio.wait(self._running, timeout=seconds)
+            _, left = await asyncio.wait(self._running, timeout=seconds)
+            await end(left)
 
     async def _claim(self) -> list[Claimed]:
         where = await self._where() if self._free else None

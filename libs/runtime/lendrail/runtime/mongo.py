@@ -18,6 +18,7 @@ from pymongo.errors import AutoReconnect as AutoReconnect  # a fault that is ask
 from pymongo.errors import (
     BulkWriteError,
     ConnectionFailure,
+    CursorNotFound,
     ExecutionTimeout,
     NetworkTimeout,
     NotPrimaryError,
@@ -38,6 +39,7 @@ T = TypeVar("T")
 
 OUTAGES = (
     ConnectionFailure,
+    CursorNotFound,
     ExecutionTimeout,
     NetworkTimeout,
     NotPrimaryError,
@@ -45,7 +47,9 @@ OUTAGES = (
     WaitQueueTimeoutError,
     WTimeoutError,
 )
-"""The store is away for now: pace, try again, lose nothing."""
+"""The store is away for now: pace, try again, lose nothing. One that was started again has lost its cursors, so the
+second page of a list is not there any more.
+"""
 
 
 def connect(settings: Stores) -> AsyncMongoClient[Document]:

@@ -12,7 +12,13 @@ from typing import Any, Protocol
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    UnknownTopicOrPartitionError,
+)
 from faststream.kafka import KafkaBroker
 
 from lendrail.contracts.event import Record
@@ -102,8 +108,10 @@ class KafkaPublisher:
                 future: asyncio.Future[Any] = await self._producer.send(
                     record.topic, value=record.value, key=record.key, headers=list(record.headers)
                 )
-            except KafkaTimeoutError:  # its buffer is full: it has not taken this one, and still has those before it
-                log.warning("kafka is away; a record waits for room", topic=record.topic)
+            except (KafkaTimeoutError, UnknownTopicOrPartitionError) as error:
+                # its buffer is full, or it has not heard of the topic since it was started: it has not taken this
+                # record, and still has those before it
+                log.warning("kafka is away; a record waits", topic=record.topic, error=type(error).__name__)
             else:
                 return future
 

@@ -16,8 +16,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pymongo.errors import CursorNotFound
-
 from lendrail.contracts.event import Record
 from lendrail.contracts.terms import utc_now
 from lendrail.contracts.topics import TOPICS
@@ -126,7 +124,7 @@ class Republishing:
             while not walk.done:
                 try:
                     await self._walk(source, walk, since)
-                except (*OUTAGES, CursorNotFound) as error:
+                except OUTAGES as error:
                     self._say(f"waits for its store: {type(error).__name__}")
                     await asyncio.sleep(1.0)
             self._say(f"{name}: all {walk.records} events of {walk.histories} histories are published")
