@@ -5,12 +5,14 @@ import datetime as dt
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx
 import pytest
 from tests import make, support
 from tests.forgotten import traces
 from tests.status.bench import PARTNER, Bench, Deal
 from tests.status.conftest import MakeBench
 from tests.status.deskwork import REASON, WORD, Operator, call, desk_of, reporting, unknown, use
+from tests.status.reading import bearer
 
 from lendrail.contracts.terms import Reference, Report, Status, utc_now
 from lendrail.runtime.audit_chain import Chain
@@ -129,10 +131,10 @@ async def test_a_merge_that_died_before_the_call_was_heard_is_finished(make_benc
     await bench.deliver(call(deal, "approved", "FAKE.theirs"))
     ((orphan),) = (await operator.get("/orphans"))["orphans"]
     merging = desk_of(bench).merging
-    finish, merging.finish = merging.finish, _nothing  # type: ignore[method-assign]
-    assert (await merge(operator, orphan["id"], deal)).status_code == 200
+    with pytest.MonkeyPatch.context() as dying:
+        dying.setattr(merging, "finish", _nothing)
+        assert (await merge(operator, orphan["id"], deal)).status_code == 200
     assert (await bench.statuses(deal.id))[-1] == "submitted"
-    merging.finish = finish  # type: ignore[method-assign]
     sweep = asyncio.create_task(merging.run())
 
     async def heard() -> bool:
@@ -183,7 +185,9 @@ async def test_an_entry_that_is_not_linked_yet_keeps_its_orphan(bench: Bench, op
     assert await bench.parts.orphans.count_documents({"unchained": {"$exists": True}}) == 1
 
 
-async def test_channels_that_disagree_are_listed_with_both_sides(bench: Bench, operator: Operator) -> None:
+async def test_channels_that_disagree_are_listed_with_both_sides(
+    bench: Bench, operator: Operator, client: httpx.AsyncClient
+) -> None:
     deal, quiet = Deal(), Deal()
     asked = utc_now() - dt.timedelta(hours=1)
     declined = Report(status=Status.DECLINED, words="Declined", partner_time=asked)
@@ -200,6 +204,8 @@ async def test_channels_that_disagree_are_listed_with_both_sides(bench: Bench, o
     assert found["sides"][0]["at"] < found["sides"][1]["at"]
     assert "channels-disagree:ack-declined:webhook-in-review" in (await bench.told(deal.id))[-1].flags
     assert (await operator.get())["disagreements"]["count"] == 1
+    shown = await client.get(f"/v1/opportunities/{deal.id}", headers=bearer("applications:read"))
+    assert [each["sides"] for each in shown.json()["disagreements"]] == [found["sides"]]
     await bench.deliver(call(deal, "funded", deal.partner_id))
     assert (await operator.get("/disagreements"))["disagreements"] == []
 

@@ -99,7 +99,9 @@ async def test_who_comes_later_is_folded_with_the_mapping_at_once(bench: Bench, 
     assert await bench.statuses(later.id) == ["declined"]
 
 
-async def test_a_word_that_is_mapped_while_it_is_written(bench: Bench, operator: Operator) -> None:
+async def test_a_word_that_is_mapped_while_it_is_written(
+    bench: Bench, operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The writer read the words before, and the run looked before the write: the writer looks once more."""
     await bench.deliver(unknown(Deal()))
     vocabulary, deal = desk_of(bench).vocabulary, Deal()
@@ -113,7 +115,7 @@ async def test_a_word_that_is_mapped_while_it_is_written(bench: Bench, operator:
             assert (await operator.map()).status_code == 202
         return found
 
-    vocabulary.of = of  # type: ignore[method-assign]
+    monkeypatch.setattr(vocabulary, "of", of)
     await bench.deliver(unknown(deal))
     assert await bench.statuses(deal.id) == ["in-review", "declined"]
 

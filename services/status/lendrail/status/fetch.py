@@ -124,9 +124,11 @@ class Fetch:
             **_asked_for(document, kind, began),
             said=said,
         )
-        before = fold(known.observations)
+        both = [*known.observations, observation]
+        words = await self._opportunities.words(subject_of(document), both)
+        before = fold(known.observations, words)
         repeated = _word(said) == _last_word(known.observations)
-        if repeated and fold([*known.observations, observation]).looks_like(before):
+        if repeated and fold(both, words).looks_like(before):
             await self._change(document, lease, self._timing.after_look(document, lease.token, began, before, False))
             return
         heard = Heard(subject_of(document), observation, key, cause_of(document["cause"]), reply.content)

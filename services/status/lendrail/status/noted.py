@@ -40,6 +40,17 @@ def _side(word: Word) -> dict[str, Any]:
     return {"channel": word.channel, "status": word.status.value, "words": word.words} | times
 
 
+def told(pair: dict[str, Any]) -> dict[str, Any]:
+    """A disagreement as people see it: both sides, and since when."""
+    return {"since": pair["since"], "sides": [_told(each) for each in pair["sides"]]}
+
+
+def _told(side: dict[str, Any]) -> dict[str, Any]:
+    shown = {"channel": side["channel"], "status": side["status"], "words": side.get("words")}
+    shown |= {"at": side["at"], "receivedAt": side["received_at"]}
+    return {name: value for name, value in shown.items() if value}
+
+
 def _stored(time: dt.datetime) -> dt.datetime:
     """As the store keeps it."""
     return time.replace(microsecond=time.microsecond // 1000 * 1000)

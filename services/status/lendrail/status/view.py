@@ -20,7 +20,9 @@ from lendrail.runtime.tokens import Caller
 from lendrail.runtime.vault import Key, Vault
 from lendrail.status.fold import fold
 from lendrail.status.history import Moments, heard_by, moments, shown_at, state_of
+from lendrail.status.noted import DISAGREEMENTS, told
 from lendrail.status.observation import Observation, State
+from lendrail.status.readers import asked_for, with_end
 from lendrail.status.store import Opportunities, read, subject_of
 from lendrail.status.written import Known
 
@@ -47,6 +49,7 @@ def routes(opportunities: Opportunities, orphans: Collection, feeds: Collection,
         try:
             key = await _key(vault, document["application_id"])
             shown = _shown(document, key) if asked.are_now else await _then(opportunities, document, key, asked)
+            await asked_for(collection, document)
         except Erased:
             shown = _named(document) | {"status": Status.ERASED.value}
         return reply(shown, headers=NO_STORE)
@@ -108,7 +111,7 @@ def _shown(document: Document, key: Key) -> dict[str, Any]:
     seen = max(known.state.observed_at, document.get("fetch", {}).get("seen_at", known.state.observed_at))
     newest = decode(StatusUpdated, bytes(document["outbox"][-1]["value"]), key) if document["outbox"] else None
     next_check = known.state.next_check_at or document.get("due")
-    return {
+    shown = {
         **_named(document),
         "version": document["version"],
         **_told(known.state, newest.cause if newest else None, document),
@@ -117,8 +120,10 @@ def _shown(document: Document, key: Key) -> dict[str, Any]:
         "ageSeconds": round(max((utc_now() - seen).total_seconds(), 0), 3),
         "nextLook": _next_look(document),
         **_kept(document),
+        **_disagreements(document),
         "observations": [_observed(each, document) for each in sorted(known.observations, key=lambda o: o.place)],
     }
+    return with_end(shown, document)
 
 
 async def _then(opportunities: Opportunities, document: Document, key: Key, asked: Moments) -> dict[str, Any]:
@@ -191,6 +196,12 @@ def _failing(document: Document) -> dict[str, Any]:
     fetch = document["fetch"]
     told = {"failures": fetch["failures"], "error": fetch.get("error"), "due": document.get("due")}
     return told | _kept(document)
+
+
+def _disagreements(document: Document) -> dict[str, Any]:
+    """Channels that tell different things, as a flag says too: both sides, with their times."""
+    found = [told(each) for each in document.get(DISAGREEMENTS, ())]
+    return {"disagreements": found} if found else {}
 
 
 def _kept(document: Document) -> dict[str, Any]:

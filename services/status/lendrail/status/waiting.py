@@ -15,7 +15,7 @@ from lendrail.runtime.directory import Credentials, Mounted
 from lendrail.runtime.mongo import ASCENDING, Collection, Document
 from lendrail.runtime.tokens import Caller
 from lendrail.status.merging import shown as orphan
-from lendrail.status.noted import DISAGREEMENTS, UNMAPPED
+from lendrail.status.noted import DISAGREEMENTS, UNMAPPED, told
 from lendrail.status.twins import Twins
 
 MOST = 500
@@ -73,7 +73,9 @@ class Waiting:
         mine = {"tenant": caller.tenant_id, "mode": caller.mode, f"{DISAGREEMENTS}.since": {"$type": "date"}}
         fields = dict.fromkeys(("application_id", "partner", "credential", "status", DISAGREEMENTS), 1)
         found = self._opportunities.find(mine, fields).sort(f"{DISAGREEMENTS}.since", ASCENDING).limit(MOST + 1)
-        return [_named(each) | _told(pair) async for each in found for pair in each[DISAGREEMENTS]][: MOST + 1]
+        return [
+            _named(each) | told(pair) | _aged(pair["since"]) async for each in found for pair in each[DISAGREEMENTS]
+        ][: MOST + 1]
 
     async def duplicates(self, caller: Caller) -> list[Shown]:
         pairs = await self._twins.open(caller.tenant_id, caller.mode, MOST + 1)
@@ -116,12 +118,12 @@ def listed(name: str, found: Sequence[Shown]) -> Shown:
 
 def _counted(found: Sequence[Shown]) -> Shown:
     """Up to so many; then `more` is said."""
-    told: Shown = {"count": min(len(found), MOST)} | ({"more": True} if len(found) > MOST else {})
-    return told | ({name: found[0][name] for name in ("since", "ageSeconds")} if found else {})
+    shown: Shown = {"count": min(len(found), MOST)} | ({"more": True} if len(found) > MOST else {})
+    return shown | ({name: found[0][name] for name in ("since", "ageSeconds")} if found else {})
 
 
 def _named(document: Mapping[str, Any]) -> Shown:
-    told = {
+    shown = {
         "opportunityId": document["_id"],
         "applicationId": document["application_id"],
         "partner": document["partner"],
@@ -129,16 +131,7 @@ def _named(document: Mapping[str, Any]) -> Shown:
         "partnerId": document.get("partner_id"),
         "status": Status(document["status"]).value,
     }
-    return {name: value for name, value in told.items() if value is not None}
-
-
-def _told(pair: Document) -> Shown:
-    sides = [
-        {"channel": side["channel"], "status": side["status"], "at": side["at"], "receivedAt": side["received_at"]}
-        | ({"words": side["words"]} if side.get("words") else {})
-        for side in pair["sides"]
-    ]
-    return {"sides": sides, **_aged(pair["since"])}
+    return {name: value for name, value in shown.items() if value is not None}
 
 
 def _aged(since: dt.datetime) -> Shown:
