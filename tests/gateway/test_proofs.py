@@ -147,6 +147,17 @@ async def test_secrets_rotate_without_a_restart(parts: tuple[httpx.AsyncClient, 
     assert await answers() == [401, 200], "a file that cannot be read changes nothing"
 
 
+async def test_a_former_secret_is_good_until_its_time(parts: tuple[httpx.AsyncClient, Any], tmp_path: Path) -> None:
+    client, _ = parts
+    now = dt.datetime.now(dt.UTC)
+    for minutes, status in ((5, 200), (-5, 401)):
+        former = [{"secret": OLD, "until": (now + dt.timedelta(minutes=minutes)).isoformat()}]
+        told = {"credential": support.CREDENTIAL, "secrets": [NEW], "former": former}
+        (tmp_path / "webhook-secrets.json").write_text(json.dumps({"secrets": [told]}))
+        assert (await client.post(PATH, content=BODY, headers=signed(NEW))).status_code == 200
+        assert (await client.post(PATH, content=BODY, headers=signed(OLD))).status_code == status
+
+
 def test_without_a_file_nobody_has_secrets(tmp_path: Path) -> None:
     assert Secrets(None).of(support.CREDENTIAL) == ()
     assert Secrets(secrets_file(tmp_path, NEW, OLD)).of(support.CREDENTIAL) == (SecretStr(NEW), SecretStr(OLD))

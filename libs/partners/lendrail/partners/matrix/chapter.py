@@ -82,7 +82,8 @@ def _webhook(webhook: Webhook | None) -> str:
         return "none"
     worth = "what it says counts" if webhook.report else "it only makes us look"
     way = f"registered by {code('register-webhook')}" if webhook.register else "registered by hand"
-    return f"{proof(webhook)}; {worth}; {way}"
+    named = "; a repeat is known by its event id" if webhook.event_id else ""
+    return f"{proof(webhook)}; {worth}{named}; {way}"
 
 
 def _feed(feed: Feed | None) -> str:
