@@ -2,6 +2,7 @@
 
 import datetime as dt
 import random
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from lendrail.runtime.mongo import Document
 from lendrail.status import order as module
 from lendrail.status.habits import Stage
 from lendrail.status.order import Order
+from lendrail.status.readers import LOOKS_ENDED
 from lendrail.status.silence import CHECK_SECONDS, Callers, Watch
 
 READER, OPERATOR = bearer("applications:read"), bearer("operator")
@@ -95,6 +97,25 @@ async def test_the_worker_of_a_credential_with_a_budget_follows_the_order(
     first = await support.eventually(tried)
     assert best in {each["_id"] for each in first}
     assert not {each["_id"] for each in first} >= set(old)
+
+
+async def test_reading_an_opportunity_makes_its_looks_worth_more(bench: Bench, client: httpx.AsyncClient) -> None:
+    name = await put(bench, Status.APPROVED, HOUR)
+    for expected in (True, False):
+        before = (await bench.opportunities.find_one({"_id": name}) or {})["fetch"].get("read_at")
+        assert (await client.get(f"/v1/opportunities/{name}", headers=READER)).status_code == 200
+        after = (await bench.opportunities.find_one({"_id": name}) or {})["fetch"]["read_at"]
+        assert (after != before) is expected, "it is noted now and then, not at each reading"
+    assert (await client.get(f"/v1/opportunities/{uuid.uuid4()}", headers=READER)).status_code == 404
+
+
+async def test_that_it_is_looked_at_no_more_is_shown(bench: Bench, client: httpx.AsyncClient) -> None:
+    name = await put(bench, Status.APPROVED, 9 * HOUR, ended=ago(60))
+    before = (await client.get(f"/v1/opportunities/{name}", headers=READER)).json()
+    await bench.opportunities.update_one({"_id": name}, {"$unset": {"due": 1}})
+    after = (await client.get(f"/v1/opportunities/{name}", headers=READER)).json()
+    assert [LOOKS_ENDED in each["flags"] for each in (before, after)] == [False, True]
+    assert (after["nextLook"], "looksEndedAt" in after, "nextCheckAt" in after) == (None, True, False)
 
 
 async def measured(bench: Bench) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from lendrail.status.fold import fold
 from lendrail.status.history import Moments, heard_by, moments, shown_at, state_of
 from lendrail.status.noted import DISAGREEMENTS, told
 from lendrail.status.observation import Observation, State
+from lendrail.status.readers import asked_for, with_end
 from lendrail.status.store import Opportunities, read, subject_of
 from lendrail.status.written import Known
 
@@ -48,6 +49,7 @@ def routes(opportunities: Opportunities, orphans: Collection, feeds: Collection,
         try:
             key = await _key(vault, document["application_id"])
             shown = _shown(document, key) if asked.are_now else await _then(opportunities, document, key, asked)
+            await asked_for(collection, document)
         except Erased:
             shown = _named(document) | {"status": Status.ERASED.value}
         return reply(shown, headers=NO_STORE)
@@ -109,7 +111,7 @@ def _shown(document: Document, key: Key) -> dict[str, Any]:
     seen = max(known.state.observed_at, document.get("fetch", {}).get("seen_at", known.state.observed_at))
     newest = decode(StatusUpdated, bytes(document["outbox"][-1]["value"]), key) if document["outbox"] else None
     next_check = known.state.next_check_at or document.get("due")
-    return {
+    shown = {
         **_named(document),
         "version": document["version"],
         **_told(known.state, newest.cause if newest else None, document),
@@ -121,6 +123,7 @@ def _shown(document: Document, key: Key) -> dict[str, Any]:
         **_disagreements(document),
         "observations": [_observed(each, document) for each in sorted(known.observations, key=lambda o: o.place)],
     }
+    return with_end(shown, document)
 
 
 async def _then(opportunities: Opportunities, document: Document, key: Key, asked: Moments) -> dict[str, Any]:
