@@ -14,7 +14,7 @@ import datetime as dt
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lendrail.contracts.event import Record
 from lendrail.contracts.terms import utc_now
@@ -22,10 +22,8 @@ from lendrail.contracts.topics import TOPICS
 from lendrail.runtime.faults import point
 from lendrail.runtime.mongo import OUTAGES, Collection, Document
 from lendrail.runtime.publisher import Publisher
+from lendrail.runtime.service import Service
 from lendrail.runtime.stored_events import Source, histories
-
-if TYPE_CHECKING:
-    from lendrail.runtime.service import Service
 
 DAYS = 37
 """As long as Kafka keeps an event and its dead letter together: what is older was in no topic any more."""

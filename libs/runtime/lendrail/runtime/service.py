@@ -7,22 +7,19 @@ HTTP is up at once; Kafka and MongoDB may come later, and readiness says what is
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine
 from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import structlog
-import uvicorn
 from fastapi import FastAPI, Response
 from faststream.kafka import KafkaBroker
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 
 from lendrail.contracts.topics import Topic
-from lendrail.runtime import http, logs, mongo, republish, tasks
+from lendrail.runtime import http, mongo, tasks
 from lendrail.runtime.admission import Gate
 from lendrail.runtime.broker import assigned, make_broker, start_when_there
 from lendrail.runtime.failures import DefectMeter
@@ -214,44 +211,3 @@ def _answer(response: Response, checks: dict[str, bool], excused: Collection[str
     good = all(passed for name, passed in checks.items() if name not in excused)
     response.status_code = 200 if good else 503
     return {"status": "ok" if good else "unavailable", "checks": checks}
-
-
-S = TypeVar("S", bound=ServiceSettings)
-
-
-def run(
-    name: str,
-    settings_of: Callable[[], S],
-    build: Callable[[S], tuple[Service, FastAPI]],
-    declare: Callable[[Path], None] | None = None,
-) -> None:
-    """The whole life of a service's process: read its environment, set up logs, build it, serve until SIGTERM; or
-    republish what it stored, when that is its first argument.
-
-    `declare` comes from a service that looks partners up. It makes those of a file known before anything is built, and
-    tells what is wrong with the file by a ValueError whose text quotes no secret.
-    """
-    settings = settings_of()
-    logs.configure(name, settings.instance, settings.log_level)
-    if declare is not None and settings.partners_file is not None:
-        try:
-            declare(settings.partners_file)
-        except ValueError as error:
-            log.critical("cannot start", reason=str(error))
-            sys.exit(2)
-    service, app = build(settings)
-    if sys.argv[1:2] == ["republish"]:
-        sys.exit(republish.main(service, sys.argv[2:]))
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # a header that anybody can write tells nothing of who calls
-        timeout_graceful_shutdown=int(STOP_SECONDS),
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-    )

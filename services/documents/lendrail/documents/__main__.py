@@ -5,7 +5,7 @@ def main() -> None:
     from lendrail.documents.app import build
     from lendrail.documents.settings import Settings
     from lendrail.partners.declared import declare
-    from lendrail.runtime.service import run
+    from lendrail.runtime.process import run
 
     run("documents", Settings, build, declare)
 

@@ -2,7 +2,7 @@
 
 from lendrail.notifications.app import build
 from lendrail.notifications.settings import Settings
-from lendrail.runtime.service import run
+from lendrail.runtime.process import run
 
 if __name__ == "__main__":
     run("notifications", Settings, build)

@@ -1,7 +1,7 @@
 """`python -m lendrail.status`"""
 
 from lendrail.partners.declared import declare
-from lendrail.runtime.service import run
+from lendrail.runtime.process import run
 from lendrail.status.app import build
 from lendrail.status.settings import Settings
 

@@ -1,7 +1,7 @@
 """`python -m lendrail.submission`"""
 
 from lendrail.partners.declared import declare
-from lendrail.runtime.service import run
+from lendrail.runtime.process import run
 from lendrail.submission.app import build
 from lendrail.submission.settings import Settings
 

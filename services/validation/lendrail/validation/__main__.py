@@ -1,7 +1,7 @@
 """`python -m lendrail.validation`"""
 
 from lendrail.partners.declared import declare
-from lendrail.runtime.service import run
+from lendrail.runtime.process import run
 from lendrail.validation.app import build
 from lendrail.validation.settings import Settings
 
