@@ -378,3 +378,19 @@ async def test_an_erased_person_is_left_alone(bench: Bench, sandbox: Sandbox) ->
     assert "due" not in document
     assert "lease" not in document
     assert looks(sandbox, deal) == before
+
+
+async def test_a_look_names_the_call_that_asked_for_it(bench: Bench, sandbox: Sandbox) -> None:
+    deal = await accepted(bench, sandbox, "approve")
+    call = deal.webhook(event_id="evt-7")
+    await bench.deliver(call)
+    await support.eventually(becomes(bench, deal, "approved"))
+    told = (await bench.told(deal.id))[-1]
+    assert told.cause is not None
+    assert (told.cause.channel, told.cause.partner_event) == ("fetch", "evt-7")
+    assert [(each.begins, each.ends) for each in told.cause.hops][-3:] == [
+        ("received", "asked"),
+        ("asked", "heard"),
+        ("heard", "told"),
+    ]
+    assert told.status_received_at == call.received_at

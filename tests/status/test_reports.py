@@ -17,6 +17,7 @@ from lendrail.contracts.terms import Report, Status, utc_now
 from lendrail.partners import PARTNERS
 from lendrail.partners.exchange import Hint
 from lendrail.partners.partner import Partner, Webhook
+from lendrail.partners.polling import Polling
 from lendrail.partners.signatures import STANDARD_WEBHOOKS
 
 CANARY = "Testa Fakely owes"
@@ -42,7 +43,9 @@ def report(body: bytes) -> Report | None:
 
 def partner(**changes: Any) -> Partner:
     webhook = Webhook(proof=STANDARD_WEBHOOKS, hint=hint, report=report)
-    return replace(PARTNERS[PARTNER], **({"webhook": webhook, "read": None, "report": None, "poll": ()} | changes))
+    return replace(
+        PARTNERS[PARTNER], **({"webhook": webhook, "read": None, "report": None, "poll": Polling()} | changes)
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -86,6 +89,25 @@ async def test_a_proven_report_is_the_truth_at_once(bench: Bench) -> None:
     assert json.loads(key.open_bytes(kept["raw"]))["notes"] == CANARY, "its bytes rest under the application's key"
     assert "due" not in document, "a partner that cannot be asked is never due"
     assert await bench.parts.orphans.count_documents({}) == 0
+
+
+async def test_what_made_a_version_is_named_with_its_way(bench: Bench) -> None:
+    deal = Deal()
+    await bench.deliver(deal.ack())
+    received = utc_now() - dt.timedelta(milliseconds=400)
+    await bench.deliver(said(deal, "yes", at=at(-60), received_at=received, event_id="evt-1"))
+    last = (await bench.told(deal.id))[-1]
+    assert last.cause is not None
+    assert (last.cause.channel, last.cause.partner_event) == ("webhook", "evt-1")
+    assert last.cause.event == (await bench.document(deal.id))["observations"][-1]["id"]
+    assert [(each.begins, each.ends) for each in last.cause.hops] == [
+        ("partner", "received"),
+        ("received", "heard"),
+        ("heard", "told"),
+    ]
+    assert last.cause.hops[0].milliseconds >= 59_000
+    assert last.cause.hops[1].milliseconds >= 400
+    assert last.status_received_at == received
 
 
 async def test_what_is_not_proven_reports_nothing(bench: Bench) -> None:
