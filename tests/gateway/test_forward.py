@@ -77,6 +77,9 @@ async def test_the_callers_own_token_ids_and_body_go_through(caller: httpx.Async
         ("GET", "/v1/orphans"),
         ("GET", "/v1/looks"),
         ("GET", "/v1/staleness"),
+        ("POST", "/v1/imports?partner=finpace"),
+        ("GET", "/v1/imports"),
+        ("GET", "/v1/imports/7?only=problems"),
         ("GET", "/v1/amendments"),
         ("GET", "/v1/documents?application=7"),
         ("GET", "/v1/documents/7"),
@@ -86,6 +89,45 @@ async def test_the_callers_own_token_ids_and_body_go_through(caller: httpx.Async
 async def test_the_table(caller: httpx.AsyncClient, owner: Owner, method: str, path: str) -> None:
     assert (await caller.request(method, path)).status_code == 200
     assert owner.seen[0][0].startswith(f"{method} {path} HTTP/1.1")
+
+
+async def test_a_file_goes_through_piece_by_piece(gateway: Gateway, caller: httpx.AsyncClient) -> None:
+    """Its owner has the first of it before the last has come here."""
+    begun, got = asyncio.Event(), bytearray()
+
+    async def owner(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert b"content-length: 3000000" in head.lower()
+        got.extend(await reader.readexactly(100_000))
+        begun.set()
+        got.extend(await reader.readexactly(2_900_000))
+        writer.write(b"HTTP/1.1 202 Accepted\r\ncontent-length: 2\r\n\r\n{}")
+        await writer.drain()
+        writer.close()
+
+    async def content() -> AsyncIterator[bytes]:
+        yield b"a" * 1_000_000
+        await asyncio.wait_for(begun.wait(), 10)
+        yield b"b" * 2_000_000
+
+    server = await asyncio.start_server(owner, "127.0.0.1", gateway.owner_port)
+    answer = await caller.post("/v1/imports", content=content(), headers={"Content-Length": "3000000"})
+    assert (answer.status_code, bytes(got)) == (202, b"a" * 1_000_000 + b"b" * 2_000_000)
+    server.close()
+
+
+async def test_a_file_that_is_too_large_or_breaks_off_reaches_nobody_whole(gateway: Gateway, owner: Owner) -> None:
+    for length, sent in ((256 * 1024 * 1024 + 1, b""), (1000, b"x" * 10)):
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        head = f"POST /v1/imports HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"
+        writer.write(head.encode() + sent)
+        if sent:
+            writer.close()
+            await asyncio.sleep(0.5)
+        else:
+            assert (await reader.readline()).startswith(b"HTTP/1.1 413")
+            writer.close()
+    assert owner.seen == []
 
 
 async def test_errors_and_redirects_come_back_as_they_are(caller: httpx.AsyncClient, owner: Owner) -> None:

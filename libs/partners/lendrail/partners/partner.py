@@ -29,6 +29,7 @@ from lendrail.partners.exchange import (
     Reply,
     Request,
 )
+from lendrail.partners.files import FileFormat
 from lendrail.partners.polling import Polling
 from lendrail.partners.signatures import Headers, Proof
 
@@ -236,6 +237,8 @@ class Partner:
     poll: Polling = field(default_factory=Polling)
     webhook: Webhook | None = None
     feed: Feed | None = None
+    files: FileFormat | None = None
+    """Of the statuses that it sends as files, where it publishes one; else the reference format."""
 
     @property
     def takes_later_documents(self) -> bool:

@@ -6,6 +6,7 @@ One table says which. Nothing is retried, no redirect is followed, and only the 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
@@ -14,7 +15,8 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.responses import Response, StreamingResponse
 
-from lendrail.runtime.http import RETRY_AFTER_SECONDS, Problem, correlation_id, request_id
+from lendrail.gateway.uploads import whole
+from lendrail.runtime.http import RETRY_AFTER_SECONDS, Problem, allow_body, correlation_id, request_id
 
 log = structlog.get_logger()
 
@@ -26,6 +28,8 @@ class Route:
     owner: str
     public: bool = False
     """Without a bearer token: the path itself is the secret, so answers are never stored and never referred to."""
+    most_bytes: int | None = None
+    """Of a file, which goes through piece by piece; every other body is small and read whole before it is sent on."""
 
 
 ROUTES = (
@@ -49,6 +53,9 @@ ROUTES = (
     Route(("POST",), "/v1/desk/orphans/{id}/dismiss", "status"),
     Route(("GET",), "/v1/desk/disagreements", "status"),
     Route(("GET",), "/v1/desk/duplicates", "status"),
+    Route(("POST",), "/v1/imports", "status", most_bytes=256 * 1024 * 1024),
+    Route(("GET",), "/v1/imports", "status"),
+    Route(("GET",), "/v1/imports/{id}", "status"),
     Route(("GET",), "/v1/attempts", "submission"),
     Route(("POST",), "/v1/attempts/{id}/resolve", "submission"),
     Route(("POST",), "/v1/attempts/{id}/inquiries/{operation}", "submission"),
@@ -68,6 +75,8 @@ ROUTES = (
     Route(("GET", "HEAD"), "/d/{token}", "documents", public=True),
 )
 REQUEST_HEADERS = ("authorization", "content-type", "accept", "idempotency-key", "if-none-match")
+FILE_SECONDS = 600.0
+"""How long a file may take on its way through."""
 ANSWER_HEADERS = (
     "content-type",
     "content-length",
@@ -96,6 +105,8 @@ class Forwarder:
     def install(self, app: FastAPI) -> None:
         for route in ROUTES:
             app.add_api_route(route.path, self._endpoint(route), methods=list(route.methods), include_in_schema=False)
+            if route.most_bytes is not None:
+                allow_body(app, "POST", re.escape(route.path), route.most_bytes)
 
     def _endpoint(self, route: Route) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
@@ -107,20 +118,26 @@ class Forwarder:
         """The owner's answer, streamed. Raises `Problem` 404, 502 or 503."""
         if not _plain(request.scope["path"]):
             raise Problem(404, "not-found", "There is nothing here.")
-        outgoing = self._client.build_request(
-            request.method,
-            httpx.URL(self._owners[route.owner]).copy_with(raw_path=_target(request)),
-            headers=_headers(request),
-            content=await request.body() or None,
-        )
-        answer = await self._send(route, outgoing)
-        headers = {name: answer.headers[name] for name in ANSWER_HEADERS if name in answer.headers}
+        url = httpx.URL(self._owners[route.owner]).copy_with(raw_path=_target(request))
+        headers, seconds = _headers(request), self._seconds
+        if route.most_bytes is None:
+            outgoing = self._client.build_request(
+                request.method, url, headers=headers, content=await request.body() or None
+            )
+        else:
+            seconds, length = FILE_SECONDS, request.headers.get("content-length")
+            headers |= {"Content-Length": length} if length is not None else {}
+            outgoing = self._client.build_request(
+                request.method, url, headers=headers, content=whole(request), timeout=seconds
+            )
+        answer = await self._send(route, outgoing, seconds)
+        told = {name: answer.headers[name] for name in ANSWER_HEADERS if name in answer.headers}
         more = SECRET_PATH_HEADERS if route.public else {}
-        return StreamingResponse(self._body(answer), answer.status_code, {**headers, **more})
+        return StreamingResponse(self._body(answer), answer.status_code, {**told, **more})
 
-    async def _send(self, route: Route, outgoing: httpx.Request) -> httpx.Response:
+    async def _send(self, route: Route, outgoing: httpx.Request, seconds: float) -> httpx.Response:
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(seconds):
                 return await self._client.send(outgoing, stream=True)
         except (TimeoutError, httpx.TimeoutException, httpx.ConnectError) as error:
             log.warning("the owner of a route is away", owner=route.owner, error=type(error).__name__)

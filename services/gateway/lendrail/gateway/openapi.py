@@ -14,6 +14,7 @@ from lendrail.gateway.amending_operations import AMENDING
 from lendrail.gateway.bodies import PROBLEM, PROBLEMS, Json
 from lendrail.gateway.desk_operations import DESK
 from lendrail.gateway.erasing_operations import ERASING
+from lendrail.gateway.import_operations import IMPORTS
 from lendrail.gateway.issuer import SCOPES
 from lendrail.gateway.list_operations import LISTS
 from lendrail.gateway.listed import ApplicationPage, OpportunityPage
@@ -27,7 +28,18 @@ from lendrail.gateway.shapes import ApplicationView
 def document(url: str, *, with_issuer: bool) -> Json:
     """The whole description."""
     more = ISSUER_OPERATIONS if with_issuer else {}
-    operations = {**OPERATIONS, **OPPORTUNITY, **LISTS, **LOOKS, **AMENDING, **ERASING, **DESK, **REJECTIONS, **more}
+    operations = {
+        **OPERATIONS,
+        **OPPORTUNITY,
+        **LISTS,
+        **LOOKS,
+        **AMENDING,
+        **ERASING,
+        **DESK,
+        **REJECTIONS,
+        **IMPORTS,
+        **more,
+    }
     paths: Json = {}
     for (method, path), operation in operations.items():
         paths.setdefault(path, {})[method] = _operation(method, path, operation)

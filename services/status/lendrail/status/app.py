@@ -29,6 +29,8 @@ from lendrail.status.fetch import Fetch
 from lendrail.status.forget import Forgetter
 from lendrail.status.handlers import Handlers
 from lendrail.status.hints import Hints
+from lendrail.status.imports.parts import Importing
+from lendrail.status.imports.parts import assemble as assemble_imports
 from lendrail.status.measuring import Measuring
 from lendrail.status.pins import Pins
 from lendrail.status.reports import Reports
@@ -65,12 +67,13 @@ class Parts:
     desk: Desk
     correcting: Correcting
     pins: Pins
+    importing: Importing
 
     async def prepare(self) -> None:
         """Indexes; needs MongoDB."""
         for part in (self.relay, self.opportunities, self.hints, self.feeds, self.desk, self.pins):
             await part.prepare()
-        for each in (self.measuring, self.watch, self.staleness):
+        for each in (self.measuring, self.watch, self.staleness, self.importing):
             await each.prepare()
 
     async def drain(self, seconds: float) -> None:
@@ -123,6 +126,7 @@ def assemble(service: Service, settings: Settings) -> Parts:
         desk=desk,
         correcting=correcting,
         pins=pins,
+        importing=assemble_imports(service, settings, opportunities, hints, reports, timing, orphans),
     )
 
 
@@ -149,11 +153,13 @@ def build(settings: Settings, *, verifier: Verifier | None = None, **doubles: An
     service.loop(parts.desk.merging.run)
     service.loop(parts.pins.run)
     collection, desk = parts.opportunities.collection, parts.desk
-    entries = audit_reads.keep(service, collection, parts.orphans, desk.vocabulary.collection)
+    files = parts.importing.imports.collection
+    entries = audit_reads.keep(service, collection, parts.orphans, desk.vocabulary.collection, files)
     api = service.api("Lendrail status", verifier)
     api.include_router(desk.routes())
     api.include_router(audit_reads.routes(entries))
     api.include_router(routes(parts.opportunities, parts.orphans, parts.feeds.collection, service.vault))
     api.include_router(correcting_routes(parts.correcting))
     api.include_router(staleness_routes(parts.staleness))
+    parts.importing.install(service, api, settings)
     return service, api

@@ -1,4 +1,6 @@
-"""Proven calls that say by themselves what the partner decided: their word is stored as the truth, nobody is asked."""
+"""Proven calls, and rows of files, that say by themselves what the partner decided: their word is stored as the truth,
+nobody is asked.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,9 @@ from lendrail.contracts.sensitive import SealBroken
 from lendrail.contracts.terms import NAMESPACE, Report, utc_now
 from lendrail.partners import PARTNERS
 from lendrail.runtime.mongo import Document
-from lendrail.runtime.vault import Key, Vault
+from lendrail.runtime.vault import Vault
 from lendrail.status.followed import about
+from lendrail.status.imports import hearing
 from lendrail.status.observation import Observation, Reported
 from lendrail.status.store import Heard, Opportunities, cause_of, subject_of
 from lendrail.status.timing import Timing
@@ -41,19 +44,23 @@ class Reports:
         heard: list[Heard] = []
         done: set[tuple[str, str]] = set()
         for call, document in able:
-            report = read_report(call["partner"], bodies.get(call["_id"], b""))
-            if report is None:
+            said = _said(call, document, bodies.get(call["_id"], b""))
+            if said is None:
                 continue
             done.add((call["_id"], document["_id"]))
             if key := keys.get(document["application_id"]):
-                heard.append(_heard(call, document, report, key, bodies[call["_id"]]))
+                subject, cause = subject_of(document), cause_of(call["cause"])
+                heard += [Heard(subject, observation, key, cause, raw) for observation, raw in said]
         await self._opportunities.hear(heard, self._timing.after_event)
         return done
 
     async def speaks(self, call: Document) -> bool:
         """Whether this call says by itself what the partner decided, and we understand it."""
         bodies = await self._open([call]) if _may_report(call) else {}
-        return read_report(call["partner"], bodies.get(call["_id"], b"")) is not None if bodies else False
+        body = bodies.get(call["_id"], b"")
+        if call.get("source") == hearing.SOURCE:
+            return hearing.row_of(body) is not None
+        return read_report(call["partner"], body) is not None if bodies else False
 
     async def _open(self, calls: Iterable[Document]) -> Mapping[str, bytes]:
         """The bodies, by call; none of calls whose intake key is destroyed by now."""
@@ -82,13 +89,27 @@ def read_report(partner: str, body: bytes) -> Report | None:
 
 
 def _may_report(call: Document) -> bool:
+    if call.get("source") == hearing.SOURCE:
+        return True
     known = PARTNERS.get(call["partner"])
     return bool(call.get("verified") and known and known.webhook and known.webhook.report)
 
 
-def _heard(call: Document, document: Document, report: Report, key: Key, body: bytes) -> Heard:
+def _said(call: Document, document: Document, body: bytes) -> list[tuple[Observation, bytes | None]] | None:
+    """What it tells, each with the bytes that it rests on; a row of a file may tell several things. None where it says
+    nothing that we understand.
+    """
+    if call.get("source") == hearing.SOURCE:
+        row = hearing.row_of(body)
+        known = hearing.Known(document)
+        return None if row is None else list(hearing.observations(row, document, known, call["received_at"]))
+    report = read_report(call["partner"], body)
+    return None if report is None else [(_observation(call, document, report, body), body)]
+
+
+def _observation(call: Document, document: Document, report: Report, body: bytes) -> Observation:
     received, told = call["received_at"], report.partner_time
-    observation = Observation(
+    return Observation(
         id=_id(call, document, report, body),
         source="webhook",
         at=min(told, received) if told else received,
@@ -98,7 +119,6 @@ def _heard(call: Document, document: Document, report: Report, key: Key, body: b
         partner_event=call.get("event_id"),
         said=Reported(report=report, about=about(call, document)),
     )
-    return Heard(subject_of(document), observation, key, cause_of(call["cause"]), body)
 
 
 def _id(call: Document, document: Document, report: Report, body: bytes) -> str:

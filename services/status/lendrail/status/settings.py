@@ -34,3 +34,11 @@ class Settings(ServiceSettings):
     fetch_lanes: Annotated[int, Field(ge=1, le=64)] = 16
     """Reads of partners at the same time; each lane keeps one connection per credential."""
     orphan_sweep_seconds: Annotated[float, Field(gt=0)] = 30
+    max_import_bytes: Annotated[int, Field(ge=1024)] = 256 * 1024 * 1024
+    """The largest file of statuses; a workbook may have 32 MB."""
+    import_seconds: Annotated[float, Field(gt=0)] = 600
+    """How long a file may take to come."""
+    import_most_seconds: Annotated[float, Field(gt=0)] = 4 * 3600
+    """How long it may take to be read."""
+    import_lease_seconds: Annotated[float, Field(ge=3)] = 60
+    """After the death of a process that read a file, another one goes on after so long."""

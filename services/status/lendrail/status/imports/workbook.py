@@ -17,8 +17,9 @@ from openpyxl import load_workbook
 from openpyxl.cell.read_only import EmptyCell
 
 from lendrail.partners.files import FileFormat
+from lendrail.status.imports.cells import Cell
 from lendrail.status.imports.reading import MOST_COLUMNS, Refused, Sheet, Tally
-from lendrail.status.imports.rows import Cell, Row
+from lendrail.status.imports.rows import Row
 
 MOST_BYTES = 32 * 1024 * 1024
 """Of a workbook, which is held whole."""
