@@ -13,7 +13,19 @@ from urllib.parse import urlsplit
 import typer
 from rich.table import Table
 
-from lendrail.local import aging, auditing, control, dead, desk, erasing, rebuilding, supervisor, topics, traffic
+from lendrail.local import (
+    aging,
+    auditing,
+    control,
+    dead,
+    desk,
+    erasing,
+    importing,
+    rebuilding,
+    supervisor,
+    topics,
+    traffic,
+)
 from lendrail.local.accounts import Where
 from lendrail.local.configure import UPSTREAM, write_files
 from lendrail.local.servers import ServerError
@@ -34,6 +46,7 @@ app.add_typer(auditing.app, name="audit")
 app.add_typer(desk.app, name="desk")
 for command in (traffic.demo, traffic.publish, traffic.fit, traffic.watch, erasing.erase, rebuilding.republish):
     app.command()(command)
+app.command("import")(importing.import_)
 app.command()(aging.staleness)
 app.command("dlq", context_settings=dead.PASSED_ON, add_help_option=False)(dead.command)
 
