@@ -120,6 +120,42 @@ TAKING = (
         quick=True,
     ),
     Row(
+        name="spool-sync",
+        protection="webhooks: on disk before the answer, while the store is away",
+        edits=(Edit(file=f"{GATEWAY}/spool.py", search="        os.fdatasync(current.descriptor)\n", replace=""),),
+        proofs=("tests/gateway/test_spool.py::test_nobody_is_answered_before_the_sync",),
+        reports="answered before it was on disk",
+        judge="who was answered",
+    ),
+    Row(
+        name="spool-drain",
+        protection="webhooks: a file of the spool goes when all of it is stored",
+        edits=(
+            Edit(
+                file=f"{GATEWAY}/drain.py",
+                search="        faults = await self._write(found.records)",
+                replace="        faults = await self._write(found.records[1:])",
+            ),
+        ),
+        proofs=("tests/gateway/test_drain.py::test_the_next_process_drains_what_this_one_left",),
+        reports="assert .*== ",
+        judge="what the store holds",
+    ),
+    Row(
+        name="proxies",
+        protection="webhooks: a caller does not say itself where it is",
+        edits=(
+            Edit(
+                file=f"{GATEWAY}/sources.py",
+                search="        for hop in reversed(hops):",
+                replace="        for hop in hops:",
+            ),
+        ),
+        proofs=("tests/gateway/test_sources.py::test_the_right_most_address_that_is_not_ours",),
+        reports="192.0.2.99",
+        judge="the address that is believed",
+    ),
+    Row(
         name="webhook-proof",
         protection="webhooks: nobody speaks for a partner that signs",
         edits=(

@@ -61,8 +61,8 @@ async def test_nobody_is_answered_before_the_sync(tmp_path: Path, monkeypatch: p
     await asyncio.sleep(0.2)
     second = asyncio.create_task(spool.append(b"second"))
     await asyncio.sleep(0.2)
-    assert not first.done()
-    assert not second.done()
+    assert not first.done(), "answered before it was on disk"
+    assert not second.done(), "answered before it was on disk"
     may_sync.set()
     await asyncio.gather(first, second)
     assert await drained(spool) == [b"first", b"second"]
