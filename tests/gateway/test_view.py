@@ -14,8 +14,8 @@ from tests import make
 
 from lendrail.contracts.application_validated import Check, Eligible, Ineligible
 from lendrail.contracts.sensitive import SensitiveText
-from lendrail.contracts.status_updated import StatusUpdated
-from lendrail.contracts.terms import Contact, FieldProblem, Match, Money, Status, Wanted
+from lendrail.contracts.status_updated import Cause, Hop, Pin, StatusUpdated
+from lendrail.contracts.terms import Contact, FieldProblem, Match, Money, Offer, OfferForms, Status, Wanted
 from lendrail.gateway.shapes import AmendmentView
 from lendrail.gateway.view import ADVANCE, Fact, Received, Rejected, Validated, erased, view
 from lendrail.partners import PARTNERS
@@ -128,11 +128,28 @@ def test_all_that_a_partner_told_is_shown() -> None:
         "unknown_since": at(3),
         "next_check_at": at(9),
         "plan": "look-up",
+        "partner_status": Status.APPROVED,
+        "status_received_at": at(4),
+        "pin": Pin(since=at(2), until_partner_says=(Status.FUNDED,)),
+        "cause": Cause(channel="person", event="e", hops=(Hop(begins="heard", ends="told", milliseconds=1),)),
     }
     fact = update(1, Status.IN_REVIEW)
     assert isinstance(fact.said, StatusUpdated)
     (shown,) = view(RECEIVED, [replace(fact, said=fact.said.model_copy(update=told))], NOW).opportunities
     assert {name: getattr(shown, name) for name in told} == told
+
+
+def test_the_first_and_the_newest_form_of_an_offer_are_shown_without_links() -> None:
+    first, newest = (Offer(id="a", amount=Money(amount=Decimal(n), currency="USD")) for n in (1, 2))
+    forms = OfferForms(original=first, original_at=at(1), latest=newest, latest_at=at(2))
+    fact = update(1, Status.DECLINED)
+    assert isinstance(fact.said, StatusUpdated)
+    said = fact.said.model_copy(update={"offer_history": (forms,)})
+    (shown,) = view(RECEIVED, [replace(fact, said=said)], NOW).opportunities
+    assert shown.offers == ()
+    (seen,) = shown.offer_history
+    assert (seen.original.amount, seen.latest.amount) == (first.amount, newest.amount)
+    assert "Link" not in shown.model_dump_json(by_alias=True, exclude_none=True)
 
 
 def test_what_is_missing_is_listed_with_the_way_to_send_it() -> None:

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from tests.make import NOW
 from tests.status.test_fold import ack, histories, seen, validated
 
+from lendrail.contracts.sensitive import SensitiveText
 from lendrail.contracts.terms import Report, Status
 from lendrail.status.disagreement import CHANNELS, TOLERANCE, Word, disagreements, explained, leads_to, newest
 from lendrail.status.fold import disagreeing, fold
-from lendrail.status.observation import AcceptReported, Observation, Reported
+from lendrail.status.observation import AcceptReported, Corrected, Observation, Pinned, Reported
 
 MINUTE = 60
 LATER = TOLERANCE.total_seconds() + 1
@@ -64,6 +65,16 @@ def test_a_person_is_a_channel_and_validation_is_none() -> None:
     assert flags(validated(0), accepted, said(LATER, Status.IN_REVIEW, "poll")) != []
     assert flags(validated(0), accepted, said(LATER, Status.APPROVED, "poll")) == [], "that takes nothing back"
     assert flags(validated(0), said(LATER, Status.DECLINED, "poll")) == []
+
+
+def test_what_an_operator_set_is_told_apart_otherwise() -> None:
+    why = SensitiveText("told by phone")
+    fixed = seen(0, Corrected(status=Status.DECLINED, by="operator", why=why), "person", "corrected")
+    pin = seen(1, Pinned(status=Status.DECLINED, by="operator", why=why), "person", "pinned")
+    look = said(LATER, Status.IN_REVIEW, "poll")
+    assert flags(fixed, look) == [], "the partner's later word overrode it"
+    assert flags(fixed, pin, look) == []
+    assert "partner-disagrees:in-review" in fold([fixed, pin, look]).flags
 
 
 def test_an_answer_without_a_report_says_nothing_of_the_deal() -> None:

@@ -116,10 +116,8 @@ def _word(each: Observation) -> Word | None:
     if report is not None:
         status, words = report.status, report.words
     else:
-        # a person's word has a status of its own, or is that an offer was accepted
-        by_person = channel == "person"
-        status = Status.ACCEPTED if isinstance(said, AcceptReported) else getattr(said, "status", None)
-        status, words = status if by_person else None, None
+        # what an operator set has the partner's word beside it for as long as it counts, and counts for nothing later
+        status, words = Status.ACCEPTED if isinstance(said, AcceptReported) else None, None
     if status is None:
         return None
     since = each.partner_time or each.looked_at or each.at
