@@ -17,9 +17,9 @@ from lendrail.runtime.mongo import Document
 from lendrail.runtime.vault import Key
 from lendrail.status.cause import cause
 from lendrail.status.fold import fold
-from lendrail.status.history import Moments, heard_by, moments, shown_at, state_of, told_at
+from lendrail.status.history import Moments, heard_by, moments, shown_at, state_of
 from lendrail.status.observation import Observation, State
-from lendrail.status.written import Heard, Subject, cause_of, read, stored, together, written
+from lendrail.status.written import Heard, Subject, cause_of, read, stored, together, told_at, written
 
 APPLICATION = "0198d3c5-8f00-7000-8000-000000000001"
 KEY = Key(APPLICATION, b"k" * 32)
