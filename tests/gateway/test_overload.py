@@ -9,7 +9,7 @@ import httpx
 import pytest
 from tests import make
 from tests.gateway.process import Gateway, new_key
-from tests.support import WEBHOOK_PATH
+from tests.support import CREDENTIAL, WEBHOOK_PATH
 
 PLACES = 8
 SHARE = PLACES * 3 // 4
@@ -75,6 +75,8 @@ async def test_a_partners_flood_takes_no_place_of_applications(gateway: Gateway)
         told_to_come_back(await caller.post(place, json={"lead_id": "2"}), 503, "overloaded")
         made = await caller.post("/v1/applications", json=make.application_json(), headers=new_key())
         assert made.status_code == 202, made.text
+        shown = (await caller.get("/v1/webhooks/rejected", params={"reason": "overloaded"})).json()["items"]
+        assert [(each["credential"], each["calls"]) for each in shown] == [(CREDENTIAL, 1)], "what is turned away too"
         for writer in held:
             writer.close()
 

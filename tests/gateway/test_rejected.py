@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 from tests import support
 from tests.gateway.process import ec_key
 
-from lendrail.gateway import calls
+from lendrail.gateway import calls, store
 from lendrail.gateway import rejected as module
 from lendrail.gateway.app import build
 from lendrail.gateway.rejected import KEPT_DAYS, REASONS, Rejected
@@ -162,6 +162,26 @@ async def test_every_reason_has_its_line(client: httpx.AsyncClient) -> None:
     assert "networks" not in found["", "unknown-path"], "it may concern another tenant"
     assert CANARY not in repr(logs)
     assert CALLER not in repr(logs)
+
+
+async def test_what_an_outage_turned_away_is_told_when_it_is_over(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a spool; and when the store only takes too long."""
+
+    async def away(*_: Any) -> None:
+        raise AutoReconnect("fake")
+
+    async def slow(*_: Any) -> None:
+        await asyncio.sleep(30)
+
+    monkeypatch.setattr(store, "PATIENCE_SECONDS", 0.1)
+    for fault in (away, slow):
+        with monkeypatch.context() as broken:
+            broken.setattr(calls.Keeper, "keep", fault)
+            assert await call(client, PATH) == 503
+    found = await lines(client)
+    assert found["demo-ff", "unavailable"]["calls"] == 2
 
 
 async def test_who_may_see_what(client: httpx.AsyncClient) -> None:

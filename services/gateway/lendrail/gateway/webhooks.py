@@ -24,6 +24,7 @@ from lendrail.gateway.sources import Address, Proxies, may_call
 from lendrail.partners.signatures import Headers, verify
 from lendrail.runtime.directory import Mounted, PartnerAccount, Secrets, Tenants
 from lendrail.runtime.http import Problem, reply, too_large
+from lendrail.runtime.mongo import OUTAGES
 
 log = structlog.get_logger()
 MAX_BYTES = 64 * 1024
@@ -68,6 +69,9 @@ class WebhookDoor:
             await self._keeping.keep(self._call(request, found, path_id, raw, now))
         except Problem as problem:
             self._rejected.note(problem.code, caller, found)
+            raise
+        except OUTAGES:
+            self._rejected.note("unavailable", caller, found)
             raise
         return reply({"status": "stored"})
 
