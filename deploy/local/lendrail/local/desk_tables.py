@@ -26,6 +26,8 @@ FOLLOW = {
     True: "later calls with the same id follow",
     False: "later calls with this id do not follow, since it is another opportunity's",
 }
+_WHOLE = ("opportunity", "opportunities", "id", "for example", "command")
+"""Columns of ids, which are there to be copied."""
 _ALIKE = {
     "same-wish": "same applicant, same wish",
     "same-reference": "same reference of yours",
@@ -44,7 +46,7 @@ def overview(said: Said) -> Table:
 
 
 def words(found: Iterable[Said]) -> Table:
-    table = _table("partner", "word", "opportunities", "waits", "for example")
+    table = _table("partner", "word", "held by", "waits", "for example")
     for each in found:
         count = str(each["opportunities"])
         table.add_row(
@@ -80,11 +82,11 @@ def orphans(found: Iterable[Said]) -> Table:
 
 
 def disagreements(found: Iterable[Said]) -> Table:
-    table = _table("opportunity", "partner", "we show", "one side", "the other", "since")
+    table = _table("opportunity", "partner", "we show", "they say", "since")
     for each in found:
-        sides = [_side(side) for side in each["sides"]]
+        sides = Text("\n").join(_side(side) for side in each["sides"])
         about = (each["opportunityId"], each["partner"], _status(each["status"]))
-        table.add_row(*about, *sides, _age(each["ageSeconds"]))
+        table.add_row(*about, sides, _age(each["ageSeconds"]))
     return table
 
 
@@ -101,7 +103,7 @@ def duplicates(found: Iterable[Said]) -> Table:
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in columns:
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", no_wrap=name in _WHOLE)
     return table
 
 
