@@ -175,9 +175,9 @@ async def test_what_an_outage_turned_away_is_told_when_it_is_over(
     async def slow(*_: Any) -> None:
         await asyncio.sleep(30)
 
-    monkeypatch.setattr(store, "PATIENCE_SECONDS", 0.1)
     for fault in (away, slow):
         with monkeypatch.context() as broken:
+            broken.setattr(store, "PATIENCE_SECONDS", 0.1)
             broken.setattr(calls.Keeper, "keep", fault)
             assert await call(client, PATH) == 503
     found = await lines(client)
