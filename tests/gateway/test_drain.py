@@ -98,6 +98,11 @@ async def test_a_call_survives_the_spool_as_it_was() -> None:
     assert Call.unpacked(call(1).packed()).id == call(1).id
 
 
+async def test_a_call_of_a_newer_version_can_be_read() -> None:
+    """After a step back to the version before."""
+    assert Call.unpacked(call(1).packed().replace(b"{", b'{"added":7,', 1)) == call(1)
+
+
 async def test_while_the_store_answers_the_disk_is_not_touched(stage: Stage) -> None:
     await stage.keeping.keep(call(1))
     assert stage.store.kept == [call(1)]

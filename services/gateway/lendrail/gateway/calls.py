@@ -61,8 +61,10 @@ class Call:
 
     @classmethod
     def unpacked(cls, packed: bytes) -> Call:
-        """Raises ValueError, TypeError, KeyError for what is no call."""
-        fields = orjson.loads(packed)
+        """Also of an older version, whose calls lack what was added with a default, and of a newer one. Raises
+        ValueError, TypeError, KeyError for what is no call.
+        """
+        fields = {name: value for name, value in orjson.loads(packed).items() if name in cls.__slots__}
         received = dt.datetime.fromisoformat(fields["received"])
         return cls(**fields | {"raw": base64.b64decode(fields["raw"], validate=True), "received": received})
 
