@@ -19,6 +19,7 @@ from lendrail.runtime.audit_chain import Chain
 from lendrail.runtime.audit_verify import verify
 from lendrail.runtime.forgetting import Forgetting
 from lendrail.status.forget import Forgetter
+from lendrail.status.twins import MOST_ALIKE
 
 pytestmark = pytest.mark.asyncio
 LISTS = ("words", "orphans", "disagreements", "duplicates")
@@ -289,3 +290,19 @@ async def test_a_change_needs_a_key(bench: Bench, operator: Operator) -> None:
     for path, sent in (("/words", body), (f"/orphans/{orphan['id']}/dismiss", {"reason": REASON})):
         answer = await operator.client.post(f"/v1/desk{path}", json=sent)
         assert (answer.status_code, answer.json()["code"]) == (400, "idempotency-key-missing")
+
+
+async def test_a_mark_that_too_many_bear_tells_nothing(bench: Bench, operator: Operator) -> None:
+    loans = [(Reference(system="crm", kind="customer", value=name),) for name in ("all", "two")]
+    bare = make.application().model_copy(update={"owners": ()})
+    bare = bare.model_copy(update={"business": bare.business.model_copy(update={"registrations": ()})})
+
+    def with_(*references: Reference) -> Any:
+        return bare.model_copy(update={"external_references": references})
+
+    two = [Deal(), Deal()]
+    await bench.deliver(*(each.validated(application=with_(*loans[0], *loans[1])) for each in two))
+    assert len((await operator.get("/duplicates"))["duplicates"]) == 1, "both came in one batch"
+    await bench.deliver(*(Deal().validated(application=with_(*loans[0])) for _ in range(MOST_ALIKE)))
+    assert len((await operator.get("/duplicates"))["duplicates"]) == 1
+    assert await bench.opportunities.count_documents({"twins": {"$exists": True}}) == 2

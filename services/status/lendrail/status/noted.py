@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
-from lendrail.status.disagreement import Disagreement, Word
+from lendrail.status.disagreement import FLAG, Disagreement, Word
 from lendrail.status.fold import disagreeing
 from lendrail.status.observation import Observation
 from lendrail.status.words import Words, held
@@ -15,13 +15,18 @@ HELD, UNMAPPED, DISAGREEMENTS = "held", "unmapped", "disagreements"
 NOTED = (HELD, UNMAPPED, DISAGREEMENTS)
 
 
-def noted(observations: Sequence[Observation], words: Words, before: dict[str, Any]) -> dict[str, Any]:
-    """The fields that differ from nothing, and those that have to become empty: `before` is the document as it was."""
+def noted(
+    observations: Sequence[Observation], words: Words, before: dict[str, Any], flags: Sequence[str]
+) -> dict[str, Any]:
+    """The fields that differ from nothing, and those that have to become empty: `before` is the document as it was,
+    `flags` are those of the state.
+    """
     found = held(observations)
+    disagree = any(each.startswith(FLAG) for each in flags)
     fields: dict[str, list[Any]] = {
         HELD: sorted(found),
         UNMAPPED: [{"word": word, "since": _stored(found[word])} for word in sorted(found) if word not in words],
-        DISAGREEMENTS: [_kept(each) for each in disagreeing(observations, words)],
+        DISAGREEMENTS: [_kept(each) for each in disagreeing(observations, words)] if disagree else [],
     }
     return {name: value for name, value in fields.items() if value or before.get(name)}
 

@@ -12,6 +12,7 @@ import asyncio
 import hmac
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any, Literal
 
 from lendrail.contracts.application import Application
@@ -25,14 +26,18 @@ By = Literal["same-wish", "same-reference", "same-partner-id"]
 PURPOSE = b"lendrail deals that look alike"
 MARKS, TWINS = "marks", "twins"
 _BY: dict[str, By] = {"w": "same-wish", "r": "same-reference"}
-MOST_ALIKE = 50
-"""Opportunities that one is compared with; where more look alike, the reference is no name of a deal."""
+MOST_ALIKE = 20
+"""Where more open opportunities than these bear one mark, it tells nothing: a number that all customers state, or a
+test that sends one application over and over.
+"""
+MOST_READ = 400
 
 
 @dataclass(frozen=True, slots=True)
 class Marked:
     """How an opportunity's application is known again, as of a revision."""
 
+    application: str
     credential: str
     revision: int
     marks: tuple[str, ...]
@@ -41,6 +46,13 @@ class Marked:
 @dataclass(frozen=True, slots=True)
 class Alike:
     by_opportunity: Mapping[str, Marked]
+
+    def documents(self) -> list[Document]:
+        """As they were just stored, as far as twins are concerned."""
+        return [
+            {"_id": name, "application_id": each.application, "credential": each.credential, MARKS: each.marks}
+            for name, each in self.by_opportunity.items()
+        ]
 
     def fields(self, opportunity: str) -> dict[str, Any]:
         """For the write that stores the event; an older revision changes nothing."""
@@ -72,7 +84,8 @@ class Twins:
         for event in events:
             marks = self._marks(event) if event.eligible else []
             for fit in event.eligible:
-                found[str(fit.opportunity_id)] = Marked(fit.credential, event.revision, tuple(marks))
+                place = str(event.application_id), fit.credential
+                found[str(fit.opportunity_id)] = Marked(*place, event.revision, tuple(marks))
         return Alike(found)
 
     def _marks(self, event: ApplicationValidated) -> list[str]:
@@ -97,33 +110,39 @@ class Twins:
         ]
         if not clauses:
             return
-        found = await self._found({"$or": clauses})
-        await self._note([(one, other, by) for one, other in _pairs(found) for by in _alike(one, other)])
+        own = alike.documents()
+        both = [*own, *await self._found({"$or": clauses}, own)]
+        places = [((each["credential"], mark), each) for each in both for mark in each[MARKS]]
+        await self._note([(one, other, _BY[place[1][0]]) for place, one, other in _pairs(places)])
 
     async def answered(self, answers: Sequence[PartnerAck]) -> None:
         """These were stored: look for others with the same id at the partner."""
+        own = {str(each.opportunity_id): _answered(each) for each in answers if each.partner_id}
         ids: dict[str, set[str]] = {}
-        for each in answers:
-            if each.partner_id:
-                ids.setdefault(each.credential, set()).add(each.partner_id)
+        for each in own.values():
+            ids.setdefault(each["credential"], set()).add(each["partner_id"])
         if not ids:
             return
         clauses = [
             {"credential": credential, "partner_id": {"$in": sorted(names), "$type": "string"}}
             for credential, names in ids.items()
         ]
-        found = await self._found({"$or": clauses})
-        same = [(a, b) for a, b in _pairs(found) if a["partner_id"] == b["partner_id"]]
-        await self._note([(one, other, "same-partner-id") for one, other in same])
+        both = [*own.values(), *await self._found({"$or": clauses}, list(own.values()))]
+        places = [((each["credential"], each["partner_id"]), each) for each in both]
+        await self._note([(one, other, "same-partner-id") for _, one, other in _pairs(places)])
 
-    async def _found(self, where: Document) -> list[Document]:
-        fields = dict.fromkeys(("credential", "application_id", "partner_id", MARKS, "status"), 1)
-        live = {"status": {"$nin": [each.value for each in FINAL]}}
-        return await self._opportunities.find({**where, **live}, fields).limit(10 * MOST_ALIKE).to_list()
+    async def _found(self, where: Document, own: Sequence[Document]) -> list[Document]:
+        """Others that may still be decided."""
+        fields = dict.fromkeys(("credential", "application_id", "partner_id", MARKS, TWINS), 1)
+        others = {"_id": {"$nin": [each["_id"] for each in own]}, "status": {"$nin": [each.value for each in FINAL]}}
+        return await self._opportunities.find({**where, **others}, fields).limit(MOST_READ).to_list()
 
     async def _note(self, pairs: Sequence[tuple[Document, Document, By]]) -> None:
-        both = [(a["_id"], b["_id"], by) for one, other, by in pairs for a, b in ((one, other), (other, one))]
-        await asyncio.gather(*(self._mark(*each) for each in both))
+        both = {(a["_id"], b["_id"], by) for one, other, by in pairs for a, b in ((one, other), (other, one))}
+        known = {
+            (each["_id"], twin["id"], twin["by"]) for pair in pairs for each in pair[:2] for twin in each.get(TWINS, ())
+        }
+        await asyncio.gather(*(self._mark(*each) for each in sorted(both - known)))
 
     async def _mark(self, one: str, other: str, by: By) -> None:
         twin = {"id": other, "by": by}
@@ -146,18 +165,21 @@ class Twins:
         return sorted(pairs.values(), key=lambda pair: pair["since"])[:limit]
 
 
-def _pairs(found: Sequence[Document]) -> Iterator[tuple[Document, Document]]:
-    """Of one account, and not of one application."""
-    groups: dict[str, list[Document]] = {}
-    for each in found:
-        groups.setdefault(each["credential"], []).append(each)
-    for group in groups.values():
-        for place, one in enumerate(group):
-            for other in group[place + 1 :]:
-                if one["application_id"] != other["application_id"]:
-                    yield one, other
+def _answered(answer: PartnerAck) -> Document:
+    about = {"_id": str(answer.opportunity_id), "application_id": str(answer.application_id)}
+    return about | {"credential": answer.credential, "partner_id": answer.partner_id}
 
 
-def _alike(one: Document, other: Document) -> list[By]:
-    common = set(one.get(MARKS, ())) & set(other.get(MARKS, ()))
-    return sorted({_BY[mark[0]] for mark in common})
+def _pairs(
+    places: Iterable[tuple[tuple[str, str], Document]],
+) -> Iterator[tuple[tuple[str, str], Document, Document]]:
+    """Those at one place that are not of one application; where too many are, none."""
+    groups: dict[tuple[str, str], list[Document]] = {}
+    for place, each in places:
+        groups.setdefault(place, []).append(each)
+    for place, group in groups.items():
+        if len(group) > MOST_ALIKE:
+            continue
+        for one, other in combinations(group, 2):
+            if one["application_id"] != other["application_id"]:
+                yield place, one, other

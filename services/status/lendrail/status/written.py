@@ -94,7 +94,8 @@ def written(
     at = _not_before(document, known, now)
     stamped = tuple(_stamped(each, at) for each in fresh)
     observations = [*known.observations, *(each.observation for each in stamped)]
-    state, notes = fold(observations, words), noted(observations, words, document or {})
+    state = fold(observations, words)
+    notes = noted(observations, words, document or {}, state.flags)
     news = not state.looks_like(known.state)
     if document is not None and not fresh and not news and notes == as_noted(document):
         return None
