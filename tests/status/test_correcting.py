@@ -91,6 +91,16 @@ async def test_a_pin_holds_and_shows_that_the_partner_disagrees(desk: Desk) -> N
     assert (await desk.act("unpin")).json()["code"] == "not-pinned"
 
 
+async def test_a_deal_is_followed_for_as_long_as_the_partner_works_on_it(desk: Desk) -> None:
+    """Whatever a person calls it; and no longer once the partner says that it has ended."""
+    await desk.act("pin", status="declined")
+    assert "due" in await desk.bench.document(desk.deal.id)
+    await desk.partner_says(Status.DECLINED, 2)
+    assert "due" not in await desk.bench.document(desk.deal.id)
+    await desk.act("pin", status="in-review")
+    assert "due" not in await desk.bench.document(desk.deal.id)
+
+
 async def test_a_pin_ends_at_its_time_in_whichever_replica(desk: Desk, make_bench: MakeBench) -> None:
     until = utc_now() + dt.timedelta(seconds=1)
     pinned = await desk.act("pin", status="approved", until=until.isoformat())

@@ -155,10 +155,10 @@ class Timing:
         while its webhooks are silent.
         """
         polling, usual = _polling(subject.partner), self._settings.sweep_seconds
-        wait = polling.wait(state.status, quiet, usual)
+        wait = polling.wait(state.followed, quiet, usual)
         aging = polling.aging
         if subject.credential is not None and self._silent(subject.credential):
-            wait, aging = max(wait / HURRY, min(wait, polling.wait(state.status, 0, usual))), ()
+            wait, aging = max(wait / HURRY, min(wait, polling.wait(state.followed, 0, usual))), ()
         spread = random.uniform(1, 1.1) * 1000
         first = int(self._capped(wait) * spread)
         steps = [(age, int(self._capped(max(wait, least)) * spread)) for age, least in reversed(aging)]
@@ -176,7 +176,7 @@ def promises(state: State, since: dt.datetime, polling: Polling) -> list[dt.date
     """
     if state.followed in FINAL:
         return []
-    usual = polling.turnaround.get(state.status)
+    usual = polling.turnaround.get(state.followed)
     closing = dt.datetime.combine(state.closes_on, dt.time(12), dt.UTC) if state.closes_on else None
     found = (state.next_check_at, closing, since + dt.timedelta(seconds=usual) if usual else None)
     return sorted(each for each in found if each is not None)
