@@ -229,3 +229,19 @@ async def test_two_replicas_fold_each_opportunity_once(make_bench: MakeBench) ->
     for deal in deals:
         assert (await one.document(deal.id))["version"] == 2
     await operator.client.aclose()
+
+
+@pytest.mark.parametrize("word", ['"\\ud800"', '"a\\u0000b"', '"$word"', '"a.b"', '{"$gt": ""}', "[]", '" "'])
+async def test_odd_words_are_refused_and_never_an_error_of_ours(bench: Bench, operator: Operator, word: str) -> None:
+    await bench.deliver(unknown(Deal()))
+    body = f'{{"partner": "{PARTNER}", "word": {word}, "status": "declined", "reason": "x"}}'
+    headers = {"Content-Type": "application/json", "Idempotency-Key": "k"}
+    answer = await operator.client.post("/v1/desk/words", content=body.encode(), headers=headers)
+    assert answer.status_code in (400, 409, 422)
+
+
+async def test_a_word_that_looks_like_a_path_is_a_word(bench: Bench, operator: Operator) -> None:
+    await bench.deliver(unknown(Deal(), "$status"))
+    mapping = (await operator.map("$status")).json()["id"]
+    assert (await folded(bench, operator, mapping))["word"] == "$status"
+    assert (await operator.get("/words"))["words"] == []

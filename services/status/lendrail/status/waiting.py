@@ -20,6 +20,10 @@ from lendrail.status.twins import Twins
 
 MOST = 500
 """Entries of one list; `more` says that there are others."""
+MOST_COUNTED, MOST_READ = 10_000, 100_000
+"""Calls that are counted one by one, and opportunities that are read for the list of words: one look must not wait for
+a million of them. Beyond that counts are at least so many.
+"""
 Shown = dict[str, Any]
 _TEXT: Document = {"$type": "string"}
 
@@ -45,7 +49,8 @@ class Waiting:
         own = {} if all_tenants else {"tenant": caller.tenant_id}
         stages: list[Document] = [
             {"$match": own | {"mode": caller.mode, f"{UNMAPPED}.word": _TEXT}},
-            {"$project": {"partner": 1, UNMAPPED: 1, "tenant": 1}},
+            {"$limit": MOST_READ},
+            {"$project": {"partner": 1, UNMAPPED: 1}},
             {"$unwind": f"${UNMAPPED}"},
             {"$group": {
                 "_id": {"partner": "$partner", "word": f"${UNMAPPED}.word"},
@@ -89,11 +94,11 @@ class Waiting:
         words, duplicates = await self.words(caller), await self.duplicates(caller)
         disagreements = await self.disagreements(caller)
         nobodys = self.nobodys(caller)
-        count = await self._orphans.count_documents(nobodys)
+        count = await self._orphans.count_documents(nobodys, limit=MOST_COUNTED + 1)
         oldest = await self._orphans.find(nobodys, {"received_at": 1}).sort("received_at", ASCENDING).limit(1).to_list()
         return {
             "words": _counted(words),
-            "orphans": {"count": count} | (_aged(oldest[0]["received_at"]) if oldest else {}),
+            "orphans": _limited(count, MOST_COUNTED) | (_aged(oldest[0]["received_at"]) if oldest else {}),
             "disagreements": _counted(disagreements),
             "duplicates": _counted(duplicates),
         }
@@ -117,9 +122,12 @@ def listed(name: str, found: Sequence[Shown]) -> Shown:
 
 
 def _counted(found: Sequence[Shown]) -> Shown:
+    return _limited(len(found), MOST) | ({name: found[0][name] for name in ("since", "ageSeconds")} if found else {})
+
+
+def _limited(count: int, most: int) -> Shown:
     """Up to so many; then `more` is said."""
-    shown: Shown = {"count": min(len(found), MOST)} | ({"more": True} if len(found) > MOST else {})
-    return shown | ({name: found[0][name] for name in ("since", "ageSeconds")} if found else {})
+    return {"count": min(count, most)} | ({"more": True} if count > most else {})
 
 
 def _named(document: Mapping[str, Any]) -> Shown:
