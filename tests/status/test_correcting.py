@@ -12,9 +12,13 @@ from tests.status.bench import Bench, Deal
 from tests.status.conftest import MakeBench
 from tests.status.reading import application, bearer
 
+from lendrail.contracts.sensitive import SensitiveText
 from lendrail.contracts.terms import Report, Status, utc_now
 from lendrail.runtime import audit
 from lendrail.status.correcting import SETTABLE, routes
+from lendrail.status.forget import Forgetter
+from lendrail.status.observation import Corrected, Observation
+from lendrail.status.store import Heard, cause_of, subject_of
 
 OPERATOR, READER = bearer("operator"), bearer("applications:read")
 REASON = "Testa said so by phone"
@@ -189,3 +193,23 @@ async def test_nothing_is_set_of_who_was_erased(desk: Desk) -> None:
 def test_what_a_person_may_set_is_what_partners_say() -> None:
     ours = {"received", "invalid", "ineligible", "submitting", "outcome-unknown", "erased"}
     assert {*map(str, Status)} - {*map(str, SETTABLE)} == ours
+
+
+async def test_who_is_erased_meanwhile_stays_erased(desk: Desk) -> None:
+    """The key is still in memory, and the document was read before."""
+    until = utc_now() + dt.timedelta(milliseconds=300)
+    assert (await desk.act("pin", status="declined", until=until.isoformat())).status_code == 200
+    before = await desk.bench.document(desk.deal.id)
+    key = await desk.bench.service.vault.get(str(desk.deal.application_id))
+    await Forgetter(desk.bench.opportunities).forget([str(desk.deal.application_id)])
+    said = Corrected(status=Status.FUNDED, by="operator", why=SensitiveText("late"))
+    now = utc_now()
+    late = Observation(id="late", source="person", at=now, received_at=now, said=said)
+    heard = Heard(subject_of(before), late, key, cause_of(before["cause"]))
+    parts = desk.bench.parts
+    await parts.opportunities.hear([heard], parts.timing.after_event, {before["_id"]: before})
+    await asyncio.sleep(0.4)
+    await parts.pins.end()
+    left = await desk.bench.document(desk.deal.id)
+    assert (left["status"], left["observations"], left["outbox"]) == ("erased", [], [])
+    assert "pin_until" not in left

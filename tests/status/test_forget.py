@@ -74,9 +74,23 @@ async def test_a_late_call_is_dropped_and_never_an_orphan(bench: Bench) -> None:
     assert (await bench.document(deal.id))["status"] == "erased"
 
 
-async def test_a_word_that_was_on_its_way_is_forgotten_the_second_time(bench: Bench) -> None:
-    """A handler that had read the key stores its event after the first walk."""
+async def test_a_word_that_was_on_its_way_changes_nothing_of_who_was_erased(bench: Bench) -> None:
+    """A handler that had read the key before."""
     deal = await told(bench)
+    key = await bench.service.vault.get(str(deal.application_id))
+    late = await bench.delivery(deal.ack(attempt_version=2, outcome="accepted"))
+    await bench.service.vault.erase(str(deal.application_id))
+    await Forgetter(bench.opportunities).forget([str(deal.application_id)])
+    before = await bench.document(deal.id)
+    await bench.parts.handlers.on_partner_ack([late])
+    assert await bench.document(deal.id) == before
+    assert await left(bench, key) == []
+
+
+async def test_the_first_word_of_a_deal_that_was_on_its_way_is_forgotten_the_second_time(bench: Bench) -> None:
+    """A handler that had read the key stores its event after the first walk, which found nothing."""
+    deal = Deal()
+    await bench.delivery(deal.ack())
     key = await bench.service.vault.get(str(deal.application_id))
     late = await bench.delivery(deal.ack(attempt_version=2, outcome="accepted"))
     await bench.service.vault.erase(str(deal.application_id))

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from lendrail.contracts.terms import utc_now
+from lendrail.contracts.terms import Status, utc_now
 from lendrail.runtime.mongo import Collection, Document, DuplicateKeyError, GroupCommit, doing
 from lendrail.runtime.outbox import Relay
 from lendrail.status.noted import HELD
@@ -126,6 +126,8 @@ class Opportunities:
         it means: who maps a word writes first and then looks for it, who holds one looks once more after the write.
         """
         first = heard[0]
+        if document is not None and document["status"] == Status.ERASED.value:
+            return document  # erased after the caller had looked: nothing is heard of this person any more
         known, fresh = together(document, heard)
         observations = [*known.observations, *(each.observation for each in fresh)]
         words = await self.words(first.subject, observations)
