@@ -61,3 +61,19 @@ async def test_a_known_id_costs_one_look_in_each_window(bench: Bench, sandbox: S
     windows = math.log2(took / FIRST_WINDOW + 1)
     assert 1 <= looks(sandbox, deal) - before <= 2 + windows
     assert (await bench.document(deal.id))["fetch"]["quiet"] >= 2, "the windows grow"
+
+
+async def test_a_drip_is_slowed_down_like_a_flood(bench: Bench, sandbox: Sandbox) -> None:
+    """A call now and then, each a moment after the look that followed the one before."""
+    deal = await accepted(bench, sandbox, "approve")
+    await bench.deliver(deal.webhook())
+
+    async def seen() -> bool:
+        return looks(sandbox, deal) > 0 and (await bench.document(deal.id))["status"] == "approved"
+
+    await support.eventually(seen)
+    before = looks(sandbox, deal)
+    for _ in range(10):
+        await bench.deliver(deal.webhook())
+        await asyncio.sleep(1.2)
+    assert looks(sandbox, deal) - before <= 10, "each call costs two looks"

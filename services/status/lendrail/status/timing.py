@@ -101,7 +101,7 @@ class Timing:
                 "fetch.reason": _if_hinted(began, "hint", "sweep"),
                 "fetch.seen_at": began,
                 "fetch.quiet": quiet,
-                "fetch.not_before": "$$REMOVE" if news or not hinted else in_seconds(patience),
+                "fetch.not_before": "$$REMOVE" if news else in_seconds(patience) if hinted else "$fetch.not_before",
                 "fetch.failures": 0,
                 "fetch.error": "$$REMOVE",
             }
