@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 from tests import support
 
 from lendrail.gateway import drain, store
@@ -151,7 +152,9 @@ async def test_the_next_process_drains_what_this_one_left(stage: Stage) -> None:
 async def test_a_full_spool_says_when_to_come_again(stage: Stage) -> None:
     stage.make(most=4000)
     stage.store.fault = away
-    done = await asyncio.gather(*(stage.keeping.keep(call(n)) for n in range(100)), return_exceptions=True)
+    with capture_logs() as logs:
+        done = await asyncio.gather(*(stage.keeping.keep(call(n)) for n in range(100)), return_exceptions=True)
+    assert len([each for each in logs if each["log_level"] == "error"]) == 1, "told, and not a hundred times"
     refused = [each for each in done if each is not None]
     assert len(refused) > 80
     for each in refused:

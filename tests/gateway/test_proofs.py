@@ -18,6 +18,7 @@ from tests.gateway.process import ec_key
 
 from lendrail.gateway.app import build
 from lendrail.gateway.settings import Settings
+from lendrail.gateway.webhooks import LINES_A_MINUTE
 from lendrail.partners import PARTNERS
 from lendrail.partners.exchange import Hint
 from lendrail.partners.partner import Webhook
@@ -129,6 +130,14 @@ async def test_whatever_proves_nothing_gets_one_answer_and_leaves_nothing(
     assert len(refused) == len(wrong)
     assert support.WEBHOOK_PATH not in repr(logs)
     assert CANARY not in repr(logs)
+
+
+async def test_a_flood_of_forged_calls_does_not_fill_the_log(parts: tuple[httpx.AsyncClient, Any]) -> None:
+    client, _ = parts
+    with capture_logs() as logs:
+        for _ in range(50):
+            assert (await client.post(PATH, content=BODY)).status_code == 401
+    assert LINES_A_MINUTE <= len([each for each in logs if each["log_level"] == "warning"]) <= 2 * LINES_A_MINUTE
 
 
 async def test_secrets_rotate_without_a_restart(parts: tuple[httpx.AsyncClient, Any], tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
 HELD_SECONDS = 300.0
 """How long a file rests that holds what cannot be written for another reason than an outage; the others go on."""
 TOGETHER = 100
-FULL_RETRY_SECONDS = 30
+FULL_RETRY_SECONDS, COMPLAINT_SECONDS = 30, 10.0
 
 
 class Keeping:
@@ -39,6 +39,7 @@ class Keeping:
         self._away = False
         self._awake = asyncio.Event()
         self._held: dict[Path, float] = {}
+        self._complained = float("-inf")
 
     async def keep(self, call: Call) -> None:
         """Durable when it returns. Raises `Problem` 503."""
@@ -64,13 +65,19 @@ class Keeping:
         try:
             await spool.append(call.packed())
         except Full:
-            log.error("the spool is full: a call was refused", bytes=spool.held)
+            self._complain(spool)
             raise _come_again() from None
         except OSError as error:
             log.error("a call could not be spooled", error=type(error).__name__)
             raise unavailable() from None
         finally:
             self._awake.set()
+
+    def _complain(self, spool: Spool) -> None:
+        """Now and then: whoever is refused comes again, and again."""
+        if time.monotonic() - self._complained >= COMPLAINT_SECONDS:
+            self._complained = time.monotonic()
+            log.error("the spool is full: calls are refused", bytes=spool.held)
 
     async def run(self) -> None:
         """Until cancelled: whatever is in the spool goes to MongoDB, oldest first."""

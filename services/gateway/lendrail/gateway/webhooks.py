@@ -28,6 +28,7 @@ from lendrail.runtime.mongo import OUTAGES
 
 log = structlog.get_logger()
 MAX_BYTES = 64 * 1024
+LINES_A_MINUTE = 20
 SOURCES_OPTION = "webhookSources"
 """Account option: comma-separated networks from which the partner calls, or `published` for those that its profile
 names; absent: any.
@@ -50,6 +51,7 @@ class WebhookDoor:
     ) -> None:
         self._keeping, self._tenants, self._secrets = keeping, tenants, secrets
         self._proxies, self._rejected, self._clock = proxies, rejected, clock
+        self._told: dict[str, tuple[dt.datetime, int]] = {}
 
     def install(self, app: FastAPI) -> None:
         @app.api_route("/webhooks/{partner}/{path}", methods=["POST", "PUT"])
@@ -138,14 +140,19 @@ class WebhookDoor:
         secrets = self._secrets.of(account.credential, now)
         if verify(webhook.proof, secrets, headers, raw, now):
             return "verified"
-        log.warning(
-            "a webhook without a right proof was refused",
-            partner=account.partner,
-            credential=account.credential,
-            secrets=len(secrets),
-        )
+        self._tell(account, len(secrets), now)
         wanted = {"WWW-Authenticate": "Signature"}
         raise Problem(401, "unproven", "The call does not prove who sent it.", headers=wanted)
+
+    def _tell(self, account: PartnerAccount, secrets: int, now: dt.datetime) -> None:
+        """A flood must not fill the log; every call is counted all the same."""
+        minute = now.replace(second=0, microsecond=0)
+        since, lines = self._told.get(account.credential, (minute, 0))
+        lines = lines + 1 if since == minute else 1
+        self._told[account.credential] = minute, lines
+        if lines <= LINES_A_MINUTE:
+            said = "a webhook without a right proof was refused"
+            log.warning(said, partner=account.partner, credential=account.credential, secrets=secrets)
 
 
 async def _read(request: Request) -> bytes:
