@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 import pytest
 from typer.testing import CliRunner
 
-from lendrail.local.desk import app
+from lendrail.local.setting import app
 
 WORD, ONE, TWO = "Pipeline [4b]", "0c58b4a1-0000-5000-8000-000000000001", "0c58b4a1-0000-5000-8000-000000000002"
 MAPPING = {
@@ -48,6 +48,9 @@ ANSWERS: dict[str, Any] = {
         "orphan": "o-1", "opportunityId": ONE, "heard": "report", "laterCallsFollow": False,
     },
     "POST /v1/desk/orphans/o-1/dismiss": {"orphan": "o-1", "dismissed": True},
+    f"POST /v1/opportunities/{ONE}/correct": {"status": "declined", "partnerStatus": "in-review", "flags": []},
+    f"POST /v1/opportunities/{ONE}/pin": {"status": "declined", "partnerStatus": "funded", "pin": {}, "flags": []},
+    f"POST /v1/opportunities/{ONE}/unpin": {"status": "funded", "flags": []},
     "GET /v1/desk/disagreements": {
         "disagreements": [
             DEAL | {"opportunityId": ONE, "ageSeconds": 90_000.0, "sides": [
@@ -184,6 +187,21 @@ def test_calls_are_merged_and_dismissed(tmp_path: Path, door: type[Door]) -> Non
     assert door.asked[0][1] == {"opportunityId": ONE, "reason": "their mail says so"}
     assert desk(tmp_path, "dismiss", "o-1", "--reason", "a test of theirs")[0] == 0
     assert desk(tmp_path, "dismiss", "o-1")[0] == 2, "a reason is needed"
+
+
+def test_a_status_is_set(tmp_path: Path, door: type[Door]) -> None:
+    why = ("--reason", "told by phone")
+    code, said = desk(tmp_path, "correct", ONE, "declined", *why)
+    assert (code, said) == (0, "declined; by the partner's words alone in-review\n")
+    ends = ("--until", "2026-03-09T11:00:00Z", "--until-partner-says", "funded", "--until-partner-says", "expired")
+    code, said = desk(tmp_path, "pin", ONE, *why, "--status", "declined", *ends)
+    assert (code, said) == (0, "pinned, declined; by the partner's words alone funded\n")
+    assert desk(tmp_path, "pin", ONE, *why)[0] == 0
+    assert desk(tmp_path, "unpin", ONE, *why) == (0, "funded\n")
+    reason = {"reason": "told by phone"}
+    pinned = reason | {"status": "declined", "until": ends[1], "untilPartnerSays": ["funded", "expired"]}
+    assert [body for _, body in door.asked] == [reason | {"status": "declined"}, pinned, reason, reason]
+    assert desk(tmp_path, "unpin", ONE)[0] == 2, "a reason is needed"
 
 
 def test_the_operators_own_client_asks_where_there_is_one(tmp_path: Path, door: type[Door]) -> None:

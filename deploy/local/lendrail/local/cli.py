@@ -18,10 +18,10 @@ from lendrail.local import (
     auditing,
     control,
     dead,
-    desk,
     erasing,
     importing,
     rebuilding,
+    setting,
     supervisor,
     topics,
     traffic,
@@ -43,7 +43,7 @@ app = typer.Typer(
 topics_app = typer.Typer(help="Kafka topics.", no_args_is_help=True)
 app.add_typer(topics_app, name="topics")
 app.add_typer(auditing.app, name="audit")
-app.add_typer(desk.app, name="desk")
+app.add_typer(setting.app, name="desk")
 for command in (traffic.demo, traffic.publish, traffic.fit, traffic.watch, erasing.erase, rebuilding.republish):
     app.command()(command)
 app.command("import")(importing.import_)

@@ -135,14 +135,14 @@ def _tell(said: Said) -> None:
 
 
 def _read(state: StateFolder, path: str) -> Said:
-    return _asked(state, lambda api: api.get(f"/v1/desk{path}"))
+    return asked(state, lambda api: api.get(f"/v1/desk{path}"))
 
 
 def _change(state: StateFolder, path: str, body: Said) -> Said:
-    return _asked(state, lambda api: api.post(f"/v1/desk{path}", body))
+    return asked(state, lambda api: api.post(f"/v1/desk{path}", body))
 
 
-def _asked(folder: StateFolder, ask: Callable[[Api], Awaitable[httpx.Response]]) -> Said:
+def asked(folder: StateFolder, ask: Callable[[Api], Awaitable[httpx.Response]]) -> Said:
     """The answer; what is no good answer is told and ends the command."""
     endpoints = _as_operator(state_of(folder))
 
