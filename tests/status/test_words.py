@@ -31,6 +31,12 @@ def test_it_holds_for_answers_too_and_for_no_other_word() -> None:
     assert fold([report(10, Status.APPROVED, "Pipeline 4b")], SAID).status is Status.APPROVED, "its own table counts"
 
 
+def test_what_a_report_says_of_its_word_goes_with_the_mapping() -> None:
+    unknown = report(10, None, "Pipeline 4b", flags=("unmapped-word", "odd"))
+    assert "partner:unmapped-word" in fold([unknown]).flags
+    assert fold([unknown], SAID).flags == ("partner:odd", "word-mapped")
+
+
 def test_a_later_word_says_that_the_mapped_one_is_over() -> None:
     later = fold([report(10, None, "Pipeline 4b"), report(20, Status.FUNDED, "Paid")], SAID)
     assert (later.status, "word-mapped" in later.flags) == (Status.FUNDED, False)

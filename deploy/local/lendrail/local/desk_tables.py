@@ -74,7 +74,7 @@ def changes(found: Iterable[Said]) -> Table:
 def orphans(found: Iterable[Said]) -> Table:
     table = _table("partner", "its id", "says", "proven", "waits", "id")
     for each in found:
-        names = each.get("partnerId") or each.get("reference") or "-"
+        names = each.get("partnerId") or each.get("reference") or " ".join(each.get("keys", {}).values()) or "-"
         proven = "yes" if each["proven"] else "no"
         said = Text(each.get("words", "-"))
         table.add_row(each["partner"], Text(names), said, proven, _age(each["ageSeconds"]), each["id"])

@@ -76,6 +76,7 @@ _ORPHANS: Json = _list(
     dict.fromkeys(("id", "partner", "credential", "partnerId", "reference", "words", "source"), _TEXT)
     | {
         "proven": {"type": "boolean", "description": "Whether the call proved who sent it."},
+        "keys": {"type": "object", "description": "Of a file's row: what it names its deal by."},
         "receivedAt": _TIME,
         "ageSeconds": {"type": "number"},
     },

@@ -160,7 +160,7 @@ class Merging:
 
 
 def shown(call: Document, age_seconds: float) -> dict[str, Any]:
-    """For operators: the partner's word too, never its body."""
+    """For operators: the partner's word too, and of a file's row by what it names its deal; never a body."""
     told = {
         "id": call["_id"],
         "partner": call["partner"],
@@ -169,6 +169,7 @@ def shown(call: Document, age_seconds: float) -> dict[str, Any]:
         "reference": call.get("reference"),
         "words": call.get("words") or None,
         "source": call.get("source"),
+        "keys": call.get("row_keys"),
         "proven": bool(call.get("verified")),
         "receivedAt": call["received_at"],
         "ageSeconds": round(age_seconds, 3),

@@ -17,6 +17,8 @@ Words = Mapping[str, Status]
 NO_WORDS: Words = {}
 MAPPED = "word-mapped"
 """Flag: what we show is so because a person said what the partner's word means."""
+UNMAPPED = "unmapped-word"
+"""A report says so itself where it comes from a file."""
 MEANINGS = frozenset(
     {
         Status.SUBMITTED,
@@ -57,7 +59,8 @@ def translated(each: Observation, words: Words) -> Observation:
     report = report_of(each)
     if report is None or report.status is not None or report.words not in words:
         return each
-    known = report.model_copy(update={"status": words[report.words]})
+    flags = tuple(flag for flag in report.flags if flag != UNMAPPED)
+    known = report.model_copy(update={"status": words[report.words], "flags": flags})
     return each.model_copy(update={"said": each.said.model_copy(update={"report": known})})
 
 

@@ -100,7 +100,7 @@ class Orphaned:
         gone = {call["_id"] for call, document in matched if document["status"] == Status.ERASED}
         gone |= {call for call, _ in done}
         if gone:
-            await self._orphans.delete_many({"_id": {"$in": sorted(gone)}})
+            await self._hints.drop(sorted(gone))
 
 
 def _by_file(calls: Iterable[Document]) -> list[tuple[Whose, list[Document]]]:
