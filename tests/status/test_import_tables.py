@@ -312,6 +312,7 @@ def test_columns_that_nobody_reads_may_be_twice() -> None:
         {"event.erased": "x"},
         {"delimiter": "%"},
         {"dates": "%m"},
+        {"dates": "%d.%Q.%Y"},
         {"key.partnerId": "a", "at": "A"},
         {"key.something": "a"},
         {"encoding": "rot13"},
@@ -360,6 +361,18 @@ def test_a_row_of_a_workbook_at_fault(cells: list[Any], code: str) -> None:
     row, after = read_sheet(sheet([["partnerId", "approvedAt"], cells, ["A9", dt.date(2026, 3, 1)]]))
     assert codes(row) == [code]
     assert after.events
+
+
+def test_numbers_that_are_none_are_told() -> None:
+    """A sheet can hold what no spreadsheet writes."""
+    content = sheet([["partnerId", "approvedAt"], [12345, 67890], ["A9", "2026-03-01"]])
+    for number in ("1e999", "-1E999", "9" * 400):
+        changed = io.BytesIO()
+        with zipfile.ZipFile(io.BytesIO(content)) as before, zipfile.ZipFile(changed, "w") as after:
+            for part in before.infolist():
+                after.writestr(part, before.read(part).replace(b"<v>12345</v>", f"<v>{number}</v>".encode()))
+        row, sound = read_sheet(changed.getvalue())
+        assert (codes(row), bool(sound.events)) == (["cell-error"], True)
 
 
 def test_serial_numbers_are_times_where_that_is_agreed() -> None:

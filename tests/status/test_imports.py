@@ -32,6 +32,7 @@ from tests.status.reading import bearer
 from lendrail.contracts.terms import Reference
 from lendrail.runtime import due
 from lendrail.status.imports import expected as expecting
+from lendrail.status.imports import run as running
 from lendrail.status.imports.says import OUTCOMES
 
 CANARY = "Testa Fakely 900-12-3456"
@@ -225,6 +226,17 @@ async def test_an_unknown_id_is_heard_when_its_deal_is_known(files: Files, bench
     assert outcomes(await files.bring(content, again=True)) == ["known", "known"]
 
 
+async def test_a_person_gives_an_unknown_row_to_its_deal(files: Files, bench: Bench) -> None:
+    (deal,) = await known(bench, 1)
+    await files.bring(csv(row(Deal(), "approved")))
+    (call,) = await bench.parts.orphans.find().to_list()
+    assert await bench.parts.hints._reports.speaks(call)
+    await bench.parts.hints.follow([(call, await bench.document(deal.id))])
+    document = await bench.document(deal.id)
+    assert (document["status"], document["observations"][-1]["source"]) == ("approved", "csv")
+    assert "hints" not in document, "its word counts by itself; nobody has to be asked"
+
+
 async def test_the_same_unknown_row_is_kept_once(files: Files, bench: Bench) -> None:
     deal = Deal()
     for more in ("", "\n"):
@@ -411,6 +423,7 @@ class Dead(BaseException):
 async def test_whoever_dies_the_next_goes_on_from_the_stored_row(
     files: Files, bench: Bench, monkeypatch: pytest.MonkeyPatch, place: str, count: int
 ) -> None:
+    monkeypatch.setattr(running, "BATCH", 200)
     deals = await known(bench, 10)
     rows = [row(deals[n % 10], "in-review", f"2026-03-01T10:{n // 60:02}:{n % 60:02}Z") for n in range(500)]
     rows[450] = row(deals[0], "approved", "2026-03-03")
@@ -443,18 +456,22 @@ async def test_whoever_dies_the_next_goes_on_from_the_stored_row(
     assert (await bench.document(deals[0].id))["status"] == "approved"
 
 
-async def test_a_drain_stops_between_batches_and_another_goes_on(make_bench: MakeBench) -> None:
+async def test_a_drain_stops_between_batches_and_another_goes_on(
+    make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "BATCH", 200)
     bench, second = await make_bench(), await make_bench()
     async with client_of(bench) as client, client_of(second) as other:
         files, theirs = Files(bench, client), Files(second, other)
-        sent = await files.send(csv(*(f"A{n},approved,2026-03-01," for n in range(500))))
+        many = 30_000  # more than fits into the pipes between the processes
+        sent = await files.send(csv(*(f"A{n},approved,2026-03-01," for n in range(many))), dryRun=True)
         files.parts.runner._stopping = True
-        await _one_turn(files)
+        await asyncio.wait_for(_one_turn(files), 60)
         left = await files.stored(sent["id"])
         assert (left["row"], left["state"], "lease" in left) == (201, "running", False)
         assert await files.parts.runner._where() is None
         await theirs.work()
-        assert (await files.stored(sent["id"]))["counts"] == {"unknown-id": 500}
+        assert (await files.stored(sent["id"]))["counts"] == {"unknown-id": many}
 
 
 async def _one_turn(files: Files) -> None:

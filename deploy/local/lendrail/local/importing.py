@@ -20,6 +20,8 @@ from lendrail.local.terminal import StateFolder, console, fail, state_of
 PIECE = 256 * 1024
 POLL_SECONDS = 0.5
 SEND_SECONDS = 600.0
+AWAY_SECONDS = 120.0
+"""So long a file is followed while nobody can say how far it is."""
 MOST_SHOWN = 50
 ENDED = ("done", "refused", "failed")
 Said = dict[str, Any]
@@ -101,13 +103,18 @@ async def _content(file: Path) -> AsyncIterator[bytes]:
 
 
 async def _follow(api: Api, id: str) -> Said:
-    """Until it has ended; on a terminal, with its progress."""
+    """Until it has ended; on a terminal, with its progress. A service that starts again loses nothing of it."""
+    away = 0.0
     with console.status("waiting") as shown:
         while True:
-            told = _read(await api.get(f"/v1/imports/{id}?pageSize=1"))
-            if told["state"] in ENDED:
-                return told
-            shown.update(f"{told['state']}: {told['done']} rows")
+            answer = await api.get(f"/v1/imports/{id}?pageSize=1")
+            if answer.status_code in (502, 503) and away < AWAY_SECONDS:
+                away += POLL_SECONDS
+            else:
+                told, away = _read(answer), 0.0
+                if told["state"] in ENDED:
+                    return told
+                shown.update(f"{told['state']}: {told['done']} rows")
             await asyncio.sleep(POLL_SECONDS)
 
 

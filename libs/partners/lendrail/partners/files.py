@@ -7,6 +7,7 @@ A partner's profile states its format where one is published; every other partne
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, get_args
@@ -39,6 +40,7 @@ LIFE = (
     Status.FUNDED,
 )
 """What a partner may say of a deal, in the order in which it happens when one row states it for one moment."""
+SOME_TIME = dt.datetime(2026, 3, 1, 14, 30, 15, tzinfo=dt.UTC)
 TABS = {"tab": "\t", "\\t": "\t"}
 
 
@@ -57,6 +59,8 @@ def _zone(name: str) -> str:
 def _date_format(text: str) -> str:
     if text not in ("iso", "excel") and not {"%d", "%Y"} <= {text[i : i + 2] for i in range(len(text))}:
         raise ValueError("must be iso, excel, or a pattern with %d and %Y such as %d/%m/%Y %H:%M")
+    if text not in ("iso", "excel"):
+        dt.datetime.strptime(SOME_TIME.strftime(text), text)  # raises ValueError for what nobody can read
     return text
 
 

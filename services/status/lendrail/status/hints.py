@@ -22,6 +22,7 @@ from lendrail.runtime.mongo import OUTAGES, Collection, Document, DuplicateKeyEr
 from lendrail.runtime.step import Delivery
 from lendrail.runtime.vault import INTAKE_KEY_DAYS
 from lendrail.status.followed import about
+from lendrail.status.imports.hearing import SOURCE as ROWS
 from lendrail.status.reports import Matched, Reports
 from lendrail.status.store import Opportunities, kept_cause
 from lendrail.status.timing import hinted, readable
@@ -74,12 +75,12 @@ class Hints:
         await self._join(await self._orphans.find(_either(ids, ours, "reference")).to_list() if ids or ours else [])
 
     async def run(self) -> None:
-        """The slow sweep, newest orphans first."""
+        """The slow sweep, newest orphans first; rows of files, of which there may be many, have one of their own."""
         while True:
             await asyncio.sleep(self._sweep_seconds)
             try:
                 named = [{name: {"$type": "string"}} for name in ("partner_id", "reference")]
-                found = self._orphans.find({"$or": named}).sort("received_at", -1)
+                found = self._orphans.find({"$or": named, "source": {"$ne": ROWS}}).sort("received_at", -1)
                 await self._join(await found.limit(SWEEP_LIMIT).to_list())
             except OUTAGES as error:
                 log.warning("orphans wait for their store", error=type(error).__name__)

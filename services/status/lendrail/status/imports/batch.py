@@ -20,6 +20,7 @@ from lendrail.status.timing import Timing
 
 MOST_KEPT = 100_000
 """Rows of one file that name nobody; a file with more is hardly ours."""
+AT_ONCE = 200
 GOOD = frozenset({"changed", "heard", "known", "erased"})
 
 
@@ -88,9 +89,13 @@ class Batch:
         ]
 
     async def _stored(self, heard: Sequence[tuple[int, Heard]]) -> dict[str, str]:
-        """Statuses afterwards, by opportunity."""
-        documents = await self._opportunities.hear([each for _, each in heard], self._due)
-        return {id: document["status"] for id, document in documents.items()}
+        """Statuses afterwards, by opportunity. A few at a time, since folding them holds up everything else."""
+        found: dict[str, str] = {}
+        for at in range(0, len(heard), AT_ONCE):
+            some = [each for _, each in heard[at : at + AT_ONCE]]
+            documents = await self._opportunities.hear(some, self._due)
+            found |= {id: document["status"] for id, document in documents.items()}
+        return found
 
     async def _foreseen(self, heard: Sequence[tuple[int, Heard]]) -> dict[str, str]:
         """The same without a write."""

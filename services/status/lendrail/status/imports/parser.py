@@ -69,7 +69,6 @@ async def reading(asked: dict[str, Any], content: AsyncIterator[bytes]) -> Async
     feeding = asyncio.create_task(_feed(process, asked, content))
     try:
         yield Parser(process)
-        await feeding
     except ReaderDied:
         if feeding.done() and (error := feeding.exception()) is not None:
             raise error from None  # it starved, and this is why

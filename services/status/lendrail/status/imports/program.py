@@ -20,7 +20,6 @@ from lendrail.partners.files import FileFormat
 from lendrail.status.imports.reading import CsvReading, Refused, Tally
 from lendrail.status.imports.rows import Row, told
 
-BATCH = 200
 PIECE = 64 * 1024
 MEMORY, SECONDS = 2 * 1024**3, 1800
 PROGRAMS = (b"MZ", b"\x7fELF", b"%PDF", b"#!", b"\x89PNG", b"\xff\xd8\xff", b"\x1f\x8b")
@@ -42,11 +41,11 @@ def main(source: BinaryIO, sink: BinaryIO) -> None:
 
             book = workbook.WorkbookReading(format, received, as_of)
             tally = book.tally
-            send(sink, book.rows(begin + source.read(workbook.MOST_BYTES + 1)), asked["skip"])
+            send(sink, book.rows(begin + source.read(workbook.MOST_BYTES + 1)), asked["skip"], asked["batch"])
         else:
             table = CsvReading(format, received, as_of)
             tally = table.tally
-            send(sink, _csv_rows(table, begin, source), asked["skip"])
+            send(sink, _csv_rows(table, begin, source), asked["skip"], asked["batch"])
     except Refused as refused:
         write_frame(sink, {"refused": refused.code, "columns": refused.columns})
     except MemoryError:
@@ -63,14 +62,14 @@ def _csv_rows(table: CsvReading, begin: bytes, source: BinaryIO) -> Iterator[Row
     yield from table.end()
 
 
-def send(sink: BinaryIO, rows: Iterable[Row], skip: int) -> None:
-    """Those behind line `skip`."""
+def send(sink: BinaryIO, rows: Iterable[Row], skip: int, size: int) -> None:
+    """Those behind line `skip`, so many in a frame."""
     batch: list[Any] = []
     for row in rows:
         if row.line <= skip:
             continue
         batch.append(told(row))
-        if len(batch) == BATCH:
+        if len(batch) == size:
             write_frame(sink, {"rows": batch})
             batch = []
     if batch:

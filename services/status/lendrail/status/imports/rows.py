@@ -48,7 +48,11 @@ class Reader:
     def __init__(
         self, format: FileFormat, columns: dict[str, int], received: dt.datetime, as_of: dt.datetime | None
     ) -> None:
-        self._format, self._columns = format, columns
+        self._format = format
+        self._at = {header: columns[plain(header)] for header in format.headers if plain(header) in columns}
+        self._keyed = {kind: header for kind, header in format.keys.items() if header in self._at}
+        self._timed = {status: header for status, header in format.events.items() if header in self._at}
+        self._valued = {kind: header for kind, header in format.values.items() if header in self._at}
         self._zone = ZoneInfo(format.timezone)
         self._latest, self._as_of = received + AHEAD, as_of
         self._words = {plain(word): status for word, status in format.words.items()}
@@ -73,7 +77,7 @@ class Reader:
 
     def _cell(self, cells: Sequence[Cell], header: str | None) -> Cell:
         """What stands there, without blanks around it; None where nothing does. Raises `Unfit`."""
-        at = self._columns.get(plain(header)) if header is not None else None
+        at = self._at.get(header) if header is not None else None
         value = cells[at] if at is not None else None
         if not isinstance(value, str):
             return value
@@ -84,7 +88,7 @@ class Reader:
 
     def _keys(self, cells: Sequence[Cell], faults: list[tuple[str, str]]) -> dict[str, str]:
         found: dict[str, str] = {}
-        for kind, header in self._format.keys.items():
+        for kind, header in self._keyed.items():
             try:
                 value = self._cell(cells, header)
                 if value is not None:
@@ -97,7 +101,7 @@ class Reader:
         """In the order in which they were so; of one moment in the order of a deal's life."""
         found = [event for event in [self._word(cells, faults)] if event is not None]
         told = {(event.status, event.time) for event in found}
-        for status, header in self._format.events.items():
+        for status, header in self._timed.items():
             try:
                 cell = self._cell(cells, header)
                 if cell is None:
@@ -166,7 +170,7 @@ class Reader:
 
     def _values(self, cells: Sequence[Cell], faults: list[tuple[str, str]]) -> dict[str, str]:
         found: dict[str, str] = {}
-        for kind, header in self._format.values.items():
+        for kind, header in self._valued.items():
             try:
                 cell = self._cell(cells, header)
                 if cell is not None:

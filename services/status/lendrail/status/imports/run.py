@@ -23,6 +23,8 @@ from lendrail.status.imports.rows import Row
 from lendrail.status.imports.store import FileGone, Imports, Pieces
 
 log = structlog.get_logger()
+BATCH = 500
+"""Rows that are reported and counted together."""
 MOST_TRIES = 5
 """Without a step forward."""
 RETRY_SECONDS = 5.0
@@ -58,12 +60,15 @@ class Runner:
         held = await self._imports.move(document, lease, begun, self._lease_seconds)
         if held is None:
             return
+        bound = asyncio.timeout(self._at_most)
         try:
-            async with asyncio.timeout(self._at_most):
+            async with bound:
                 await self._read(document, held)
         except FileRefused as refused:
             await self._end(document, held, "refused", {"code": refused.code, "columns": refused.columns})
         except TimeoutError:
+            if not bound.expired():
+                raise
             await self._end(document, held, "failed", {"code": "too-slow"})
         except FileGone:
             await self._end(document, held, "failed", {"code": "file-gone"})
@@ -78,6 +83,7 @@ class Runner:
             "received": document["received_at"].isoformat(),
             "asOf": as_of.isoformat() if as_of else None,
             "skip": document["row"],
+            "batch": BATCH,
         }
         counts: Counter[str] = Counter(document["counts"])
         row = document["row"]

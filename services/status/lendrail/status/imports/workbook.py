@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import math
 import re
 import struct
 import zipfile
@@ -107,7 +108,10 @@ class WorkbookReading:
         for cell in cells:
             if not isinstance(cell, EmptyCell) and cell.value is not None and cell.data_type in ("f", "e"):
                 return self.sheet.fault(line, "formula" if cell.data_type == "f" else "cell-error")
-            read.append(_value(cell))
+            try:
+                read.append(_value(cell))
+            except OverflowError:
+                return self.sheet.fault(line, "cell-error")
         while len(read) > self.sheet.width and read[-1] is None:
             read.pop()
         return self.sheet.row(line, read + [None] * (self.sheet.width - len(read)))
@@ -158,12 +162,15 @@ def _has_content(sheet: Any) -> bool:
 
 
 def _value(cell: Any) -> Cell:
+    """Raises OverflowError for numbers that are none."""
     value = None if isinstance(cell, EmptyCell) else cell.value
     if value is None or isinstance(value, str | dt.datetime):
         return value
     if isinstance(value, bool):
         return str(value).upper()
     if isinstance(value, int | float):
+        if not math.isfinite(value):
+            raise OverflowError
         return float(value)
     if isinstance(value, dt.date):
         return dt.datetime.combine(value, dt.time())

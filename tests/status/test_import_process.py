@@ -1,0 +1,169 @@
+"""The whole way of a file, on real processes: the command, the gateway, the status service, MongoDB and Kafka; and the
+service is killed in the middle.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from tests import support
+from tests.gateway.process import Gateway
+from tests.status.bench import PARTNER, Bench, Deal, credentials_file
+from tests.status.conftest import MakeBench
+from tests.status.importing import csv, known, row
+from typer.testing import CliRunner
+
+from lendrail.contracts.topics import TOPICS
+from lendrail.local.cli import app
+
+ROWS = 1100
+
+
+class Status:
+    """One status service behind the gateway; its port and databases stay when it is started again."""
+
+    def __init__(self, folder: Path, gateway: Gateway) -> None:
+        self.environment = (
+            os.environ
+            | gateway.environment
+            | {
+                "LENDRAIL_PORT": str(gateway.owner_port),
+                "LENDRAIL_INSTANCE": "status-1",
+                "LENDRAIL_CREDENTIALS_FILE": str(credentials_file(folder)),
+                "LENDRAIL_JWKS_URL": f"{gateway.url}/.well-known/jwks.json",
+                "LENDRAIL_IMPORT_LEASE_SECONDS": "3",
+            }
+        )
+        self.url = f"http://127.0.0.1:{gateway.owner_port}"
+        self._log = folder / "status.log"
+        self.running: subprocess.Popen[bytes] | None = None
+
+    def start(self, kill_at: str = "") -> None:
+        told = self.environment | ({"LENDRAIL_FAULT_AT": kill_at} if kill_at else {})
+        with self._log.open("ab") as log:
+            self.running = subprocess.Popen([sys.executable, "-m", "lendrail.status"], env=told, stdout=log, stderr=log)
+
+    async def ready(self) -> bool:
+        assert self.running is not None
+        assert self.running.poll() is None, self._log.read_text()[-3000:]
+        try:
+            async with httpx.AsyncClient(trust_env=False) as client:
+                return (await client.get(f"{self.url}/ready")).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    async def died(self) -> bool:
+        assert self.running is not None
+        return self.running.poll() == -signal.SIGKILL
+
+    def stop(self) -> None:
+        if self.running is not None and self.running.poll() is None:
+            self.running.terminate()
+            self.running.wait(20)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _topics(kafka: str) -> None:
+    from aiokafka.errors import TopicAlreadyExistsError
+
+    for topic in TOPICS:
+        try:
+            asyncio.run(support.topics(kafka, topic.name, partitions=1))
+        except TopicAlreadyExistsError:
+            continue
+
+
+@pytest.fixture
+async def bench(make_bench: MakeBench) -> Bench:
+    """For its keys and its look into the same databases; the process does the work."""
+    return await make_bench()
+
+
+@pytest.fixture
+async def status(bench: Bench, kafka: str, mongo: str, database_prefix: str, tmp_path: Path) -> AsyncIterator[Status]:
+    gateway = Gateway(tmp_path, kafka=kafka, mongo=mongo, prefix=database_prefix).start()
+    gateway.wait_ready(60)
+    oauth = {"token_url": f"{gateway.url}/oauth/token", "client_id": "demo-upstream"}
+    endpoints = {"gateway": gateway.url, "oauth": oauth | {"client_secret": support.CLIENT_SECRET}}
+    (tmp_path / "endpoints.json").write_text(json.dumps(endpoints))
+    status = Status(tmp_path, gateway)
+    yield status
+    status.stop()
+    gateway.stop()
+    await bench.service.client.drop_database(f"{database_prefix}gateway")
+
+
+async def bring(folder: Path, content: bytes, *more: str) -> tuple[int, str]:
+    """As an operator does it."""
+    file = folder / "deals.csv"
+    file.write_bytes(content)
+    command = ["import", str(file), "--partner", PARTNER, "--state", str(folder), *more]
+    done = await asyncio.to_thread(CliRunner().invoke, app, command)
+    return done.exit_code, done.output
+
+
+def content_of(deals: list[Deal], minute: int) -> bytes:
+    """Many times of few deals, the last of each the newest."""
+    times = [f"2026-03-01T{minute:02}:{n // 60:02}:{n % 60:02}Z" for n in range(ROWS)]
+    return csv(*(row(deals[n % len(deals)], "in-review", time) for n, time in enumerate(times)))
+
+
+async def test_a_file_goes_the_whole_way_whatever_is_killed(status: Status, bench: Bench, tmp_path: Path) -> None:
+    deals = await known(bench, 10)
+    windows = ("store.opportunities.after#2", "store.import_reports.before#2", "store.import_reports.after#1",
+               "store.imports.after#4")  # fmt: skip
+    for hour, window in enumerate(windows, start=1):
+        status.start(kill_at=window)
+        await support.eventually(status.ready, 60)
+        following = asyncio.create_task(bring(tmp_path, content_of(deals, hour)))
+        await support.eventually(status.died, 60)
+        status.start()
+        code, said = await asyncio.wait_for(following, 120)
+        assert (code, f"done, {ROWS} rows" in said) == (0, True), (window, said)
+        status.stop()
+        documents = [await bench.document(deal.id) for deal in deals]
+        ids = [each["id"] for document in documents for each in document["observations"]]
+        assert len(ids) == len(set(ids)) == len(deals) + hour * ROWS, window
+        reports = await bench.parts.importing.imports.reports.find().to_list()
+        told = [stored[0] for batch in reports for stored in batch["rows"]]
+        assert len(told) == hour * ROWS, "each row is told of once"
+    status.start()
+    await support.eventually(status.ready, 60)
+    code, said = await bring(tmp_path, csv(row(deals[0], "funded", "2026-03-05"), row(Deal()), "x"))
+    assert (code, "1 changed, 1 fault, 1 unknown-id" in said, "too-few-columns" in said) == (1, True, True)
+    code, said = await bring(tmp_path, csv(row(deals[0], "funded", "2026-03-05"), row(Deal()), "x"), "--dry-run")
+    assert "dry run" in said
+    assert (await bench.document(deals[0].id))["status"] == "funded"
+    told_of = await updates(status, deals[0])
+    assert told_of[-1] == ("funded", "csv")
+
+
+async def updates(status: Status, deal: Deal) -> list[tuple[Any, Any]]:
+    """What Kafka was told of it, as far as it is in clear."""
+    from aiokafka import AIOKafkaConsumer
+
+    consumer: Any = AIOKafkaConsumer(
+        "status-updated",
+        bootstrap_servers=status.environment["KAFKA_BOOTSTRAP_SERVERS"],
+        auto_offset_reset="earliest",
+    )
+    await consumer.start()
+    found = []
+    polled = await consumer.getmany(timeout_ms=3000)
+    while polled:
+        for records in polled.values():
+            found += [json.loads(each.value) for each in records if each.key == str(deal.application_id).encode()]
+        polled = await consumer.getmany(timeout_ms=500)
+    await consumer.stop()
+    ordered = sorted(found, key=lambda each: int(each["stateVersion"]))
+    return [(each["status"], each["source"]) for each in ordered]
