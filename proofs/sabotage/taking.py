@@ -90,6 +90,36 @@ TAKING = (
         quick=True,
     ),
     Row(
+        name="pins-hold",
+        protection="status: what a person pinned is held whatever the partner says",
+        edits=(
+            Edit(
+                file=f"{STATUS}/fold.py",
+                search="    layer = held(free, pin) if pin is not None else free\n",
+                replace="    layer = free\n",
+            ),
+        ),
+        proofs=("tests/status/test_persons.py::test_a_pin_holds_whatever_the_partner_says_and_shows_what_that_is",),
+        reports=r"diff: <Status\.APPROVED",
+        judge="the status that is shown",
+        quick=True,
+    ),
+    Row(
+        name="times-of-writes",
+        protection="status: what was known at a time stays so, whatever a replica's clock says",
+        edits=(
+            Edit(
+                file=f"{STATUS}/written.py",
+                search="    return max([now, *heard, *(told_at(each) for each in outbox[-1:])])\n",
+                replace="    return now\n",
+            ),
+        ),
+        proofs=("tests/status/test_history.py::test_a_clock_that_goes_back_changes_nothing_that_was_known",),
+        reports="was shown and is not what was told",
+        judge="versions in the order in which they were published",
+        quick=True,
+    ),
+    Row(
         name="status-version",
         protection="status: of two that fold at the same time one folds again",
         edits=(

@@ -73,6 +73,19 @@ def test_what_we_knew_is_the_version_that_was_told_by_then(
     assert fold(heard_by(read(document, KEY).observations, whole)) == fold(read(document, KEY).observations)
 
 
+def test_a_clock_that_goes_back_changes_nothing_that_was_known() -> None:
+    first = as_stored(None, [validated(), report(0, Status.IN_REVIEW)], NOW)
+    behind = as_stored(first, [report(1, Status.APPROVED)], NOW - dt.timedelta(hours=1))
+    assert first is not None
+    assert behind is not None
+    for ago in (NOW - STEP, NOW - dt.timedelta(minutes=30), NOW - dt.timedelta(hours=1)):
+        shown = shown_at(behind, KEY, ago)
+        assert shown is None, f"{shown.status} was shown and is not what was told"
+    now = shown_at(behind, KEY, NOW)
+    assert now is not None
+    assert now.status is Status.APPROVED
+
+
 def test_what_was_true_is_not_what_we_knew() -> None:
     """On the third the partner tells that it declined on the first."""
     early = report(0, Status.IN_REVIEW)
