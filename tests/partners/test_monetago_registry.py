@@ -234,7 +234,7 @@ async def test_feed_tells_of_every_change_whatever_the_page(
             reference, data = new_reference(), paper(new_reference())
             part = {"requested": {"amount": "100", "currency": "USD"}}
             data["invoices"] = [data["invoices"][0] | part | {"number": new_reference()} for _ in range(3)]
-            cursor, seen = stamp(dt.datetime.now(dt.UTC)), set[Hint]()
+            cursor, seen = f"{stamp(dt.datetime.now(dt.UTC))} {size}", set[Hint]()
             ours = await lender.register(data, reference)
             for _ in range(20):
                 page = await lender.page(cursor)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import structlog
 from tests import make, support
 from tests.submission.desk import TENANT, Desk, submit
 from tests.submission.test_partners import port
@@ -91,3 +92,29 @@ async def test_a_silent_registry_is_told_of_while_the_lender_is_paused(desk: Des
     async with desk.lanes(gate_seconds="60"):
         await support.eventually(told, 10)
     assert await desk.states(lender) == ["planned", "prepared"]
+
+
+async def test_a_registration_that_turns_duplicate_alarms_every_lender_that_has_it(desk: Desk) -> None:
+    """Those that have it keep it, with an alarm each; one that comes to the gate afterwards goes nowhere."""
+    gate, application = uuid.uuid4(), make.new_id()
+    have = [submit(application, gate=gate, opportunity_id=uuid.uuid4()) for _ in range(3)]
+    await desk.hear(*have)
+    async with desk.lanes(gate_seconds="60"):
+        await word(desk, have[0], Status.APPROVED, 1)
+        for each in have:
+            await desk.until(each, "acked", "acked")
+        matches = (Match(id="fake-match-1", kind="EXCT"),)
+        with structlog.testing.capture_logs() as logs:
+            for _ in range(2):  # as after a death in the middle
+                await word(desk, have[0], Status.DUPLICATE, 2, matches=matches)
+        late = submit(application, gate=gate, opportunity_id=uuid.uuid4())
+        await desk.hear(late)
+    for each in have:
+        told = (await desk.acks(each))[-1]
+        assert (told.operation, told.outcome, told.reason) == ("gate", "duplicate", "alarm-registry-duplicate")
+        assert "fake-match-1" in told.problems[0].message
+        assert await desk.states(each) == ["rejected", "acked"], "what the lender has stays there"
+        assert len((await desk.ledger(each))["leads"]) == 1
+    alarms = [entry["opportunity"] for entry in logs if entry["log_level"] == "critical"]
+    assert sorted(alarms) == sorted(str(each.opportunity_id) for each in have), "each once"
+    assert await desk.states(late) == ["rejected", "cancelled"]

@@ -70,12 +70,14 @@ def _naming(partner_id: str, options: partner.Options, wrapper: str, more: Mappi
 
 
 def activity(cursor: str | None, now: dt.datetime) -> Request:
-    """`before` stays out, as the partner asks. A cursor that lies in the future, because an event had a wrong time,
-    must not hide what happens until then.
+    """`before` stays out, as the partner asks. A cursor that no clock of the partner's bears out may be of an event
+    with a wrong time, and must not hide what happens until then: more is read again, and what was seen is known.
     """
     after, _, limit = (cursor or "").partition(" ")
     since = results.moment(after)
-    query = (("after", results.stamp(min(since, now))),) if since else ()
+    if since is not None and not limit:
+        since = min(since, now - dt.timedelta(seconds=profile.LOOK_BACK_SECONDS))
+    query = (("after", results.stamp(since)),) if since else ()
     return calls.get("activity", "activity", query=(*query, ("limit", limit or str(profile.PAGE)), ("offset", "0")))
 
 

@@ -92,6 +92,8 @@ SERVICE = "REGI"
 PAGE = 1000
 """Events asked for in one look at the feed, as in the partner's sample; the largest number is not published."""
 OVERLAP_SECONDS = 5.0
+LOOK_BACK_SECONDS = 3600.0
+"""Read again at each look, by our clock, where no clock of the partner's bears the cursor out."""
 FEED_SECONDS = 10.0
 POLL_SECONDS = (2.0, 3.0, 5.0, 10.0, 30.0, 60.0, 300.0)
 """Matching takes seconds; after that the feed is what tells."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterable
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from lendrail.contracts.terms import Match, Money, Report, Status
@@ -178,7 +179,9 @@ def page(reply: Reply) -> Page | None:
 
     The next page begins a millisecond before that time, since nobody says whether `after` includes its own moment. When
     a whole page has that one time, the next look, in its own time, asks for a page more. After a short page the cursor
-    stays some seconds behind, for events that become visible late.
+    stays some seconds behind, for events that become visible late. An event of a time that has not come yet, by the
+    clock of the partner's own reply, moves no cursor: what happens until then would be hidden. A cursor with its limit
+    is one to believe, whatever our clock says.
     """
     body = reading.json_object(reply.content) if reply.status == 200 else None
     events = (body or {}).get("activity")
@@ -190,13 +193,27 @@ def page(reply: Reply) -> Page | None:
     if full and (len(known) < len(times) or known != sorted(known)):
         return None
     hints = tuple(hint for each in told if (hint := _hint(each)))
+    latest = _clock(reply)
+    known = [time for time in known if latest is None or time <= latest]
+    if not known:
+        return Page(hints, None)
     if not full:
-        behind = dt.timedelta(seconds=profile.OVERLAP_SECONDS)
-        return Page(hints, stamp(max(known) - behind) if known else None)
+        rest = stamp(max(known) - dt.timedelta(seconds=profile.OVERLAP_SECONDS))
+        return Page(hints, rest if latest is None else f"{rest} {profile.PAGE}")
     start = known[-1] - dt.timedelta(milliseconds=1)
     stuck = known[0] >= start
     limit = len(events) + profile.PAGE if stuck else profile.PAGE
     return Page(hints, f"{stamp(start)} {limit}", more=not stuck)
+
+
+def _clock(reply: Reply) -> dt.datetime | None:
+    """The latest time that an event may have, by the partner's own clock; None where its reply names no time."""
+    try:
+        said = parsedate_to_datetime(reply.headers.get("date", ""))
+    except ValueError:
+        return None
+    told = said.replace(tzinfo=dt.UTC) if said.tzinfo is None else said
+    return told + dt.timedelta(seconds=profile.OVERLAP_SECONDS)
 
 
 def _hint(told: Told) -> Hint | None:
