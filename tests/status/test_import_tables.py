@@ -363,6 +363,11 @@ def test_a_row_of_a_workbook_at_fault(cells: list[Any], code: str) -> None:
     assert after.events
 
 
+def test_a_formula_that_nobody_reads_hurts_nobody() -> None:
+    (row,) = read_sheet(sheet([["partnerId", "approvedAt", "sum"], ["A1", dt.date(2026, 3, 1), "=1+1"]]))
+    assert (len(row.events), row.faults) == (1, ())
+
+
 def test_numbers_that_are_none_are_told() -> None:
     """A sheet can hold what no spreadsheet writes."""
     content = sheet([["partnerId", "approvedAt"], [12345, 67890], ["A9", "2026-03-01"]])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import io
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from openpyxl import Workbook
 from pymongo.errors import AutoReconnect
 from tests import make, support
 from tests.status.bench import Bench, Deal
@@ -83,6 +85,25 @@ async def test_one_row_states_several_times(files: Files, bench: Bench) -> None:
         "funded",
     ]
     assert (await bench.statuses(deal.id))[-1] == "funded", "what happened in one day happened in the order of life"
+
+
+async def test_a_workbook_is_read_like_any_other_file(files: Files, bench: Bench) -> None:
+    one, two = await known(bench, 2)
+    book, content = Workbook(), io.BytesIO()
+    assert book.active is not None
+    for cells in (
+        ["partnerId", "approvedAt", "fundedAt"],
+        [one.partner_id, dt.datetime(2026, 3, 1, 9, 30), None],
+        [two.partner_id, dt.date(2026, 3, 1), "=TODAY()"],
+        [two.partner_id, dt.date(2026, 3, 1), dt.date(2026, 3, 2)],
+    ):
+        book.active.append(cells)
+    book.save(content)
+    told = await files.bring(content.getvalue())
+    assert pairs(told["rows"]) == [(2, "changed"), (3, "changed"), (4, "changed")]
+    assert told["rows"][1]["problems"][0]["code"] == "formula", "the rest of that row is heard"
+    assert [(await bench.document(deal.id))["status"] for deal in (one, two)] == ["approved", "funded"]
+    assert told["tally"] == {"lines": 4, "blank": 0, "rows": 3}
 
 
 async def test_the_same_row_in_another_file_changes_nothing(files: Files, bench: Bench) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -79,6 +80,8 @@ class Reader:
         """What stands there, without blanks around it; None where nothing does. Raises `Unfit`."""
         at = self._at.get(header) if header is not None else None
         value = cells[at] if at is not None else None
+        if isinstance(value, float) and math.isnan(value):
+            raise Unfit("cell-error")
         if not isinstance(value, str):
             return value
         value = value.strip()

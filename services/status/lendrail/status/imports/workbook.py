@@ -29,6 +29,7 @@ MOST_STRINGS = 64 * 1024 * 1024
 """Of the part with all its texts, which is held whole too."""
 MOST_PARTS = 2000
 MOST_DIRECTORY = 512 * 1024
+MOST_NUMBER = 10**300
 MOST_RATIO = 250
 """Times that a part may be larger than it is packed; tables reach 20."""
 MOST_ROWS = 1_048_576
@@ -104,14 +105,7 @@ class WorkbookReading:
 
     def _row(self, line: int, cells: Sequence[Any]) -> Row:
         """A row ends where its last filled cell is, so a short one is whole."""
-        read: list[Cell] = []
-        for cell in cells:
-            if not isinstance(cell, EmptyCell) and cell.value is not None and cell.data_type in ("f", "e"):
-                return self.sheet.fault(line, "formula" if cell.data_type == "f" else "cell-error")
-            try:
-                read.append(_value(cell))
-            except OverflowError:
-                return self.sheet.fault(line, "cell-error")
+        read = [_value(cell) for cell in cells]
         while len(read) > self.sheet.width and read[-1] is None:
             read.pop()
         return self.sheet.row(line, read + [None] * (self.sheet.width - len(read)))
@@ -162,16 +156,20 @@ def _has_content(sheet: Any) -> bool:
 
 
 def _value(cell: Any) -> Cell:
-    """Raises OverflowError for numbers that are none."""
+    """A formula as it begins, an error of the spreadsheet and a number that is none as NaN: both are at fault where
+    their column is read.
+    """
     value = None if isinstance(cell, EmptyCell) else cell.value
-    if value is None or isinstance(value, str | dt.datetime):
+    if value is None:
+        return None
+    if cell.data_type in ("f", "e"):
+        return "=" if cell.data_type == "f" else math.nan
+    if isinstance(value, str | dt.datetime):
         return value
     if isinstance(value, bool):
         return str(value).upper()
     if isinstance(value, int | float):
-        if not math.isfinite(value):
-            raise OverflowError
-        return float(value)
+        return float(value) if abs(value) < MOST_NUMBER else math.nan
     if isinstance(value, dt.date):
         return dt.datetime.combine(value, dt.time())
     return str(value)
