@@ -16,6 +16,7 @@ from lendrail.runtime.http import Problem
 from lendrail.runtime.mongo import Document
 from lendrail.runtime.vault import Key
 from lendrail.status.cause import cause
+from lendrail.status.fetch import asked_for
 from lendrail.status.fold import fold
 from lendrail.status.history import Moments, heard_by, moments, shown_at, state_of
 from lendrail.status.observation import Observation, State
@@ -190,3 +191,15 @@ def test_of_several_words_the_one_that_rules_made_the_version() -> None:
     other = cause(fold(heard), [first, third], NOW)
     assert other is not None
     assert other.event == third.id
+
+
+def test_a_look_of_our_own_is_not_put_down_to_an_old_call() -> None:
+    call = {"id": "c", "words": "w", "received_at": NOW, "event": "evt-1"}
+    later = NOW + dt.timedelta(seconds=5)
+    told = {"reached_at": NOW, "partner_event": "evt-1"}
+    assert asked_for({"hints": [call]}, "hint", later) == told
+    assert asked_for({"hints": [call], "fetch": {"seen_at": NOW - STEP}}, "hint", later) == told
+    assert asked_for({"hints": [call], "fetch": {"seen_at": NOW + STEP}}, "hint", later) == {}
+    assert asked_for({"hints": [call]}, "hint", NOW - STEP) == {}
+    assert asked_for({"hints": [call]}, "poll", later) == {}
+    assert asked_for({}, "hint", later) == {}

@@ -121,7 +121,7 @@ class Fetch:
             received_at=utc_now(),
             partner_time=told,
             looked_at=began,
-            **_asked_for(document, kind, began),
+            **asked_for(document, kind, began),
             said=said,
         )
         both = [*known.observations, observation]
@@ -150,12 +150,17 @@ class Fetch:
         await self._opportunities.change(where, [{"$set": fields}])
 
 
-def _asked_for(document: Document, kind: Kind, began: dt.datetime) -> dict[str, Any]:
-    """The newest call that this look answers: when it came, and the partner's own id of it."""
-    calls = [each for each in document.get("hints", ()) if each["received_at"] <= began] if kind == "hint" else []
-    if not calls:
+def asked_for(document: Document, kind: Kind, began: dt.datetime) -> dict[str, Any]:
+    """The newest call that this look answers: when it came, and the partner's own id of it. One that came before the
+    last look was answered by that; this one is for something of ours then.
+    """
+    if kind != "hint":
         return {}
-    newest = max(calls, key=lambda each: each["received_at"])
+    seen = document.get("fetch", {}).get("seen_at")
+    calls = [each for each in document.get("hints", ()) if each["received_at"] <= began]
+    newest = max(calls, key=lambda each: each["received_at"], default=None)
+    if newest is None or (seen is not None and newest["received_at"] < seen):
+        return {}
     return {"reached_at": newest["received_at"], "partner_event": newest.get("event")}
 
 
