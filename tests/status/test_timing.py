@@ -99,6 +99,21 @@ async def test_old_deals_are_looked_at_seldom_and_silent_ones_in_the_end_not_at_
     assert ("ended" in document["fetch"], document["fetch"]["until"] > utc_now()) == (False, True), "news begin it anew"
 
 
+@pytest.mark.parametrize(("reason", "ends"), [("sweep", True), ("hint", False)])
+async def test_a_partner_that_never_answers_is_not_asked_for_ever(bench: Bench, reason: str, ends: bool) -> None:
+    deal = Deal()
+    await bench.deliver(deal.ack())
+    for over in (False, True):
+        before = {"fetch.reason": reason, "fetch.until": utc_now() + dt.timedelta(hours=-1 if over else 1)}
+        await bench.opportunities.update_one({"_id": str(deal.id)}, {"$set": before})
+        document = await bench.document(deal.id)
+        fields = bench.parts.timing.after_failure(document, "none", "deadline", None)
+        await bench.opportunities.update_one({"_id": str(deal.id)}, [{"$set": fields}])
+        document = await bench.document(deal.id)
+        assert ("due" not in document, "ended" in document["fetch"]) == (over and ends,) * 2
+        assert document["fetch"]["error"] == "deadline"
+
+
 async def test_a_promised_time_is_a_time_to_look(bench: Bench, use: Use) -> None:
     use(poll=Polling(waits=(5 * 3600.0,), turnaround={Status.REFERRED: 3600.0}))
     deal, closing = Deal(), Deal()

@@ -110,18 +110,20 @@ class Timing:
     def after_failure(
         self, document: Document, token: str, error: str, seconds: float | None, reply: Document | None = None
     ) -> Document:
-        """After a look that told nothing; the same look comes again. `seconds`: what the partner asked for. `reply`:
-        what nobody could read, kept until the next of its kind.
+        """After a look that told nothing; the same look comes again, but a sweep not after its time is over. `seconds`:
+        what the partner asked for. `reply`: what nobody could read, kept until the next of its kind.
         """
         failures = document.get("fetch", {}).get("failures", 0)
         schedule = self._settings.retry_seconds
         wait = schedule[min(failures, len(schedule) - 1)] if seconds is None else seconds
+        in_vain: Document = {"$and": [OVER, {"$ne": ["$fetch.reason", "hint"]}]}
         stored = {"fetch.kept": {"$mergeObjects": [{"$literal": reply}, {"at": "$$NOW"}]}} if reply else {}
         return (
             released(token)
             | stored
             | {
-                "due": in_seconds(wait * random.uniform(1, 1.25)),
+                "due": {"$cond": [in_vain, "$$REMOVE", in_seconds(wait * random.uniform(1, 1.25))]},
+                "fetch.ended": {"$cond": [in_vain, {"$ifNull": ["$fetch.ended", "$$NOW"]}, "$fetch.ended"]},
                 "fetch.failures": failures + 1,
                 "fetch.error": {"$literal": error},
             }
