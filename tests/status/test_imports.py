@@ -31,7 +31,7 @@ from tests.status.importing import (
 )
 from tests.status.reading import bearer
 
-from lendrail.contracts.terms import Reference
+from lendrail.contracts.terms import Reference, Status
 from lendrail.runtime import due
 from lendrail.status.imports import expected as expecting
 from lendrail.status.imports import run as running
@@ -228,6 +228,21 @@ async def test_an_unknown_word_is_held_and_shown(files: Files, bench: Bench) -> 
     assert "partner:unmapped-word" in event.flags
 
 
+async def test_a_word_that_people_have_mapped_is_unknown_no_longer(files: Files, bench: Bench) -> None:
+    one, two = await known(bench, 2)
+
+    async def of(*_: Any) -> dict[str, Status]:
+        return {"paid at last": Status.FUNDED}
+
+    bench.parts.opportunities._vocabulary.of = of  # type: ignore[method-assign, assignment]
+    for more in ({"dryRun": True}, {}):
+        told = await files.bring(csv(row(one, "paid at last"), row(two, "paid maybe")), **more)
+        assert [(each["outcome"], each["status"]) for each in told["rows"]] == [
+            ("changed", "funded"),
+            ("unmapped", "in-review"),
+        ]
+
+
 async def test_an_unknown_id_is_heard_when_its_deal_is_known(files: Files, bench: Bench) -> None:
     deal, other = Deal(), Deal()
     content = csv(f"{deal.partner_id},,2026-03-01,2026-03-02,{CANARY}", f",{other.id},,2026-03-02,",
@@ -273,6 +288,7 @@ async def test_a_person_who_was_erased_stays_forgotten(files: Files, bench: Benc
     await bench.deliver(late.ack())
     for each in (deal, late):
         await bench.service.vault.erase(str(each.application_id))
+    assert outcomes(await files.bring(csv(row(deal, "accepted")))) == ["erased"], "also before anything was dropped"
     await Forgetter(bench.opportunities).forget([str(deal.application_id), str(late.application_id)])
     told = await files.bring(csv(row(deal), row(late, "funded")))
     assert outcomes(told) == ["erased", "erased"]

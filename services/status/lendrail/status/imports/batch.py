@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from lendrail.contracts.terms import Status
 from lendrail.runtime.mongo import Document
 from lendrail.runtime.vault import Key, Vault
 from lendrail.status.fold import fold
-from lendrail.status.imports.hearing import Known, has_unmapped, observations
+from lendrail.status.imports.hearing import Known, observations
 from lendrail.status.imports.match import Found, Matcher, Whose
 from lendrail.status.imports.orphaned import Orphaned
 from lendrail.status.imports.rows import Row
+from lendrail.status.noted import UNMAPPED
 from lendrail.status.observation import Observation, State
 from lendrail.status.store import Heard, Opportunities, Subject, cause_of, read, subject_of
 from lendrail.status.timing import Timing
+from lendrail.status.words import held
 
 MOST_KEPT = 100_000
 """Rows of one file that name nobody; a file with more is hardly ours."""
@@ -45,6 +47,14 @@ class Line:
     def of(cls, stored: Sequence[Any]) -> Line:
         row, outcome, opportunity, status, faults = stored
         return cls(row, outcome, opportunity, status, tuple((code, header) for code, header in faults))
+
+
+class After(NamedTuple):
+    """How an opportunity stands once a batch was heard."""
+
+    status: str
+    unmapped: frozenset[str] = frozenset()
+    """Words that wait for a person."""
 
 
 class Batch:
@@ -81,6 +91,9 @@ class Batch:
             found = observations(row, each, before, document["received_at"])
             new += [(row, each, observation, raw) for observation, raw in found]
         keys: dict[str, Key] = await self._vault.find({each["application_id"] for _, each, _, _ in new})
+        for _, each, _, _ in new:
+            if each["application_id"] not in keys:
+                each["status"] = Status.ERASED.value  # a moment ago
         cause = cause_of(document["cause"])
         return [
             (row.line, Heard(subject_of(each), observation, keys[each["application_id"]], cause, raw))
@@ -88,25 +101,28 @@ class Batch:
             if each["application_id"] in keys
         ]
 
-    async def _stored(self, heard: Sequence[tuple[int, Heard]]) -> dict[str, str]:
-        """Statuses afterwards, by opportunity. A few at a time, since folding them holds up everything else."""
-        found: dict[str, str] = {}
+    async def _stored(self, heard: Sequence[tuple[int, Heard]]) -> dict[str, After]:
+        """How opportunities stand afterwards. A few at a time, since folding them holds up everything else."""
+        found: dict[str, After] = {}
         for at in range(0, len(heard), AT_ONCE):
             some = [each for _, each in heard[at : at + AT_ONCE]]
-            documents = await self._opportunities.hear(some, self._due)
-            found |= {id: document["status"] for id, document in documents.items()}
+            for id, document in (await self._opportunities.hear(some, self._due)).items():
+                words = frozenset(each["word"] for each in document.get(UNMAPPED, ()))
+                found[id] = After(document["status"], words)
         return found
 
-    async def _foreseen(self, heard: Sequence[tuple[int, Heard]]) -> dict[str, str]:
+    async def _foreseen(self, heard: Sequence[tuple[int, Heard]]) -> dict[str, After]:
         """The same without a write."""
         by_id: dict[str, list[Heard]] = {}
         for _, each in heard:
             by_id.setdefault(each.subject.id, []).append(each)
-        found: dict[str, str] = {}
+        found: dict[str, After] = {}
         for id, document in (await self._opportunities.find(list(by_id))).items():
             subject, key = by_id[id][0].subject, by_id[id][0].key
             together = [*read(document, key).observations, *(each.observation for each in by_id[id])]
-            found[id] = fold(together, await self._opportunities.words(subject, together)).status.value
+            words = await self._opportunities.words(subject, together)
+            unmapped = frozenset(held(together)).difference(words)
+            found[id] = After(fold(together, words).status.value, unmapped)
         return found
 
     def _due(
@@ -124,7 +140,7 @@ def whose_file(document: Document) -> Whose:
     return Whose(**about, reference_system=document["format"].get("referenceSystem"))
 
 
-def _line(row: Row, found: Found | None, fresh: bool, after: Mapping[str, str]) -> Line:
+def _line(row: Row, found: Found | None, fresh: bool, after: Mapping[str, After]) -> Line:
     if found is None:
         return Line(row.line, "fault", faults=row.faults)
     if found.fault is not None:
@@ -132,10 +148,11 @@ def _line(row: Row, found: Found | None, fresh: bool, after: Mapping[str, str]) 
     if found.document is None:
         return Line(row.line, "unknown-id", faults=row.faults)
     opportunity, before = found.document["_id"], found.document["status"]
-    status = after.get(opportunity, before)
+    now = after.get(opportunity, After(before))
     if before == Status.ERASED:
         return Line(row.line, "erased", opportunity)
     outcome = "known"
     if fresh:
-        outcome = "unmapped" if has_unmapped(row) else "changed" if status != before else "heard"
-    return Line(row.line, outcome, opportunity, status, row.faults)
+        asked = any(event.status is None and event.words in now.unmapped for event in row.events)
+        outcome = "unmapped" if asked else "changed" if now.status != before else "heard"
+    return Line(row.line, outcome, opportunity, now.status, row.faults)

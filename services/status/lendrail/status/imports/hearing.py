@@ -15,11 +15,11 @@ from typing import Any
 from lendrail.contracts.sensitive import SensitiveText
 from lendrail.contracts.terms import NAMESPACE, DeclineReason, Money, ReasonCode, Report, utc_now
 from lendrail.runtime.mongo import Document
-from lendrail.status.imports.rows import STATUS, Event, Row, heard, told
+from lendrail.status.imports.rows import Event, Row, heard, told
 from lendrail.status.observation import Observation, Reported
+from lendrail.status.words import UNMAPPED
 
 SOURCE = "csv"
-UNMAPPED = "unmapped-word"
 TICK = dt.timedelta(milliseconds=1)
 
 
@@ -98,10 +98,6 @@ def about(row: Row, document: Document) -> str | None:
     theirs = {document.get("partner_id"), *document.get("former", ()), *document.get("aliases", ())}
     named = row.keys.get("partnerId")
     return named if named in theirs else row.keys.get("ourReference")
-
-
-def has_unmapped(row: Row) -> bool:
-    return any(event.status is None and event.name == STATUS for event in row.events)
 
 
 def row_of(body: bytes) -> Row | None:
