@@ -103,11 +103,11 @@ async def status(bench: Bench, kafka: str, mongo: str, database_prefix: str, tmp
     await bench.service.client.drop_database(f"{database_prefix}gateway")
 
 
-async def bring(folder: Path, content: bytes, *more: str) -> tuple[int, str]:
+async def bring(folder: Path, content: bytes, *more: str, partner: str = PARTNER) -> tuple[int, str]:
     """As an operator does it."""
     file = folder / "deals.csv"
     file.write_bytes(content)
-    command = ["import", str(file), "--partner", PARTNER, "--state", str(folder), *more]
+    command = ["import", str(file), "--partner", partner, "--state", str(folder), *more]
     done = await asyncio.to_thread(CliRunner().invoke, app, command)
     return done.exit_code, done.output
 
@@ -144,6 +144,8 @@ async def test_a_file_goes_the_whole_way_whatever_is_killed(status: Status, benc
     code, said = await bring(tmp_path, csv(row(deals[0], "funded", "2026-03-05"), row(Deal()), "x"), "--dry-run")
     assert "dry run" in said
     assert (await bench.document(deals[0].id))["status"] == "funded"
+    code, said = await bring(tmp_path, b"x" * 10_000_000, partner="nobody")
+    assert (code, "no-account" in said) == (1, True), "the answer comes before the file was read"
     told_of = await updates(status, deals[0])
     assert told_of[-1] == ("funded", "csv")
 
