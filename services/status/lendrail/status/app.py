@@ -19,6 +19,7 @@ from lendrail.runtime.service import Service
 from lendrail.runtime.settings import read_key
 from lendrail.runtime.stored_events import Outboxes
 from lendrail.runtime.tokens import Verifier
+from lendrail.status.alarms import Alarms
 from lendrail.status.asking import Asking
 from lendrail.status.channels import Lanes
 from lendrail.status.correcting import Correcting
@@ -60,6 +61,7 @@ class Parts:
     measuring: Measuring
     watch: Watch
     staleness: Staleness
+    alarms: Alarms
     workers: Workers
     feeds: Feeds
     lanes: Lanes
@@ -73,7 +75,7 @@ class Parts:
         """Indexes; needs MongoDB."""
         for part in (self.relay, self.opportunities, self.hints, self.feeds, self.desk, self.pins):
             await part.prepare()
-        for each in (self.measuring, self.watch, self.staleness, self.importing):
+        for each in (self.measuring, self.watch, self.staleness, self.alarms, self.importing):
             await each.prepare()
 
     async def drain(self, seconds: float) -> None:
@@ -119,6 +121,7 @@ def assemble(service: Service, settings: Settings) -> Parts:
         measuring=measuring,
         watch=watch,
         staleness=staleness,
+        alarms=Alarms(opportunities, timing, service.vault),
         workers=workers,
         feeds=feeds,
         lanes=lanes,
@@ -149,6 +152,7 @@ def build(settings: Settings, *, verifier: Verifier | None = None, **doubles: An
     service.loop(parts.measuring.run)
     service.loop(parts.measuring.worker.run)
     service.loop(parts.watch.run)
+    service.loop(parts.alarms.run)
     service.loop(parts.desk.refolding.worker.run)
     service.loop(parts.desk.merging.run)
     service.loop(parts.pins.run)

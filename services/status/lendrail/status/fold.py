@@ -17,7 +17,7 @@ from lendrail.contracts.terms import FieldProblem, Status
 from lendrail.status.decided import FINAL, Layer, decided
 from lendrail.status.disagreement import Disagreement, disagreements
 from lendrail.status.followed import TAKEN, followed
-from lendrail.status.observation import Amended, Answered, Observation, State, Validated
+from lendrail.status.observation import Alarmed, Amended, Answered, Observation, State, Validated
 from lendrail.status.offers import offer_history, words_of
 from lendrail.status.persons import WAIT, active_pin, held, pin_of, without_corrections
 from lendrail.status.words import MAPPED, NO_WORDS, Words, read_with
@@ -52,7 +52,7 @@ def fold(observations: Iterable[Observation], words: Words = NO_WORDS) -> State:
     if pin is not None or free.corrected:
         alone = _strongest(without_corrections(heard), *rest, {})
         facts |= _by_person(layer.status, alone.status if alone else Status.SUBMITTING, pin, flags)
-    _alarms(answers, flags)
+    _alarms(heard, answers, flags)
     flags.update(dict.fromkeys(each.flag for each in disagreements(heard)))
     if layer.observation.id in mapped:
         flags[MAPPED] = None
@@ -203,8 +203,9 @@ def _is_outdated(creates: Sequence[Observation], heard: Sequence[Observation]) -
     return before is not None and any(revision > before and place > tried for revision, place in known)
 
 
-def _alarms(answers: Sequence[Observation], flags: dict[str, None]) -> None:
+def _alarms(heard: Sequence[Observation], answers: Sequence[Observation], flags: dict[str, None]) -> None:
     """A registry that knows the same paper is shown whatever the lender decided."""
+    flags.update(dict.fromkeys(each.said.flag for each in heard if isinstance(each.said, Alarmed)))
     for answer in map(_answer, answers):
         if answer.operation == "gate" and answer.outcome == "duplicate" and answer.reason:
             flags[answer.reason] = None

@@ -149,8 +149,17 @@ class Unpinned(Model):
     why: SensitiveText | None = None
 
 
+class Alarmed(Model):
+    """Something beside the deal speaks against it: it decides nothing, and a person should look."""
+
+    kind: Literal["alarmed"] = "alarmed"
+    flag: str
+    about: str
+    """The opportunity that it was learnt from."""
+
+
 Said = Annotated[
-    Validated | Answered | Reported | Missing | Amended | AcceptReported | Corrected | Pinned | Unpinned,
+    Validated | Answered | Reported | Missing | Amended | AcceptReported | Corrected | Pinned | Unpinned | Alarmed,
     Field(discriminator="kind"),
 ]
 

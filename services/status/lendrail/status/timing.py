@@ -4,7 +4,7 @@
 what we show), `quiet` (looks without news in a row), `failures` (in a row), `error`, `not_before` (for hints). Of the
 schedule: `first` (followed since), `since` (the status holds since), `every` (seconds of the wait that was chosen),
 `promised` (times at which news were announced), `until` (looked at no longer than that without news), `ended` (since
-when it is not).
+when it is not), `alarmed` (of a registration: when its lenders were told that it is a duplicate).
 """
 
 from __future__ import annotations
@@ -190,7 +190,8 @@ def _stage(subject: Subject, document: Document, state: State) -> Document:
     since: dt.datetime = known or state.observed_at
     later = dt.timedelta(seconds=zlib.crc32(subject.id.encode()) % SPREAD_SECONDS)
     times = [each + later for each in promises(state, since, _polling(subject.partner))]
-    return {"fetch.since": since, "fetch.promised": times}
+    found: Document = {"fetch.since": since, "fetch.promised": times}
+    return found if state.status is Status.DUPLICATE else found | {"fetch.alarmed": "$$REMOVE"}
 
 
 def _at(wait: Any, stage: Document) -> Document:
