@@ -273,6 +273,7 @@ def test_a_secret_that_cannot_be_read_proves_nothing(secret: str) -> None:
         {"separator": ".", "prefix": "v1."},
         {"timestamp_prefix": "t=", "separator": ","},
         {"signed": "{timestamp}{body}", "timestamp_prefix": "t="},
+        {"signed": "{timestamp}{body}", "timestamp_prefix": "t=", "prefix": "v1="},
         {"signed": "{timestamp}{body}", "timestamp_prefix": "t=", "separator": ","},
         {"signed": "{timestamp}{body}", "timestamp_prefix": "v1=t", "prefix": "v1=", "separator": ","},
         {"signed": "{timestamp}{body}", "timestamp_prefix": "v", "prefix": "v1=", "separator": ","},
@@ -292,6 +293,16 @@ def test_a_secret_that_cannot_be_read_proves_nothing(secret: str) -> None:
 def test_a_declaration_that_proves_less_than_it_seems_is_refused(fault: dict[str, str | float]) -> None:
     with pytest.raises(ValueError, match="must be"):
         Signature(header="X-Signature", **fault)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("signed", ["{body}.{id}", "v0:{id}:{body}", "{id}.{body}!", "{timestamp}:{id}:{body}"])
+def test_what_stands_at_the_ends_divides_nothing(signed: str) -> None:
+    dated = "X-Time" if "{timestamp}" in signed else None
+    proof = Signature(header="X-Signature", signed=signed, id_header="X-Id", timestamp_header=dated, tolerance=0)
+    for id_, right in ((b"v0", True), (b"a!", True), (b"a:b.c", False)):
+        headers = call(proof, SECRET, id_=id_)
+        assert verify(proof, [SECRET], headers, BODY, NOW) is right
+        assert verify(proof, [SECRET], headers, BODY, NOW + dt.timedelta(seconds=1)) is (right and dated is None)
 
 
 def _still_holds(proof: Proof, before: bytes, after: bytes) -> bool:

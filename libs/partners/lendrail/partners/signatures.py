@@ -91,7 +91,7 @@ class Signature:
             raise ValueError("each header must be named, and be another one")
         if self.separator is not None:
             taken = _WRITTEN.search(self.separator) or self.separator in self.prefix + (self.timestamp_prefix or "")
-            if not self.separator or taken:
+            if taken:
                 raise ValueError("the separator must be something that no signature and no prefix has")
         if self.timestamp_prefix is not None:
             prefixes = sorted((self.prefix, self.timestamp_prefix))
