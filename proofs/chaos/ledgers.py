@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,7 @@ from proofs.chaos import books
 from proofs.chaos.books import SEATS, Books
 from proofs.chaos.cast import AUDIT
 from proofs.chaos.doors import Rest
-from proofs.chaos.induced import WORDLESS, Evidence, Send, sends_of, touched
+from proofs.chaos.induced import SAME, WORDLESS, Evidence, Send, sends_of, touched
 from proofs.chaos.shapes import Accepted, Call, Notice, Shown
 from proofs.chaos.traffic import Acted
 from proofs.chaos.truth import Truth
@@ -62,9 +63,13 @@ class Reader:
         for noted in self.books.calls:
             self._noted[noted.ledger, noted.reference].append(noted)
         self._about: dict[tuple[str, str], list[Call]] = defaultdict(list)
-        for call in self.calls:
-            for word in call.marks or ("",):
+        self._mute: dict[str, list[Call]] = defaultdict(list)
+        for call in sorted(self.calls, key=lambda each: each.began):
+            for word in call.marks:
                 self._about[call.partner, word].append(call)
+            if not call.marks:
+                self._mute[call.partner].append(call)
+        self._longest = max((each.ended - each.began for each in self.calls), default=dt.timedelta())
 
     def shown(self, accepted: Accepted, view: View) -> Iterator[Shown]:
         """Everything of one application."""
@@ -115,12 +120,24 @@ class Reader:
         seat, known_as = SEATS[partner], books.reference(accepted.application, partner, accepted.mark)
         noted = self._noted[seat.ledger, known_as]
         stated = [each.at for each in noted] + _times(attempt)
-        near = self._about[seat.ledger, known_as] + (self._about[seat.ledger, ""] if seat.ledger in WORDLESS else [])
+        near = self._about[seat.ledger, known_as] + self._mute_at(seat.ledger, stated)
         sends = sends_of(seat.ledger, frozenset({known_as}), stated, near, self.found.deadline)
         met = [touched(send, self.found) or _not_whole(send, noted) for send in sends]
         self.sends.calls += len(met)
         self.sends.touched += sum(met)
         return any(met) or any(not each.whole for each in noted)
+
+    def _mute_at(self, ledger: str, stated: Sequence[dt.datetime]) -> list[Call]:
+        """Of the calls without a word of ours those that may have been under way at these times: of a hundred thousand
+        a few.
+        """
+        calls = self._mute[ledger] if ledger in WORDLESS else []
+        found: dict[int, Call] = {}
+        for at in stated:
+            first = bisect_left(calls, at - self._longest - SAME, key=lambda each: each.began)
+            last = bisect_right(calls, at + SAME, key=lambda each: each.began)
+            found |= {id(each): each for each in calls[first:last]}
+        return list(found.values())
 
 
 def _not_whole(send: Send, noted: Iterable[books.Noted]) -> bool:

@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
 from proofs.chaos import books
 from proofs.chaos.books import Books, Noted
 from proofs.chaos.cast import AUDIT
-from proofs.chaos.induced import Evidence, evidence
+from proofs.chaos.induced import SAME, Evidence, Send, evidence, sends_of
 from proofs.chaos.ledgers import Attempt, Reader, with_lives
 from proofs.chaos.shapes import Accepted, Call, Carried, Fault, Shown
 from proofs.chaos.traffic import Acted
@@ -19,6 +21,7 @@ from proofs.chaos.truth import Truth
 
 NOON = dt.datetime(2030, 1, 2, 12, 0, tzinfo=dt.UTC)
 APPLICATION, MARK, SOAP = "01a1ffae-0000-7000-8000-000000000001", "ZZ000001", "soap-lender"
+MAIL = "email-lender"
 ACCEPTED = Accepted(
     application=APPLICATION, door="rest", at=NOON, mark=MARK, partners=(SOAP,),
     wanted={SOAP: "in-review", AUDIT: "submitted"},
@@ -86,6 +89,27 @@ def test_the_mail_for_audit_is_followed_too() -> None:
         assert (mail.parked, mail.parked or mail.status == status) == (parked, True)
     waits = read([attempt("create", "parked"), attempt("supplement", "planned", sent=None)], KILLED)[AUDIT]
     assert (waits.parked, waits.induced) == (True, True), "it waits with the creation"
+
+
+spans = st.tuples(st.floats(0, 100), st.floats(0, 5)).map(
+    lambda it: (NOON + dt.timedelta(seconds=it[0]), NOON + dt.timedelta(seconds=it[0] + it[1]))
+)
+
+
+@given(st.lists(spans), st.lists(st.floats(-1, 106).map(lambda it: NOON + dt.timedelta(seconds=it)), max_size=4))
+def test_calls_without_a_word_of_ours_are_found_by_their_times(
+    found: list[tuple[dt.datetime, dt.datetime]], stated: list[dt.datetime]
+) -> None:
+    calls = [Call(partner=MAIL, began=b, ended=e, outcome="answered", toxic=None, marks=()) for b, e in found]
+    near = Reader(Books([], []), calls, Truth(), CALM, {})._mute_at(MAIL, stated)
+    by_hand = [each for each in calls if any(each.began - SAME <= at <= each.ended + SAME for at in stated)]
+    assert {id(each) for each in by_hand} <= {id(each) for each in near}
+    deadline = CALM.deadline
+    assert _sends(near, stated, deadline) == _sends(calls, stated, deadline)
+
+
+def _sends(calls: Sequence[Call], stated: Sequence[dt.datetime], deadline: dt.timedelta) -> list[Send]:
+    return sorted(sends_of(MAIL, frozenset(), stated, calls, deadline), key=lambda each: (each.began, each.ended))
 
 
 def test_versions_are_those_of_which_recipients_hear_and_those_that_were_lost() -> None:
