@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from proofs.ending import orderly
 from proofs.page import PAGES, Check, Ran, Table, show, verdict, write
 from rich.console import Console
 
@@ -43,6 +44,7 @@ console = Console(highlight=False, width=140)
 
 def run(rate: float, count: int = COUNT, page: Path = PAGE) -> bool:
     """Measure, tell, and write the page. Whether all was kept."""
+    orderly()
     folder, ran = Path(tempfile.mkdtemp(prefix="lendrail-bench-")), Ran()
     with listener() as notices:
         side = Lendrail(folder, notices)

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from aiokafka import TopicPartition
+from proofs.ending import orderly
 from proofs.page import Ran
 from rich.console import Console
 
@@ -169,6 +170,7 @@ def _port(address: str) -> int:
 
 def run(times: int, page: Path = PAGE) -> bool:
     """Measure, tell, and write the page. Whether every target was kept."""
+    orderly()
     folder, ran = Path(tempfile.mkdtemp(prefix="lendrail-bench-")), Ran()
     with listener() as notices:
         side = Lendrail(folder, notices)

@@ -25,6 +25,7 @@ import httpx
 from rich.console import Console
 from tests.flow.stack import SERVICES, Stack, deal, opportunity, post, seen, until
 
+from proofs.ending import orderly
 from proofs.judged import Sent, Verdict, judge, send, settled
 from proofs.page import PAGES, Ran, Table, show, verdict, write
 from proofs.subscriber import Subscriber
@@ -172,6 +173,7 @@ def main() -> int:
     parser.add_argument("--applications", type=int, default=96)
     parser.add_argument("--report", type=Path, default=PAGE, help="where the page about the run is written")
     asked = parser.parse_args()
+    orderly()
     folder, ran = Path(tempfile.mkdtemp(prefix="lendrail-mixed-")), Ran()
     stack = Stack(folder / "stack")
     try:

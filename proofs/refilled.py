@@ -31,6 +31,7 @@ from lendrail.local.configure import files_of
 from lendrail.local.programs import Addresses, command, environment
 from lendrail.local.servers.process import started_at
 from lendrail.local.state import State, read_json
+from proofs.ending import orderly
 from proofs.judged import send, settled
 from proofs.page import PAGES, Check, Ran, Table, show, verdict, write
 
@@ -195,6 +196,7 @@ def main() -> int:
     parser.add_argument("--applications", type=int, default=10_000, help=f"in hundreds; at least {FEW}")
     parser.add_argument("--report", type=Path, default=PAGE, help="where the page about the run is written")
     asked = parser.parse_args()
+    orderly()
     times = max(1, asked.applications // FEW)
     folder, ran, found = Path(tempfile.mkdtemp(prefix="lendrail-refilled-")), Ran(), list[Published]()
     stack = Stack(folder)

@@ -24,6 +24,7 @@ from rich.console import Console
 from tests.flow.stack import SERVICES, Stack
 
 from lendrail.local.servers.process import started_at
+from proofs.ending import orderly
 from proofs.judged import LENDERS, Sent, Verdict, judge, send, settled, taken
 from proofs.page import PAGES, Check, Ran, Table, show, verdict, write
 from proofs.subscriber import Subscriber
@@ -179,6 +180,7 @@ def main() -> int:
     parser.add_argument("--applications", type=int, default=70)
     parser.add_argument("--report", type=Path, default=PAGE, help="where the page about the run is written")
     asked = parser.parse_args()
+    orderly()
     folder, ran = Path(tempfile.mkdtemp(prefix="lendrail-wiped-")), Ran()
     stack = Stack(folder)
     try:

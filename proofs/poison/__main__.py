@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from tests.flow.stack import Stack
 
+from proofs.ending import orderly
 from proofs.page import Ran, show, write
 from proofs.poison.attack import Attack, Verdict, attack_seed
 from proofs.poison.report import HEAD, PAGE, checks, tables
@@ -34,6 +35,7 @@ def main() -> int:
     parser.add_argument("--seed")
     parser.add_argument("--report", type=Path, default=PAGE, help="where the page about the run is written")
     asked = parser.parse_args()
+    orderly()
     seed, ran = attack_seed(asked.seed), Ran()
     print(f"seed {seed}", flush=True)
     stack = Stack(Path(tempfile.mkdtemp(prefix="lendrail-poison-")))
