@@ -26,6 +26,7 @@ from rich.table import Table
 
 from benchmarks.amendments import run as amend_many
 from benchmarks.hanging import run as hang_one
+from benchmarks.imports import run as import_files
 from benchmarks.lists import run as ask_lists
 from benchmarks.mixed_load import run as mix_load
 from benchmarks.recovery import run as recover
@@ -154,6 +155,14 @@ def main() -> None:
     hanging.add_argument("--phase", type=int, default=300, help="applications in each phase")
     hanging.add_argument("--rate", type=float, default=2.0, help="applications a second, at random times")
     parser.add_argument(
+        "--imports",
+        type=int,
+        nargs="?",
+        const=20_000,
+        metavar="COUNT",
+        help="a file of statuses with so many rows (default 20000), instead of the comparison",
+    )
+    parser.add_argument(
         "--lists",
         type=_counts,
         metavar="COUNTS",
@@ -192,6 +201,9 @@ def main() -> None:
         sys.exit(not mix_load(arguments.mixed_load))
     if arguments.amendments is not None:
         amend_many(arguments.amendments)
+        return
+    if arguments.imports is not None:
+        import_files(arguments.imports)
         return
     if arguments.lists is not None:
         ask_lists(arguments.lists)
