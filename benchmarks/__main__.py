@@ -33,6 +33,7 @@ from benchmarks.recovery import run as recover
 from benchmarks.sides import PARTNER, Bare, Lendrail, Side, get, listener
 from benchmarks.waits import LENDERS
 from benchmarks.watch import Seen, Usage, percentile, usage, watch
+from benchmarks.webhooks import run as call_doors
 
 console = Console(highlight=False, width=140)
 
@@ -155,6 +156,15 @@ def main() -> None:
     hanging.add_argument("--phase", type=int, default=300, help="applications in each phase")
     hanging.add_argument("--rate", type=float, default=2.0, help="applications a second, at random times")
     parser.add_argument(
+        "--webhooks",
+        type=int,
+        nargs="?",
+        const=3000,
+        metavar="COUNT",
+        help="so many calls of a partner beside a bare door (default 3000), and how soon one is a status, "
+        "instead of the comparison",
+    )
+    parser.add_argument(
         "--imports",
         type=int,
         nargs="?",
@@ -201,6 +211,9 @@ def main() -> None:
         sys.exit(not mix_load(arguments.mixed_load))
     if arguments.amendments is not None:
         amend_many(arguments.amendments)
+        return
+    if arguments.webhooks is not None:
+        call_doors(arguments.webhooks)
         return
     if arguments.imports is not None:
         import_files(arguments.imports)
