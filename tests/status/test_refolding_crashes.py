@@ -53,7 +53,7 @@ async def test_killed_while_it_folds_again(process: Process, bench: Bench, kafka
     place = Place(PARTNER, support.TENANT, "test")
     mapping = await vocabulary.map(ACTOR, place, WORD, Status.DECLINED, SensitiveText(REASON), once)
     process.start(kill_at=window)
-    await support.eventually(process.died, 40)
+    await support.eventually(process.died, 120)
     before = await vocabulary.collection.find_one({"_id": mapping})
     assert before is not None
     assert "done" not in before["refold"]
@@ -65,7 +65,7 @@ async def test_killed_while_it_folds_again(process: Process, bench: Bench, kafka
         waiting = await bench.opportunities.count_documents({"pending": {"$exists": True}})
         return found is not None and not waiting
 
-    await support.eventually(done, 60)
+    await support.eventually(done, 120)
     documents = {each["_id"]: each async for each in bench.opportunities.find({})}
     assert len(documents) == MANY
     for each in documents.values():
