@@ -196,6 +196,12 @@ class Spool:
         return free >= min(LEAST_ROOM, self._most // 2) and not failing and os.access(self._folder, os.W_OK)
 
     async def _alone(self, work: Callable[[], T]) -> T:
+        """Whoever waits may go away; what a thread has begun still ends before the next one begins."""
+        task = asyncio.create_task(self._locked(work))
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return await asyncio.shield(task)
+
+    async def _locked(self, work: Callable[[], T]) -> T:
         async with self._lock:
             return await asyncio.to_thread(work)
 
