@@ -15,12 +15,13 @@ from pymongo.errors import AutoReconnect
 from tests import make
 from tests.documents.bench import FF, PUBLIC, Bench, Validated, submit
 
-from lendrail.contracts.terms import DocumentRef, utc_now
+from lendrail.contracts.terms import DocumentRef
 from lendrail.documents.files import CHUNK_BYTES, StoredFile, file_id
 from lendrail.documents.package import UNMADE
 from lendrail.documents.renderer import Renderer
 from lendrail.documents.sheet import Facts, Sheet
 from lendrail.documents.workbook import render
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.settings import read_key
 from lendrail.runtime.tokens import ServiceTokens
 

@@ -3,13 +3,16 @@
 import asyncio
 import datetime as dt
 import json
+import os
 import uuid
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pymongo import AsyncMongoClient
 from tests import support
 from tests.gateway.process import Gateway
 
@@ -44,6 +47,28 @@ async def test_a_webhook_is_durable_before_the_answer_and_then_told(gateway: Gat
         return bool((await stored["webhooks"].find_one({"_id": kept[0]["_id"]}))["sent"])
 
     await support.eventually(sent)
+
+
+async def test_when_a_call_came_is_told_by_the_stores_clock(
+    tmp_path: Path, kafka: str, mongo: str, topics: None, project: Path
+) -> None:
+    """A report counts from when we had it at the latest; by a clock that is behind it would be older than our own
+    submission, and what the partner decided would be overruled by what it said before.
+    """
+    shim = os.pathsep.join([str(project / "proofs" / "chaos" / "skew"), os.environ.get("PYTHONPATH", "")])
+    behind = Gateway(tmp_path, kafka=kafka, mongo=mongo, prefix=f"c{uuid.uuid4().hex[:8]}_")
+    behind.environment |= {"PYTHONPATH": shim, "PROOFS_SKEW_SECONDS": "-120"}
+    behind.start()
+    try:
+        behind.wait_ready()
+        assert (await call(behind, PATH, told(str(uuid.uuid4())))).status_code == 200
+        client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(mongo, tz_aware=True)
+        async with client:
+            kept = await client[f"{behind.environment['LENDRAIL_DATABASE_PREFIX']}gateway"]["webhooks"].find_one({})
+    finally:
+        behind.stop()
+    assert kept is not None
+    assert abs(kept["received"] - dt.datetime.now(dt.UTC)) < dt.timedelta(seconds=60)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,6 @@ from lendrail.contracts.terms import (
     ReasonCode,
     Reference,
     Status,
-    utc_now,
 )
 from lendrail.notifications.lanes import FAILING_FROM, Lanes
 from lendrail.notifications.letter import compose, letter
@@ -29,6 +28,7 @@ from lendrail.notifications.notice import webhook_body
 from lendrail.notifications.notify import Recipient, is_told, mail_recipient, notifies
 from lendrail.notifications.order import next_notice, wait_before
 from lendrail.notifications.signing import new_secret, signed_headers
+from lendrail.runtime.clock import utc_now
 
 from .conftest import updated
 

@@ -11,10 +11,10 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import NetworkTimeout
 
 from lendrail.contracts.event import Record
-from lendrail.contracts.terms import utc_now
 from lendrail.contracts.topics import DEAD_LETTER_RETENTION_HOURS, TOPICS
 from lendrail.notifications.forget import NOTICES_KEPT
 from lendrail.runtime import republish, stored_events
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.mongo import Document
 from lendrail.runtime.outbox import emptied, published, waiting
 from lendrail.runtime.republish import DAYS, MOST_DAYS, Asked, Republishing

@@ -20,7 +20,8 @@ from lendrail.contracts.partner_ack import PartnerAck
 from lendrail.contracts.partner_webhook import PartnerWebhook
 from lendrail.contracts.sensitive import Document as Body
 from lendrail.contracts.status_updated import StatusUpdated
-from lendrail.contracts.terms import FieldProblem, opportunity_id, utc_now
+from lendrail.contracts.terms import FieldProblem, opportunity_id
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.mongo import Document
 from lendrail.runtime.service import Service
 from lendrail.runtime.step import Delivery

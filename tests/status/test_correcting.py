@@ -13,8 +13,9 @@ from tests.status.conftest import MakeBench
 from tests.status.reading import application, bearer
 
 from lendrail.contracts.sensitive import SensitiveText
-from lendrail.contracts.terms import Report, Status, utc_now
+from lendrail.contracts.terms import Report, Status
 from lendrail.runtime import audit
+from lendrail.runtime.clock import utc_now
 from lendrail.status.correcting import SETTABLE, routes
 from lendrail.status.forget import Forgetter
 from lendrail.status.observation import Corrected, Observation

@@ -14,9 +14,10 @@ from tests.status.conftest import MakeBench
 from tests.status.deskwork import REASON, WORD, Operator, call, desk_of, reporting, unknown, use
 from tests.status.reading import bearer
 
-from lendrail.contracts.terms import Reference, Report, Status, utc_now
+from lendrail.contracts.terms import Reference, Report, Status
 from lendrail.runtime.audit_chain import Chain
 from lendrail.runtime.audit_verify import verify
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.forgetting import Forgetting
 from lendrail.status.forget import Forgetter
 from lendrail.status.twins import MOST_ALIKE

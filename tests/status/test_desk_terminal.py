@@ -18,8 +18,9 @@ from tests.status.deskwork import application, call, desk_of, reporting, unknown
 from tests.status.reading import bearer
 from typer.testing import CliRunner
 
-from lendrail.contracts.terms import Reference, Report, Status, utc_now
+from lendrail.contracts.terms import Reference, Report, Status
 from lendrail.local.cli import app as command
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.tasks import end
 
 pytestmark = pytest.mark.asyncio

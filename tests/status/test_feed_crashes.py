@@ -21,9 +21,10 @@ from tests.status.test_process import _topics as _topics
 from tests.status.test_process import bench as bench
 from tests.status.test_process import process as process
 
-from lendrail.contracts.terms import Report, Status, utc_now
+from lendrail.contracts.terms import Report, Status
 from lendrail.partners.monetago import profile
 from lendrail.partners.monetago.results import stamp
+from lendrail.runtime.clock import utc_now
 
 CREDENTIAL = "demo-registry"
 DEALS, STRANGERS, WORDS = 25, 150, 80

@@ -14,8 +14,9 @@ from tests.status.bench import PARTNER, Bench, Deal, credentials_file
 from tests.status.conftest import MakeBench
 from tests.status.reading import bearer
 
-from lendrail.contracts.terms import Report, Status, utc_now
+from lendrail.contracts.terms import Report, Status
 from lendrail.runtime import due
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.mongo import Document
 from lendrail.status import order as module
 from lendrail.status.habits import Stage

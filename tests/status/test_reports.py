@@ -13,12 +13,13 @@ from tests.status.bench import PARTNER, Bench, Deal
 from lendrail.contracts.partner_webhook import PartnerWebhook
 from lendrail.contracts.sensitive import Document as Body
 from lendrail.contracts.sensitive import SensitiveText
-from lendrail.contracts.terms import Report, Status, utc_now
+from lendrail.contracts.terms import Report, Status
 from lendrail.partners import PARTNERS
 from lendrail.partners.exchange import Hint
 from lendrail.partners.partner import Partner, Webhook
 from lendrail.partners.polling import Polling
 from lendrail.partners.signatures import STANDARD_WEBHOOKS
+from lendrail.runtime.clock import utc_now
 
 CANARY = "Testa Fakely owes"
 STATUSES = {"yes": Status.APPROVED, "no": Status.DECLINED, "paid": Status.FUNDED}

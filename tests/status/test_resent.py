@@ -18,8 +18,9 @@ from tests.status.test_fold import PROBLEM, ack, report, seen, state, validated
 from tests.status.test_reports import said, silent
 
 from lendrail.contracts.partner_ack import PartnerAck
-from lendrail.contracts.terms import Report, Status, utc_now
+from lendrail.contracts.terms import Report, Status
 from lendrail.partners import PARTNERS
+from lendrail.runtime.clock import utc_now
 from lendrail.status.fold import fold, former_names
 from lendrail.status.observation import Missing, Observation, Reported
 

@@ -11,9 +11,10 @@ from tests import support
 from tests.status.bench import PARTNER, Bench, Deal
 from tests.status.conftest import MakeBench
 
-from lendrail.contracts.terms import Report, Status, utc_now
+from lendrail.contracts.terms import Report, Status
 from lendrail.partners import PARTNERS
 from lendrail.partners.polling import Polling
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.mongo import Document
 from lendrail.status.observation import State
 from lendrail.status.settings import Settings

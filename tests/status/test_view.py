@@ -11,7 +11,8 @@ from tests.status.conftest import MakeBench
 from tests.status.reading import bearer
 
 from lendrail.contracts.sensitive import Sensitive, SensitiveText
-from lendrail.contracts.terms import Money, Offer, Report, Status, utc_now
+from lendrail.contracts.terms import Money, Offer, Report, Status
+from lendrail.runtime.clock import utc_now
 
 READER, OPERATOR = bearer("applications:read"), bearer("operator")
 

@@ -23,9 +23,10 @@ from tests.sandbox.process import Sandbox
 from lendrail.contracts.event import Record, decode, envelope_of, read_envelope
 from lendrail.contracts.partner_ack import PartnerAck
 from lendrail.contracts.submit import Send, Submit
-from lendrail.contracts.terms import DocumentRef, opportunity_id, utc_now
+from lendrail.contracts.terms import DocumentRef, opportunity_id
 from lendrail.runtime import mongo
 from lendrail.runtime import tasks as background
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.directory import Credentials, Mounted, Tenants
 from lendrail.runtime.partner_port import PartnerPort
 from lendrail.runtime.settings import read_key

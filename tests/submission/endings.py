@@ -17,7 +17,8 @@ from lendrail.contracts.event import Record, envelope_of
 from lendrail.contracts.partner_ack import PartnerAck
 from lendrail.contracts.status_updated import StatusUpdated
 from lendrail.contracts.submit import Submit
-from lendrail.contracts.terms import Status, opportunity_id, utc_now
+from lendrail.contracts.terms import Status, opportunity_id
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.step import Delivery
 from lendrail.submission.attempt import OUTCOME_UNKNOWN, Attempt
 

@@ -17,8 +17,8 @@ from tests.submission.desk import Desk, credential
 from tests.submission.others import OPTIMUM, application, dial, event, ledger, open_accounts, running, undial
 
 from lendrail.contracts.submit import Submit
-from lendrail.contracts.terms import utc_now
 from lendrail.runtime import due
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.partner_port import PartnerPort
 from lendrail.submission.channels import Channels
 from lendrail.submission.documents import Documents

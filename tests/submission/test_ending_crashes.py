@@ -27,7 +27,8 @@ from tests.submission.others import dial, running, undial
 from tests.submission.test_crashes import Killed, desks
 
 from lendrail.contracts.submit import Submit
-from lendrail.contracts.terms import Status, utc_now
+from lendrail.contracts.terms import Status
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.tokens import Caller
 from lendrail.submission.attempt import Attempt
 from lendrail.submission.people import People

@@ -13,11 +13,11 @@ from structlog.testing import capture_logs
 from tests import support
 from tests.submission.desk import Desk, credential
 
-from lendrail.contracts.terms import utc_now
 from lendrail.partners import PARTNERS
 from lendrail.partners.exchange import Request
 from lendrail.partners.partner import Webhook
 from lendrail.partners.signatures import Signature
+from lendrail.runtime.clock import utc_now
 
 pytestmark = pytest.mark.asyncio
 FORWARD = PARTNERS["forward-financing"]

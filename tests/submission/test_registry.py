@@ -15,7 +15,8 @@ from tests.submission.test_partners import port
 from lendrail.contracts.event import envelope_of
 from lendrail.contracts.status_updated import StatusUpdated
 from lendrail.contracts.submit import Submit
-from lendrail.contracts.terms import Match, Status, utc_now
+from lendrail.contracts.terms import Match, Status
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.step import Delivery
 
 pytestmark = pytest.mark.asyncio

@@ -19,7 +19,8 @@ from tests.submission.test_people import bind, lost
 from lendrail.contracts.event import envelope_of
 from lendrail.contracts.status_updated import StatusUpdated
 from lendrail.contracts.submit import Send, Submit
-from lendrail.contracts.terms import Status, utc_now
+from lendrail.contracts.terms import Status
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.step import Delivery
 from lendrail.submission.attempt import reference
 

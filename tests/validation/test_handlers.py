@@ -15,9 +15,10 @@ from tests.validation.sound import sound, sound_json
 
 from lendrail.contracts.application_received import ApplicationReceived
 from lendrail.contracts.event import Record, decode, envelope_of, read_envelope
-from lendrail.contracts.terms import FieldProblem, opportunity_id, utc_now
+from lendrail.contracts.terms import FieldProblem, opportunity_id
 from lendrail.contracts.topics import APPLICATION_REJECTED, APPLICATION_VALIDATED
 from lendrail.runtime.broker import make_broker
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.publisher import BrokerPublisher
 from lendrail.runtime.step import Delivery
 from lendrail.runtime.tokens import AUDIENCE, Verifier

@@ -15,7 +15,7 @@ from tests.validation.test_amendments import Desk
 from tests.validation.test_checks import credentials
 from tests.validation.test_handlers import ISSUER, published_keys, token
 
-from lendrail.contracts.terms import utc_now
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.tokens import Verifier
 from lendrail.validation.app import build
 

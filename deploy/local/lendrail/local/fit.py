@@ -13,10 +13,11 @@ from pydantic import ValidationError
 
 from lendrail.contracts.application import Application
 from lendrail.contracts.problems import problems_of
-from lendrail.contracts.terms import FieldProblem, utc_now
+from lendrail.contracts.terms import FieldProblem
 from lendrail.local.accounts import ACCOUNTS
 from lendrail.partners import PARTNERS
 from lendrail.partners.partner import Order, Partner
+from lendrail.runtime.clock import utc_now
 
 OPTIONS = {account.partner: account.options for account in reversed(ACCOUNTS)}
 """Of the first account at each partner."""

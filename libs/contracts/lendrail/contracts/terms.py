@@ -83,12 +83,6 @@ def attempt_id(opportunity: OpportunityId, operation: str, subject: str, generat
     return uuid.uuid5(NAMESPACE, f"attempt|{opportunity}|{operation}|{subject}|{generation}")
 
 
-def utc_now() -> dt.datetime:
-    """The wall clock, cut to milliseconds as MongoDB keeps them."""
-    now = dt.datetime.now(dt.UTC)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)
-
-
 class Status(StrEnum):
     """What we say of an application or opportunity."""
 

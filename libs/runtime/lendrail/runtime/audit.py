@@ -18,7 +18,8 @@ from enum import Enum
 from typing import Any
 
 from lendrail.contracts.sensitive import SensitiveText
-from lendrail.contracts.terms import Mode, utc_now
+from lendrail.contracts.terms import Mode
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.mongo import Document
 from lendrail.runtime.tokens import Caller
 from lendrail.runtime.vault import Key

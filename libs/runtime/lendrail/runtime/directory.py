@@ -17,7 +17,8 @@ import structlog
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic.alias_generators import to_camel
 
-from lendrail.contracts.terms import Mode, utc_now
+from lendrail.contracts.terms import Mode
+from lendrail.runtime.clock import utc_now
 
 log = structlog.get_logger()
 SecretPath = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{32,}$")]

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lendrail.contracts.event import Record
-from lendrail.contracts.terms import utc_now
 from lendrail.contracts.topics import TOPICS
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.faults import point
 from lendrail.runtime.mongo import OUTAGES, Collection, Document
 from lendrail.runtime.publisher import Publisher

@@ -7,6 +7,7 @@ HTTP is up at once; Kafka and MongoDB may come later, and readiness says what is
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -22,6 +23,7 @@ from lendrail.contracts.topics import Topic
 from lendrail.runtime import http, mongo, tasks
 from lendrail.runtime.admission import Gate
 from lendrail.runtime.broker import assigned, make_broker, start_when_there
+from lendrail.runtime.clock import STORE
 from lendrail.runtime.failures import DefectMeter
 from lendrail.runtime.forgetting import Forget, Forgetting
 from lendrail.runtime.publisher import KafkaPublisher, Publisher
@@ -34,6 +36,8 @@ from lendrail.runtime.vault import LocalWrapper, Vault
 log = structlog.get_logger()
 Prepare = Callable[[], Awaitable[Any]]
 STOP_SECONDS = 20.0
+CLOCK_SECONDS = 10.0
+"""Between looks at the store's clock."""
 
 
 class Service:
@@ -61,8 +65,8 @@ class Service:
         self.defects = DefectMeter()
         self.steps = Steps(name, settings, self.broker, self.publisher, self.vault, self.defects)
         self._subscribers: list[Any] = []
-        self._prepare: list[Prepare] = [self.vault.prepare]
-        self._loops: list[Callable[[], Coroutine[Any, Any, None]]] = [self._forgetting]
+        self._prepare: list[Prepare] = [self._look_at_clock, self.vault.prepare]
+        self._loops: list[Callable[[], Coroutine[Any, Any, None]]] = [self._follow_clock, self._forgetting]
         self._drains: list[Callable[[float], Awaitable[None]]] = []
         self._forget: list[Forget] = []
         self.sources: list[Source] = []
@@ -112,6 +116,19 @@ class Service:
     def republished(self) -> mongo.Collection:
         """Where that command stands."""
         return self.database["republished"]
+
+    async def _look_at_clock(self) -> None:
+        began = time.monotonic()
+        said = await self.client.admin.command("hello")
+        STORE.seen(said["localTime"], began, time.monotonic())
+
+    async def _follow_clock(self) -> None:
+        while True:
+            await asyncio.sleep(CLOCK_SECONDS)
+            try:
+                await self._look_at_clock()
+            except mongo.OUTAGES as error:
+                log.debug("the store's clock cannot be seen", error=type(error).__name__)
 
     async def _forgetting(self) -> None:
         await Forgetting(self.vault, self._forgotten, self._forget).run()

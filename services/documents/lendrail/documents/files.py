@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lendrail.contracts.terms import DocumentRef, utc_now
+from lendrail.contracts.terms import DocumentRef
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.mongo import ASCENDING, Collection, Document, insert_absent
 
 CHUNK_BYTES = 255 * 1024

@@ -10,7 +10,7 @@ import structlog
 
 from lendrail.contracts.application_validated import ApplicationValidated
 from lendrail.contracts.event import Record, encode, envelope_of
-from lendrail.contracts.terms import DocumentRef, utc_now
+from lendrail.contracts.terms import DocumentRef
 from lendrail.documents.files import Files, Listed, StoredFile, file_id
 from lendrail.documents.links import Links
 from lendrail.documents.package import Package, asked, sends, uploads_of
@@ -18,6 +18,7 @@ from lendrail.documents.process import Rendered
 from lendrail.documents.renderer import Renderer
 from lendrail.documents.settings import Settings
 from lendrail.documents.summary import summary
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.directory import Mounted, Tenants
 from lendrail.runtime.inbox import Effect, once
 from lendrail.runtime.mongo import Collection

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from lendrail.contracts.terms import utc_now
 from lendrail.runtime import audit
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.mongo import Collection, Document, insert_absent
 
 TOKEN_BYTES = 32

@@ -10,13 +10,13 @@ from fastapi import Depends, FastAPI, Query, Request, Response
 
 from lendrail.contracts.application_amended import DocumentAdded
 from lendrail.contracts.application_words import UploadKind
-from lendrail.contracts.terms import utc_now
 from lendrail.gateway import receive
 from lendrail.gateway.amend import meant
 from lendrail.gateway.amendments import Amendments, Asked, Stored, stale
 from lendrail.gateway.uploads import NOBODY, Uploads, digest
 from lendrail.gateway.wishes import Wish, correction, said, wish
 from lendrail.runtime import audit
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.http import Problem, allow_body, authorised, correlation_id, reply, request_id, strict_body
 from lendrail.runtime.mongo import Document
 from lendrail.runtime.tokens import Caller

@@ -20,13 +20,14 @@ from typing import Any
 from lendrail.contracts.application_amended import Amendment, ApplicationAmended, Corrected, Withdrawn
 from lendrail.contracts.event import Record
 from lendrail.contracts.sensitive import Erased
-from lendrail.contracts.terms import FieldProblem, Mode, utc_now
+from lendrail.contracts.terms import FieldProblem, Mode
 from lendrail.gateway import receive
 from lendrail.gateway.amend import Refusal, Standing, refusal, replayed
 from lendrail.gateway.reads import Reader, is_id
 from lendrail.gateway.store import STANDING, Applications, Facts, soon
 from lendrail.gateway.stored import about_of, amended, amended_record_of, answer_of, told
 from lendrail.runtime import audit
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.directory import Mounted, Tenant, Tenants
 from lendrail.runtime.http import Problem, unavailable
 from lendrail.runtime.mongo import OUTAGES, Document, DuplicateKeyError

@@ -18,11 +18,12 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from lendrail.contracts.application_amended import DocumentAdded
-from lendrail.contracts.terms import FieldProblem, utc_now
+from lendrail.contracts.terms import FieldProblem
 from lendrail.gateway.amendments import Amendments, Asked, Asker, stale
 from lendrail.gateway.intake_amendments import DOCUMENT, Change, read_paper, read_wish
 from lendrail.gateway.store import utc
 from lendrail.gateway.uploads import NOBODY, Uploads
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.failures import DefectMeter
 from lendrail.runtime.faults import point
 from lendrail.runtime.http import Problem

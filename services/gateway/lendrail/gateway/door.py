@@ -15,11 +15,11 @@ from fastapi import Request, Response
 
 from lendrail.contracts.application import Application
 from lendrail.contracts.application_received import ApplicationReceived
-from lendrail.contracts.terms import utc_now
 from lendrail.gateway import receive
 from lendrail.gateway.audited import received
 from lendrail.gateway.store import Applications, KeyCutter, soon
 from lendrail.gateway.stored import accepted, document_of, record_of
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.directory import Mounted, Tenant, Tenants
 from lendrail.runtime.http import Problem, correlation_id, reply, request_id, strict_body, unavailable
 from lendrail.runtime.mongo import Document, DuplicateKeyError

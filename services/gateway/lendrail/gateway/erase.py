@@ -15,11 +15,12 @@ from typing import Any
 
 import structlog
 
-from lendrail.contracts.terms import Status, utc_now
+from lendrail.contracts.terms import Status
 from lendrail.gateway.amend import ENDED, TAKEN
 from lendrail.gateway.shapes import ApplicationView, OpportunityView
 from lendrail.gateway.store import Applications
 from lendrail.runtime import audit
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.mongo import OUTAGES, Collection, Document
 from lendrail.runtime.pace import rest
 from lendrail.runtime.vault import Vault

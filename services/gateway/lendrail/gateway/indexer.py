@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import structlog
 
-from lendrail.contracts.terms import utc_now
 from lendrail.gateway.index import Index
 from lendrail.gateway.search import FORM, entries_of_opportunities, entry_of_application
 from lendrail.gateway.shapes import ApplicationView
 from lendrail.gateway.store import Applications
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.mongo import OUTAGES, Collection, Document
 
 log = structlog.get_logger()

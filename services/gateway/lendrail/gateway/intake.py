@@ -26,7 +26,7 @@ from lendrail.contracts.application_received import ApplicationReceived
 from lendrail.contracts.event import Envelope, Malformed, Record, read_envelope
 from lendrail.contracts.intake import Intake, NewApplication, imported_application_id
 from lendrail.contracts.problems import pointer, sensitive_fields
-from lendrail.contracts.terms import FieldProblem, utc_now
+from lendrail.contracts.terms import FieldProblem
 from lendrail.contracts.topics import dead_letters_of
 from lendrail.gateway import receive
 from lendrail.gateway.audited import received
@@ -35,6 +35,7 @@ from lendrail.gateway.intake_amendments import Change, amends, read_change
 from lendrail.gateway.store import Applications
 from lendrail.gateway.stored import SERVICE, document_of, record_of
 from lendrail.runtime.broker import Batch
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.dead_letters import dead_letter
 from lendrail.runtime.directory import Mounted, Tenant, Tenants
 from lendrail.runtime.failures import DefectMeter, Outage, TooManyDefects

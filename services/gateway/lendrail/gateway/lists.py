@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Depends, FastAPI, Request, Response
 
-from lendrail.contracts.terms import Reference, Status, utc_now
+from lendrail.contracts.terms import Reference, Status
 from lendrail.gateway.asked import OF_APPLICATIONS, OF_OPPORTUNITIES, Asked, Filter, read
 from lendrail.gateway.index import Index
 from lendrail.gateway.indexer import Indexer
@@ -23,6 +23,7 @@ from lendrail.gateway.listed import ApplicationEntry, ApplicationPage, Opportuni
 from lendrail.gateway.paging import Place, place_of, token_of
 from lendrail.gateway.search import Question
 from lendrail.gateway.store import soon, utc
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.http import authorised, reply
 from lendrail.runtime.mongo import Document
 from lendrail.runtime.tokens import Caller

@@ -17,7 +17,6 @@ from typing import Any
 import structlog
 
 from lendrail.contracts.event import Malformed, Record
-from lendrail.contracts.terms import utc_now
 from lendrail.contracts.topics import PUSH, dead_letters_of
 from lendrail.gateway.calls import Call, Keeper, Verification, event_id_of, webhook_of
 from lendrail.gateway.rejected import Found, Rejected
@@ -25,6 +24,7 @@ from lendrail.gateway.stored import SERVICE
 from lendrail.gateway.webhooks import MAX_BYTES
 from lendrail.partners.signatures import Headers, verify
 from lendrail.runtime.broker import Batch
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.dead_letters import dead_letter
 from lendrail.runtime.directory import Mounted, Secrets, Tenants
 from lendrail.runtime.failures import DefectMeter, Outage, TooManyDefects

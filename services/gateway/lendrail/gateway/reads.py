@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lendrail.contracts.status_updated import StatusUpdated
-from lendrail.contracts.terms import FieldProblem, Model, Reference, utc_now
+from lendrail.contracts.terms import FieldProblem, Model, Reference
 from lendrail.gateway import view
 from lendrail.gateway.shapes import AmendmentView, ApplicationView, TimelineEntry
 from lendrail.gateway.store import Applications, Facts, utc
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.http import Problem
 from lendrail.runtime.mongo import Document
 from lendrail.runtime.tokens import Caller

@@ -16,8 +16,8 @@ from typing import Any
 
 import structlog
 
-from lendrail.contracts.terms import utc_now
 from lendrail.gateway.sources import Address, network_of
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.directory import PartnerAccount, Tenant
 from lendrail.runtime.mongo import OUTAGES, Collection, Document, UpdateOne
 

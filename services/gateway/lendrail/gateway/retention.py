@@ -13,13 +13,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
-from lendrail.contracts.terms import Mode, Status, utc_now
+from lendrail.contracts.terms import Mode, Status
 from lendrail.gateway.erase import Eraser, still_open
 from lendrail.gateway.index import Index
 from lendrail.gateway.indexer import Indexer
 from lendrail.gateway.reads import Reader
 from lendrail.gateway.store import Applications
 from lendrail.runtime import audit
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.mongo import OUTAGES, Document
 from lendrail.runtime.pace import rest
 

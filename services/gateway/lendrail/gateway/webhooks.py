@@ -16,12 +16,12 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from starlette.types import Scope
 
-from lendrail.contracts.terms import utc_now
 from lendrail.gateway.calls import LONGEST_ID, Call, Verification, event_id_of, webhook_of
 from lendrail.gateway.drain import Keeping
 from lendrail.gateway.rejected import Found, Rejected
 from lendrail.gateway.sources import Address, Proxies, may_call
 from lendrail.partners.signatures import Headers, verify
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.directory import Mounted, PartnerAccount, Secrets, Tenants
 from lendrail.runtime.http import Problem, reply, too_large
 from lendrail.runtime.mongo import OUTAGES

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Sequence
 from typing import Any, Protocol
@@ -18,6 +17,7 @@ from lendrail.notifications.order import SENDING, WAITING, Notice, in_turn, next
 from lendrail.notifications.signing import signed_headers
 from lendrail.notifications.store import ERASED, Deliveries
 from lendrail.notifications.web import Caller
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.due import Lease, Worker
 from lendrail.runtime.mail_port import MailNotSent, MailPort, MailRefused, MailUnknown
 from lendrail.runtime.mongo import Document
@@ -151,7 +151,7 @@ class Webhooks(Laned):
         headers = {
             "content-type": "application/json",
             "user-agent": "Lendrail-Webhooks/1",
-            **signed_headers(to.secret, notice["id"], int(time.time()), content),
+            **signed_headers(to.secret, notice["id"], int(utc_now().timestamp()), content),
         }
         if not lease.held:
             return

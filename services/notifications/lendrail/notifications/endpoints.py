@@ -9,11 +9,12 @@ import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from lendrail.contracts.terms import Mode, utc_now
+from lendrail.contracts.terms import Mode
 from lendrail.contracts.topics import OUTCOMES
 from lendrail.notifications.notify import Channel, Recipient, mail_recipient, registered_endpoint, topic_recipient
 from lendrail.runtime import audit
 from lendrail.runtime.audit import Actor
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.directory import Mounted, Tenant, Tenants
 from lendrail.runtime.mongo import Collection, Document
 from lendrail.runtime.vault import Key, Vault

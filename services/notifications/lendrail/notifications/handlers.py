@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from lendrail.contracts.event import Record, encode, envelope_of
 from lendrail.contracts.notify import Notify
 from lendrail.contracts.status_updated import StatusUpdated
-from lendrail.contracts.terms import utc_now
 from lendrail.notifications.endpoints import Endpoints
 from lendrail.notifications.letter import letter
 from lendrail.notifications.notice import webhook_body
@@ -17,6 +16,7 @@ from lendrail.notifications.notify import Recipient, notifies
 from lendrail.notifications.outcome import as_text, outcome_record
 from lendrail.notifications.store import Deliveries
 from lendrail.runtime import inbox
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.inbox import Effect
 from lendrail.runtime.mongo import Collection
 from lendrail.runtime.step import Delivery

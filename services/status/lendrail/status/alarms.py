@@ -12,8 +12,9 @@ import uuid
 
 import structlog
 
-from lendrail.contracts.terms import NAMESPACE, Status, utc_now
+from lendrail.contracts.terms import NAMESPACE, Status
 from lendrail.partners import PARTNERS
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.mongo import ASCENDING, OUTAGES, Document
 from lendrail.runtime.vault import Key, Vault
 from lendrail.status.observation import Alarmed, Answered, Observation

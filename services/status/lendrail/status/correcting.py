@@ -14,9 +14,10 @@ from fastapi.responses import Response
 from pydantic import Field
 
 from lendrail.contracts.sensitive import Erased, SensitiveText
-from lendrail.contracts.terms import NAMESPACE, Model, Status, Time, utc_now
+from lendrail.contracts.terms import NAMESPACE, Model, Status, Time
 from lendrail.runtime import audit
 from lendrail.runtime.audit import Actor
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.http import Problem, authorised, reply, request_id, strict_body
 from lendrail.runtime.mongo import Document
 from lendrail.runtime.tokens import Caller

@@ -10,9 +10,10 @@ from fastapi.responses import Response
 from pydantic import Field
 
 from lendrail.contracts.sensitive import SensitiveText
-from lendrail.contracts.terms import Model, Status, utc_now
+from lendrail.contracts.terms import Model, Status
 from lendrail.partners import PARTNERS
 from lendrail.runtime import audit
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.http import Problem, reply, request_id, strict_body
 from lendrail.runtime.mongo import ASCENDING, Collection, Document
 from lendrail.runtime.tokens import Caller

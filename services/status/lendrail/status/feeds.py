@@ -15,11 +15,12 @@ from typing import Any
 
 import structlog
 
-from lendrail.contracts.terms import NAMESPACE, utc_now
+from lendrail.contracts.terms import NAMESPACE
 from lendrail.partners import PARTNERS
 from lendrail.partners.exchange import CredentialRefused, Hint, Page, Reply, Request, RetryLater
 from lendrail.partners.partner import Feed, Partner
 from lendrail.runtime import due
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.directory import Credential, Credentials, Mounted
 from lendrail.runtime.due import Lease, Worker
 from lendrail.runtime.faults import point

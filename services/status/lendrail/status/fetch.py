@@ -15,11 +15,12 @@ from typing import Any
 import structlog
 
 from lendrail.contracts.sensitive import Erased
-from lendrail.contracts.terms import NAMESPACE, Report, Status, utc_now
+from lendrail.contracts.terms import NAMESPACE, Report, Status
 from lendrail.partners import PARTNERS
 from lendrail.partners.exchange import Accepted, CredentialRefused, Reply, Request, RetryLater
 from lendrail.partners.partner import Partner
 from lendrail.runtime.budget import Kind
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.due import Lease
 from lendrail.runtime.mongo import Document
 from lendrail.runtime.vault import Key, Vault

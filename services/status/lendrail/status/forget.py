@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lendrail.contracts.terms import Status, utc_now
+from lendrail.contracts.terms import Status
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.mongo import Collection, Document
 from lendrail.runtime.outbox import emptied
 from lendrail.status.noted import NOTED

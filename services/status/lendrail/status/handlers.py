@@ -10,7 +10,7 @@ from lendrail.contracts.application_validated import ApplicationValidated
 from lendrail.contracts.event import Record
 from lendrail.contracts.partner_ack import PartnerAck
 from lendrail.contracts.partner_webhook import PartnerWebhook
-from lendrail.contracts.terms import utc_now
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.step import Delivery
 from lendrail.status import observe
 from lendrail.status.hints import Hints

@@ -13,8 +13,9 @@ from typing import Any
 
 import structlog
 
-from lendrail.contracts.terms import Status, utc_now
+from lendrail.contracts.terms import Status
 from lendrail.runtime import due
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.directory import Credentials, Mounted
 from lendrail.runtime.due import Lease, Worker
 from lendrail.runtime.mongo import ASCENDING, OUTAGES, Collection, Document

@@ -9,7 +9,8 @@ import uuid
 
 import structlog
 
-from lendrail.contracts.terms import NAMESPACE, utc_now
+from lendrail.contracts.terms import NAMESPACE
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.mongo import OUTAGES, Document
 from lendrail.runtime.vault import Key, Vault
 from lendrail.status.observation import Observation, Unpinned

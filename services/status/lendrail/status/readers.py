@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from lendrail.contracts.terms import utc_now
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.mongo import OUTAGES, Collection, Document
 from lendrail.status.silence import OPEN
 

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import structlog
 
 from lendrail.contracts.sensitive import SealBroken
-from lendrail.contracts.terms import NAMESPACE, Report, utc_now
+from lendrail.contracts.terms import NAMESPACE, Report
 from lendrail.partners import PARTNERS
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.mongo import Document
 from lendrail.runtime.vault import Vault
 from lendrail.status.followed import about

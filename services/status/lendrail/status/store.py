@@ -10,7 +10,8 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from lendrail.contracts.terms import Status, utc_now
+from lendrail.contracts.terms import Status
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.mongo import Collection, Document, DuplicateKeyError, GroupCommit, doing
 from lendrail.runtime.outbox import Relay
 from lendrail.status.noted import HELD

@@ -11,9 +11,10 @@ from lendrail.contracts.event import decode
 from lendrail.contracts.offered import history, offered
 from lendrail.contracts.sensitive import Erased
 from lendrail.contracts.status_updated import Cause, StatusUpdated
-from lendrail.contracts.terms import Model, Report, Status, utc_now
+from lendrail.contracts.terms import Model, Report, Status
 from lendrail.contracts.wanted import to_do
 from lendrail.partners import PARTNERS
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.http import Problem, authorised, reply
 from lendrail.runtime.mongo import ASCENDING, Collection, Document
 from lendrail.runtime.tokens import Caller

@@ -10,7 +10,8 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lendrail.contracts.terms import Mode, Status, utc_now
+from lendrail.contracts.terms import Mode, Status
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.directory import Credentials, Mounted
 from lendrail.runtime.mongo import ASCENDING, Collection, Document
 from lendrail.runtime.tokens import Caller

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import structlog
 
-from lendrail.contracts.terms import utc_now
 from lendrail.partners import PARTNERS
 from lendrail.partners.exchange import Accepted, CredentialRefused, Rejected, Reply, Request, RetryLater, Unknown
 from lendrail.runtime.budget import Kind
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.directory import Credential, PartnerAccount
 from lendrail.runtime.mongo import OUTAGES
 from lendrail.runtime.partner_port import Open, PartnerPort, Paused

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from lendrail.contracts.event import Record
 from lendrail.contracts.submit import Submit
-from lendrail.contracts.terms import utc_now
 from lendrail.partners.partner import Fetched
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.step import Delivery
 from lendrail.submission.attempt import Opportunity
 from lendrail.submission.desks import Desks, is_registry, with_lenders

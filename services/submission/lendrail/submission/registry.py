@@ -17,8 +17,9 @@ from lendrail.contracts.event import Record
 from lendrail.contracts.partner_ack import Operation
 from lendrail.contracts.sensitive import Erased
 from lendrail.contracts.status_updated import StatusUpdated
-from lendrail.contracts.terms import Match, Status, utc_now
+from lendrail.contracts.terms import Match, Status
 from lendrail.partners import PARTNERS
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.mongo import Collection, Document, DuplicateKeyError
 from lendrail.runtime.step import Delivery
 from lendrail.runtime.vault import Key, Vault

@@ -12,9 +12,10 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from lendrail.contracts.sensitive import SensitiveText
-from lendrail.contracts.terms import Model, utc_now
+from lendrail.contracts.terms import Model
 from lendrail.runtime import audit
 from lendrail.runtime.audit import Actor
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.http import Problem, authorised, reply, request_id, strict_body
 from lendrail.runtime.mongo import Document, DuplicateKeyError
 from lendrail.runtime.tokens import Caller

@@ -14,11 +14,12 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from lendrail.contracts.sensitive import SensitiveText
-from lendrail.contracts.terms import ForeignId, Model, utc_now
+from lendrail.contracts.terms import ForeignId, Model
 from lendrail.partners import PARTNERS
 from lendrail.partners.exchange import Request as PartnerRequest
 from lendrail.runtime import audit
 from lendrail.runtime.audit import Actor
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.http import Problem, authorised, reply, request_id, strict_body
 from lendrail.runtime.mongo import Document, DuplicateKeyError
 from lendrail.runtime.tokens import Caller

@@ -15,9 +15,9 @@ from typing import Any, Literal
 from lendrail.contracts.event import Envelope, decode, encode, envelope_of
 from lendrail.contracts.partner_ack import PartnerAck
 from lendrail.contracts.submit import Submit
-from lendrail.contracts.terms import utc_now
 from lendrail.partners.exchange import Reply, Request
 from lendrail.runtime import audit
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.due import MARGIN_SECONDS, Lease
 from lendrail.runtime.mongo import ASCENDING, Collection, Document, DuplicateKeyError, GroupCommit, doing
 from lendrail.runtime.vault import Key

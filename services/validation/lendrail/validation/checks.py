@@ -19,9 +19,9 @@ from lendrail.contracts.application_rejected import ApplicationRejected
 from lendrail.contracts.application_validated import ApplicationValidated
 from lendrail.contracts.event import Record, decode, encode, read_envelope
 from lendrail.contracts.sensitive import Erased
-from lendrail.contracts.terms import utc_now
 from lendrail.partners.abn_lookup import Asked
 from lendrail.runtime import due
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.due import Lease, Worker
 from lendrail.runtime.faults import point
 from lendrail.runtime.mongo import Collection, Document, DuplicateKeyError, GroupCommit, insert_absent

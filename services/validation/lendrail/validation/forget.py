@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from lendrail.contracts.terms import utc_now
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.mongo import ASCENDING, OUTAGES, Collection, Document
 from lendrail.runtime.outbox import emptied
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from lendrail.contracts.application_amended import ApplicationAmended, Corrected
 from lendrail.contracts.application_received import ApplicationReceived
 from lendrail.contracts.event import encode, envelope_of
-from lendrail.contracts.terms import utc_now
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.directory import Mounted, Tenants
 from lendrail.runtime.inbox import Effect
 from lendrail.runtime.mongo import Document

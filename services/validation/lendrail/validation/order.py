@@ -18,8 +18,8 @@ from lendrail.contracts.application_amended import ApplicationAmended
 from lendrail.contracts.application_received import ApplicationReceived
 from lendrail.contracts.event import Record, decode, encode, read_envelope
 from lendrail.contracts.sensitive import Erased
-from lendrail.contracts.terms import utc_now
 from lendrail.runtime import due
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.due import Lease, Worker
 from lendrail.runtime.faults import point
 from lendrail.runtime.inbox import Effect

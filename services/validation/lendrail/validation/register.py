@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 import structlog
 
-from lendrail.contracts.terms import Mode, utc_now
+from lendrail.contracts.terms import Mode
 from lendrail.partners.abn_lookup import AUTH, NAME, OPERATION, Asked, Finding, meaning, missing, question
 from lendrail.partners.channels.auth import MemoryTokens
 from lendrail.partners.channels.rest import RestChannel, lane_client
 from lendrail.partners.exchange import Reply
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.directory import Credential
 from lendrail.runtime.partner_port import Open, PartnerPort, Paused
 from lendrail.validation.answers import Answers

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from lendrail.contracts.terms import FieldProblem, utc_now
+from lendrail.contracts.terms import FieldProblem
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.directory import Mounted, Tenants
 from lendrail.runtime.http import Problem, authorised, reply, strict_body
 from lendrail.runtime.tokens import Caller

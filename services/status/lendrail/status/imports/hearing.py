@@ -13,7 +13,8 @@ from decimal import Decimal
 from typing import Any
 
 from lendrail.contracts.sensitive import SensitiveText
-from lendrail.contracts.terms import NAMESPACE, DeclineReason, Money, ReasonCode, Report, utc_now
+from lendrail.contracts.terms import NAMESPACE, DeclineReason, Money, ReasonCode, Report
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.mongo import Document
 from lendrail.status.imports.rows import Event, Row, heard, told
 from lendrail.status.observation import Observation, Reported

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from pydantic import AwareDatetime
 
-from lendrail.contracts.terms import utc_now
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.http import Problem, authorised, correlation_id, reply, request_id
 from lendrail.runtime.mongo import Document
 from lendrail.runtime.tokens import Caller

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from lendrail.contracts.sensitive import Erased, SealBroken
-from lendrail.contracts.terms import NAMESPACE, utc_now
+from lendrail.contracts.terms import NAMESPACE
 from lendrail.partners.files import FileFormat
 from lendrail.runtime import due
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.due import MARGIN_SECONDS, Lease
 from lendrail.runtime.mongo import Collection, Document, DuplicateKeyError, insert_absent
 from lendrail.runtime.vault import INTAKE_KEY_DAYS, Vault

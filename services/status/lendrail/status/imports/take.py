@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator
 import structlog
 from starlette.requests import ClientDisconnect
 
-from lendrail.contracts.terms import utc_now
 from lendrail.partners import PARTNERS
 from lendrail.partners.files import BadFormat, FileFormat
 from lendrail.runtime import audit
+from lendrail.runtime.clock import utc_now
 from lendrail.runtime.directory import Mounted, PartnerAccount, Tenants
 from lendrail.runtime.http import Problem, unavailable
 from lendrail.runtime.mongo import Document
