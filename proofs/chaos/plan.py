@@ -95,6 +95,7 @@ class Planner:
         self._networks = bag((*HTTP_PARTNERS, *MAIL_PARTNERS, *SERVERS, *SERVERS))
         self._http, self._bytes = bag(HTTP_TOXICS), bag(BYTE_TOXICS)
         self._partners, self._dials = bag((*HTTP_PARTNERS, *MAIL_PARTNERS)), bag(DIALS)
+        self._mail_dials = bag(MAIL_DIALS)
         self._callers, self._calls = bag(HEARD), bag(CALLS)
 
     def _bag(self, things: Sequence[T]) -> Bag[T]:
@@ -154,7 +155,9 @@ class Planner:
                 toxic = (self._http if target in HTTP_PARTNERS else self._bytes).draw()
                 return self._made(kind, at, target, uniform(2, 8), toxic)
             case "partner":
-                return self._made(kind, at, self._partners.draw(), uniform(3, 10), self._dials.draw())
+                target = self._partners.draw()
+                dials = self._mail_dials if target in MAIL_PARTNERS else self._dials
+                return self._made(kind, at, target, uniform(3, 10), dials.draw())
             case "webhooks":
                 return self._made(kind, at, self._callers.draw(), uniform(3, 10), self._calls.draw())
 
@@ -201,6 +204,11 @@ DIALS: tuple[Mapping[str, Any], ...] = (
     {"kind": "delay", "ms": 800, "when": "before"},
 )
 """How a partner behaves badly while everything between us is well."""
+MAIL_DIALS: tuple[Mapping[str, Any], ...] = (
+    *(dial for dial in DIALS if dial["kind"] != "status"),
+    {"kind": "status", "status": 451, "probability": 0.5},
+)
+"""The same of a mail server. Its 5xx is a refusal (RFC 5321, 4.2.1), so one that keeps what it refuses lies to all."""
 CALLS: tuple[Mapping[str, Any], ...] = (
     {"kind": "webhook_lost"},
     {"kind": "webhook_duplicated", "copies": 3},
