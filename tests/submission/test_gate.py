@@ -91,13 +91,29 @@ def test_later_duplicate_alarms_and_takes_nothing_back() -> None:
 
 
 def test_silence_is_told_and_waits_on() -> None:
-    late, (told,) = gates.late(gated(), 900, LATER)
+    moved = gates.late(gated(), 900, LATER)
+    assert moved is not None
+    late, (told,) = moved
     assert (told.outcome, told.reason, told.next_check_at) == (
         "not-sent",
         "registry-late",
         LATER + dt.timedelta(0, 900),
     )
     assert due_now(late, LATER, 25) == ()
+
+
+@pytest.mark.parametrize("word", [Status.DUPLICATE, Status.APPROVED])
+def test_silence_that_ended_a_moment_ago_is_told_no_more(word: Status) -> None:
+    """The word was stored between the look at the clock and the write: what was told of it must not be overruled."""
+    spoken = gates.spoken(gated(), word, (), LATER)
+    assert spoken is not None
+    assert gates.late(spoken[0], 900, LATER) is None
+
+
+def test_silence_is_told_when_it_is_too_long_and_not_again_at_once() -> None:
+    moved = gates.late(gated(), 900, LATER)
+    assert moved is not None
+    assert gates.late(moved[0], 900, LATER) is None
 
 
 def registered() -> Opportunity:

@@ -60,10 +60,13 @@ def spoken(
     return None
 
 
-def late(opportunity: Opportunity, seconds: float, now: dt.datetime) -> Move:
-    """The registry is still silent: a person should look; the opportunity goes on waiting."""
+def late(opportunity: Opportunity, seconds: float, now: dt.datetime) -> Move | None:
+    """The registry is still silent: a person should look; the opportunity goes on waiting. None: it has spoken, or is
+    not late.
+    """
     before = opportunity.gate
-    assert before is not None
+    if before is None or before.state not in OPEN or before.due is None or before.due > now:
+        return None
     due = now + dt.timedelta(seconds=seconds)
     after = replace(before, version=before.version + 1, delays=before.delays + 1, reason="registry-late", due=due)
     opportunity = opportunity.put(after)

@@ -28,7 +28,7 @@ from lendrail.runtime.partner_port import Open, PartnerPort, Paused
 from lendrail.runtime.vault import Vault
 from lendrail.submission import gates, moves
 from lendrail.submission.answers import each_event, event_of, looked_up, still_open, unread
-from lendrail.submission.attempt import APPLICANT, OPEN, REPLACED, UNDER_WAY, Attempt, Opportunity
+from lendrail.submission.attempt import APPLICANT, REPLACED, UNDER_WAY, Attempt, Opportunity
 from lendrail.submission.channels import Channels
 from lendrail.submission.classify import ABSENCES, SEARCHED, Event, IdTaken, LookedUp, Lost, NotSent, classify, expired
 from lendrail.submission.desk import crossing
@@ -89,10 +89,10 @@ class Submitter:
         return due_now(job.opportunity, job.now, job.delivery.at_once, job.through)
 
     async def _gate_late(self, job: Job) -> None:
-        gate = job.opportunity.gate
-        if gate is not None and gate.state in OPEN and gate.due is not None and gate.due <= job.now:
-            log.critical("a registry is silent", opportunity=job.opportunity.id, gate=gate.subject)
-            await self._write(job, lambda it: gates.late(it, self._settings.gate_seconds, job.now))
+        if gates.late(job.opportunity, self._settings.gate_seconds, job.now) is None:
+            return
+        if await self._write(job, lambda it: gates.late(it, self._settings.gate_seconds, job.now)):
+            log.critical("a registry is silent", opportunity=job.opportunity.id)
 
     async def _call(self, job: Job, batch: Sequence[Attempt]) -> bool:
         """One call with all that belongs to it; whether to go on with this opportunity."""
