@@ -1,9 +1,17 @@
 """The lanes against the real sandbox and a real MongoDB: what they send is counted in the partner's own ledger."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
+from tests.submission.amended import intended, withdraw
 from tests.submission.desk import Desk, credential
+
+from lendrail.runtime.clock import utc_now
+from lendrail.runtime.directory import Credential
+from lendrail.runtime.partner_port import Open, PartnerPort
 
 pytestmark = pytest.mark.asyncio
 SHEET, LETTER = b"PK fake spreadsheet", b"%PDF-1.7 fake letter"
@@ -33,6 +41,33 @@ async def test_acks_are_published_and_the_lease_is_given_back(desk: Desk) -> Non
     stored = await desk.store.load(str(event.opportunity_id))
     assert [record.topic for record in desk.heard.records] == ["partner-ack"]
     assert {"lease", "due", "pending"}.isdisjoint(stored)
+
+
+async def test_what_is_put_off_while_it_is_withdrawn_stays_withdrawn(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who withdraws needs no lease; the lane that has it must not put its older view on top of that."""
+    event = await desk.submit()
+    first = True
+    call = PartnerPort.call
+
+    @asynccontextmanager
+    async def away_and_withdrawn(*told: Any) -> AsyncIterator[Credential]:
+        nonlocal first
+        if first:
+            first = False
+            await desk.hear(intended(event, withdraw()))
+            raise Open(utc_now())
+        async with call(*told) as found:
+            yield found
+
+    monkeypatch.setattr(PartnerPort, "call", away_and_withdrawn)
+    async with desk.lanes():
+        await desk.until(event, "cancelled", "acked")
+        await asyncio.sleep(1.5)
+        assert await desk.states(event) == ["cancelled", "acked"]
+    assert not first
+    assert (await desk.ledger(event))["leads"] == []
 
 
 async def test_many_at_once(desk: Desk) -> None:

@@ -48,6 +48,17 @@ Move = tuple[Opportunity, tuple[PartnerAck, ...]]
 """The new opportunity, and the facts that are stored in the same write."""
 
 
+def unless_moved(batch: Sequence[Attempt], move: Callable[[Opportunity], Move]) -> Callable[[Opportunity], Move | None]:
+    """`move` for as long as these attempts are as they were when it was decided on: who withdraws, corrects or has the
+    registry's word needs no lease, and what they stored since must not be overruled.
+    """
+
+    def checked(opportunity: Opportunity) -> Move | None:
+        return move(opportunity) if all(each in opportunity.attempts for each in batch) else None
+
+    return checked
+
+
 def begin(opportunity: Opportunity, batch: Sequence[Attempt], digest: str, now: dt.datetime) -> Opportunity:
     """The first byte may leave from now on; `digest` is the SHA-256 of the bytes."""
     return opportunity.put(

@@ -100,10 +100,11 @@ class Submitter:
             return await self._settler.settle(job)
         first, looks, job.reply = batch[0], self._looks_first(job, batch[0]), None
         if first.unknowns and not looks and expired(job.operation(first), job.age(first)):
-            return await self._write(job, lambda it: moves.park(it, batch, "key-expired", job.now))
+            return await self._park(job, batch, "key-expired")
         ends = first.operation == "withdraw" and first.subject not in ASKED_FOR
         if ends and await self._store.lenders_open(job.opportunity.id):
-            return await self._write(job, lambda it: (moves.cancel(it, batch, "still-open"), ()))
+            dropped = moves.unless_moved(batch, lambda it: (moves.cancel(it, batch, "still-open"), ()))
+            return await self._write(job, dropped)
         if (request := await self._request(job, batch, looks)) is None:
             return True
         if (credential := await self._credential(job, batch)) is None:
@@ -133,7 +134,7 @@ class Submitter:
             await self._put_off(job, batch, "credential-missing")
             return None
         if crossing(credential, job.opportunity.mode):
-            await self._write(job, lambda it: moves.park(it, batch, "mode-crossing", job.now))
+            await self._park(job, batch, "mode-crossing")
             return None
         return credential
 
@@ -143,8 +144,7 @@ class Submitter:
             return self._requests.search(job, batch[0]) if looks else await self._requests.make(job, batch)
         except Unsendable as fault:
             log.error("a request cannot be made", attempt=fault.attempt.id, reason=fault.reason)
-            parked, reason = [fault.attempt], fault.reason
-            await self._write(job, lambda it: moves.park(it, parked, reason, job.now))
+            await self._park(job, [fault.attempt], fault.reason)
         except DocumentsAway as away:
             log.warning("the documents service is away", reason=str(away))
             await self._put_off(job, batch, "documents-away")
@@ -155,9 +155,14 @@ class Submitter:
         schedule = self._settings.retry_seconds or (1.0,)
         scheduled = random.uniform(0, schedule[min(batch[0].delays, len(schedule) - 1)])
         seconds = max(0.2, scheduled if wait is None else wait + random.uniform(0, 0.5))
-        return await self._write(
-            job, lambda it: (moves.put_off(it, batch, reason, seconds, job.now, counts=wait is None), ())
-        )
+
+        def later(it: Opportunity) -> Move:
+            return moves.put_off(it, batch, reason, seconds, job.now, counts=wait is None), ()
+
+        return await self._write(job, moves.unless_moved(batch, later))
+
+    async def _park(self, job: Job, batch: Sequence[Attempt], reason: str) -> bool:
+        return await self._write(job, moves.unless_moved(batch, lambda it: moves.park(it, batch, reason, job.now)))
 
     async def _look_up(
         self, job: Job, batch: Sequence[Attempt], request: Request, credential: Credential
@@ -179,11 +184,10 @@ class Submitter:
         granted, digest = time.monotonic(), hashlib.sha256(request.dump()).hexdigest()
         current = tuple(job.opportunity.attempt(each.id) for each in batch)
 
-        def begin(opportunity: Opportunity) -> Move | None:
-            same = all(each in opportunity.attempts for each in current)
-            return (moves.begin(opportunity, current, digest, job.now), ()) if same else None
+        def begin(it: Opportunity) -> Move:
+            return moves.begin(it, current, digest, job.now), ()
 
-        if not await self._write(job, begin, begins=True):
+        if not await self._write(job, moves.unless_moved(current, begin), begins=True):
             return None
         try:
             channel = self._channels.open(job.lane, credential)
