@@ -17,16 +17,30 @@ SENDING = (
         edits=(
             Edit(
                 file=f"{SUBMISSION}/workers.py",
-                search="        if not await self._write(job, begin, begins=True):\n            return None\n",
-                replace=(
-                    "        if (begun := begin(job.opportunity)) is None:\n            return None\n"
-                    "        job.opportunity = begun[0]\n"
+                search=(
+                    "        if not await self._write(job, moves.unless_moved(current, begin), begins=True):\n"
+                    "            return None\n"
                 ),
+                replace="        job.opportunity = begin(job.opportunity)[0]\n",
             ),
         ),
         proofs=(f"{BLIND}test_killed_at_any_point_it_has_it_once[partner.after#1]",),
         reports="the partner has it 2 times",
         judge="the partner's ledger, after kill -9",
+    ),
+    Row(
+        name="overruled",
+        protection="what was decided of an attempt is not written over what others stored since",
+        edits=(
+            Edit(
+                file=f"{SUBMISSION}/moves.py",
+                search="return move(opportunity) if all(each in opportunity.attempts for each in batch) else None",
+                replace="return move(opportunity)",
+            ),
+        ),
+        proofs=("tests/submission/test_workers.py::test_what_is_put_off_while_it_is_withdrawn_stays_withdrawn",),
+        reports=r"states are \['prepared'",
+        judge="the state of a withdrawn deal, after a lane had put it off",
     ),
     Row(
         name="lease-token",
