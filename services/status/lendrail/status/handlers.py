@@ -56,6 +56,9 @@ class Handlers:
         return ()
 
     async def on_partner_webhook(self, deliveries: Sequence[Delivery[PartnerWebhook]]) -> Sequence[Record]:
-        await self._hints.heard(deliveries)
+        """Who called is noted first: as soon as a call is followed a look begins, and one that dies here is made up for
+        when its lease is over.
+        """
         await self._callers.note(deliveries)
+        await self._hints.heard(deliveries)
         return ()
