@@ -8,6 +8,7 @@ from typing import Any
 from lendrail.local.configure import PARTNER
 from lendrail.local.fan import play_fan
 from lendrail.local.life import play_life, play_withdrawal
+from lendrail.local.origins import play_file
 from lendrail.local.publish import Sent
 from lendrail.local.scenes import FAULTS, SECONDS, Ending, Scene, fan_out, life, scenes, withdrawal
 from lendrail.local.stage import Check, Missed, Stage
@@ -21,7 +22,8 @@ async def play(stage: Stage, loans: Path) -> list[Ending]:
     async with stage.open():
         endings = [await _scene(stage, scene) for scene in scenes(loans)]
         endings += [await play_life(stage, life(loans)), await play_withdrawal(stage, withdrawal(loans))]
-        return [*endings, await play_fan(stage, fan_out(loans))]
+        fan = fan_out(loans)
+        return [*endings, await play_file(stage, fan, await play_fan(stage, fan))]
 
 
 async def _scene(stage: Stage, scene: Scene) -> Ending:
