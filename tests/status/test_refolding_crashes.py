@@ -18,7 +18,7 @@ from tests.status.test_process import process as process
 from lendrail.contracts.sensitive import SensitiveText
 from lendrail.contracts.terms import Status
 from lendrail.runtime.audit import Actor
-from lendrail.status.bodies import Once
+from lendrail.runtime.bodies import Once
 from lendrail.status.refolding import BATCH
 from lendrail.status.vocabulary import Place
 

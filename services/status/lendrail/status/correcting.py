@@ -17,12 +17,12 @@ from lendrail.contracts.sensitive import Erased, SensitiveText
 from lendrail.contracts.terms import NAMESPACE, Model, Status, Time
 from lendrail.runtime import audit
 from lendrail.runtime.audit import Actor
+from lendrail.runtime.bodies import Once, answered_before, checked, fingerprint, idempotency_key
 from lendrail.runtime.clock import utc_now
 from lendrail.runtime.http import Problem, authorised, reply, request_id, strict_body
 from lendrail.runtime.mongo import Document
 from lendrail.runtime.tokens import Caller
 from lendrail.runtime.vault import Key, Vault
-from lendrail.status.bodies import Once, answered_before, checked, fingerprint, idempotency_key
 from lendrail.status.observation import Corrected, Observation, Pinned, State, Unpinned
 from lendrail.status.store import Heard, Opportunities, Subject, cause_of, read, subject_of
 from lendrail.status.timing import Timing

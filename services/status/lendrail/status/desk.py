@@ -14,10 +14,10 @@ from pydantic import Field
 from lendrail.contracts.sensitive import SensitiveText
 from lendrail.contracts.terms import Model
 from lendrail.runtime import audit
+from lendrail.runtime.bodies import Once, answered_before, checked, fingerprint, idempotency_key
 from lendrail.runtime.http import Problem, authorised, reply, request_id, strict_body
 from lendrail.runtime.mongo import Collection, Document
 from lendrail.runtime.tokens import Caller
-from lendrail.status.bodies import Once, answered_before, checked, fingerprint, idempotency_key
 from lendrail.status.merging import Merging
 from lendrail.status.waiting import Waiting, listed
 

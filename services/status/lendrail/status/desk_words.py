@@ -13,12 +13,12 @@ from lendrail.contracts.sensitive import SensitiveText
 from lendrail.contracts.terms import Model, Status
 from lendrail.partners import PARTNERS
 from lendrail.runtime import audit
+from lendrail.runtime.bodies import answered_before, checked
 from lendrail.runtime.clock import utc_now
 from lendrail.runtime.http import Problem, reply, request_id, strict_body
 from lendrail.runtime.mongo import ASCENDING, Collection, Document
 from lendrail.runtime.tokens import Caller
 from lendrail.runtime.vault import Key
-from lendrail.status.bodies import answered_before, checked
 from lendrail.status.desk import NO_STORE, OPERATE, Reason, busy, once_of
 from lendrail.status.noted import HELD
 from lendrail.status.refolding import REFOLDED, Refolding

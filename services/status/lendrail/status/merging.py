@@ -14,14 +14,13 @@ import structlog
 
 from lendrail.contracts.sensitive import Erased, SensitiveText
 from lendrail.contracts.terms import Status
-from lendrail.runtime import audit
+from lendrail.runtime import audit, bodies
 from lendrail.runtime.audit import Actor
+from lendrail.runtime.bodies import Once
 from lendrail.runtime.faults import point
 from lendrail.runtime.http import Problem
 from lendrail.runtime.mongo import ASCENDING, OUTAGES, Collection, Document, DuplicateKeyError
 from lendrail.runtime.vault import Vault
-from lendrail.status import bodies
-from lendrail.status.bodies import Once
 from lendrail.status.hints import Hints
 from lendrail.status.reports import Reports
 from lendrail.status.timing import readable

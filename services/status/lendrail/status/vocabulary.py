@@ -14,12 +14,11 @@ from dataclasses import dataclass
 
 from lendrail.contracts.sensitive import SealBroken, SensitiveText
 from lendrail.contracts.terms import NAMESPACE, Mode, Status
-from lendrail.runtime import audit, due
+from lendrail.runtime import audit, bodies, due
 from lendrail.runtime.audit import Actor
+from lendrail.runtime.bodies import Once
 from lendrail.runtime.mongo import ASCENDING, Collection, Document, DuplicateKeyError
 from lendrail.runtime.vault import Key, Vault
-from lendrail.status import bodies
-from lendrail.status.bodies import Once
 from lendrail.status.words import NO_WORDS, Words
 
 DESK_KEY = "desk"

@@ -19,12 +19,12 @@ from lendrail.contracts.sensitive import SensitiveText
 from lendrail.contracts.terms import Model
 from lendrail.partners import PARTNERS
 from lendrail.runtime.approvals import Approval, Approvals
+from lendrail.runtime.bodies import checked, idempotency_key
 from lendrail.runtime.directory import Credential, Credentials, Mounted, PartnerAccount
 from lendrail.runtime.http import Problem, authorised, reply, request_id, strict_body
 from lendrail.runtime.mongo import Document
 from lendrail.runtime.tokens import Caller
 from lendrail.submission.actions import Actions
-from lendrail.submission.bodies import checked, idempotency_key
 from lendrail.submission.desk import crossing
 from lendrail.submission.pauses import Done, Pauses
 

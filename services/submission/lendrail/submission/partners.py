@@ -13,6 +13,7 @@ from fastapi.responses import Response
 from lendrail.contracts.sensitive import SealBroken
 from lendrail.partners import PARTNERS
 from lendrail.runtime.approvals import Approval
+from lendrail.runtime.bodies import checked, idempotency_key
 from lendrail.runtime.directory import PartnerAccount
 from lendrail.runtime.holds import Hold, Holds, Stand
 from lendrail.runtime.http import authorised, reply, request_id, strict_body
@@ -21,7 +22,6 @@ from lendrail.runtime.standing import APPROVAL_MISSING
 from lendrail.runtime.tokens import Caller
 from lendrail.runtime.vault import Key
 from lendrail.submission.approving import Approved, Approvers
-from lendrail.submission.bodies import checked, idempotency_key
 from lendrail.submission.lists import PartnerLists
 from lendrail.submission.pauses import Pauses, Pausing, Resuming, What
 

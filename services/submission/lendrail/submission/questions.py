@@ -24,13 +24,13 @@ from lendrail.partners.exchange import Comparison, Known, Listing, Request
 from lendrail.partners.partner import Inquiry, Partner
 from lendrail.runtime import audit
 from lendrail.runtime.audit import Actor
+from lendrail.runtime.bodies import checked
 from lendrail.runtime.directory import PartnerAccount
 from lendrail.runtime.http import RETRY_AFTER_SECONDS, Problem, authorised, reply, request_id, strict_body
 from lendrail.runtime.mongo import Collection
 from lendrail.runtime.tokens import Caller
 from lendrail.submission.asking import Answer, Asker, Unanswered
 from lendrail.submission.attempt import Attempt, Opportunity, reference
-from lendrail.submission.bodies import checked
 from lendrail.submission.pauses import Pauses
 from lendrail.submission.store import HIDDEN, Store, read
 

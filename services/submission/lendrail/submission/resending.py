@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-import orjson
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
@@ -15,6 +13,7 @@ from lendrail.contracts.sensitive import SensitiveText
 from lendrail.contracts.terms import Model
 from lendrail.runtime import audit
 from lendrail.runtime.audit import Actor
+from lendrail.runtime.bodies import Once, answered_before, checked, fingerprint, idempotency_key
 from lendrail.runtime.clock import utc_now
 from lendrail.runtime.http import Problem, authorised, reply, request_id, strict_body
 from lendrail.runtime.mongo import Document, DuplicateKeyError
@@ -23,7 +22,6 @@ from lendrail.runtime.vault import Key, Vault
 from lendrail.submission.anew import Refused, already_there, anew
 from lendrail.submission.attempt import Attempt, Opportunity, reference
 from lendrail.submission.beside import untaken
-from lendrail.submission.bodies import answered_before, checked, idempotency_key
 from lendrail.submission.desks import Desks
 from lendrail.submission.people import shown
 from lendrail.submission.planned import Plan
@@ -49,18 +47,16 @@ class Resender:
         self, caller: Caller, opportunity: str, told: Resending, idempotency: str, request: str
     ) -> tuple[dict[str, Any], bool]:
         """The answer, and whether it was given before. Raises `Problem`, `Erased`."""
-        fingerprint = hashlib.sha256(orjson.dumps([opportunity, told.reason.reveal()])).hexdigest()
-        name = f"{caller.tenant_id}|resend|{idempotency}"
+        once = Once(f"{caller.tenant_id}|resend|{idempotency}", fingerprint([opportunity, told.reason.reveal()]))
         while True:
-            if (before := await answered_before(self._store.collection, name, fingerprint)) is not None:
+            if (before := await answered_before(self._store.collection, once)) is not None:
                 return before, True
             document = await self._document(caller, opportunity)
             key = await self._vault.get(document["application_id"])
             made = await self._made(document, key)
             answer = _answer(read(document), made)
             entry = _entry(audit.by(caller, request), read(document), made.opportunity, told, key)
-            repeat = {"idempotency": name, "fingerprint": fingerprint, "answer": answer}
-            audited = replace(made.opportunity, audit=(*made.opportunity.audit, entry | repeat))
+            audited = replace(made.opportunity, audit=(*made.opportunity.audit, entry | once.beside(answer)))
             if await self._saved(replace(made, opportunity=audited), key):
                 self._stored()
                 return answer, False

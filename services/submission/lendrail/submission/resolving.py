@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-import orjson
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from pydantic import Field, model_validator
@@ -19,6 +17,7 @@ from lendrail.partners import PARTNERS
 from lendrail.partners.exchange import Request as PartnerRequest
 from lendrail.runtime import audit
 from lendrail.runtime.audit import Actor
+from lendrail.runtime.bodies import Once, answered_before, checked, fingerprint, idempotency_key
 from lendrail.runtime.clock import utc_now
 from lendrail.runtime.http import Problem, authorised, reply, request_id, strict_body
 from lendrail.runtime.mongo import Document, DuplicateKeyError
@@ -26,7 +25,6 @@ from lendrail.runtime.tokens import Caller
 from lendrail.runtime.vault import Key, Vault
 from lendrail.submission import moves
 from lendrail.submission.attempt import Attempt, Opportunity, State
-from lendrail.submission.bodies import answered_before, checked, idempotency_key
 from lendrail.submission.people import shown
 from lendrail.submission.requests import STORED
 from lendrail.submission.settings import Settings
@@ -63,10 +61,9 @@ class Resolver:
     ) -> dict[str, Any]:
         """Settle an attempt by what a person found out. Raises `Problem`."""
         given = [attempt, told.outcome, told.partner_id, told.reason.reveal()]
-        fingerprint = hashlib.sha256(orjson.dumps(given)).hexdigest()
-        name = f"{caller.tenant_id}|resolve|{idempotency}"
+        once = Once(f"{caller.tenant_id}|resolve|{idempotency}", fingerprint(given))
         while True:
-            if (before := await answered_before(self._store.collection, name, fingerprint)) is not None:
+            if (before := await answered_before(self._store.collection, once)) is not None:
                 return before
             document = await self._document(caller, attempt)
             opportunity = read(document)
@@ -74,7 +71,7 @@ class Resolver:
                 detail = "Only an attempt whose outcome is unknown, or that is parked, can be resolved so."
                 raise Problem(409, "not-resolvable", detail)
             actor = audit.by(caller, request)
-            if await self._resolved(actor, document, opportunity, attempt, told, name, fingerprint):
+            if await self._resolved(actor, document, opportunity, attempt, told, once):
                 self._stored()
 
     async def _resolved(
@@ -84,8 +81,7 @@ class Resolver:
         opportunity: Opportunity,
         attempt: str,
         told: Resolution,
-        name: str,
-        fingerprint: str,
+        once: Once,
     ) -> bool:
         key, now, found = (
             await self._vault.get(str(opportunity.application_id)),
@@ -102,12 +98,12 @@ class Resolver:
             if found.operation in STORED:
                 plans = {moved.attempts[-1].id: _again(document, found, key)}
         entry = _entry(actor, opportunity, moved, found, told, key)
-        repeat = {"idempotency": name, "fingerprint": fingerprint, "answer": shown(moved, moved.attempt(found.id))}
-        audited = replace(moved, audit=(*moved.audit, entry | repeat))
+        answer = shown(moved, moved.attempt(found.id))
+        audited = replace(moved, audit=(*moved.audit, entry | once.beside(answer)))
         try:
             return await self._store.save(audited, acks, key, plans=plans or None, due="now")
         except DuplicateKeyError:
-            if await answered_before(self._store.collection, name, fingerprint) is not None:
+            if await answered_before(self._store.collection, once) is not None:
                 return True
             raise Problem(409, "partner-id-taken", "This partner id already belongs to another application.") from None
 

@@ -13,11 +13,11 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from pydantic import AwareDatetime
 
+from lendrail.runtime.bodies import idempotency_key
 from lendrail.runtime.clock import utc_now
 from lendrail.runtime.http import Problem, authorised, correlation_id, reply, request_id
 from lendrail.runtime.mongo import Document
 from lendrail.runtime.tokens import Caller
-from lendrail.status.bodies import idempotency_key
 from lendrail.status.imports.batch import Line
 from lendrail.status.imports.expected import Expected
 from lendrail.status.imports.says import FAULTS, OUTCOMES, REFUSALS
