@@ -93,7 +93,7 @@ def origins(told: Iterable[dict[str, Any]]) -> Table:
 
 def way(told: dict[str, Any]) -> str:
     """How the status came, in words; their first one is push, poll, file or answer."""
-    source = told["source"]
+    source: str = told["source"]
     if source == "fetch" and PARTNERS[told["partner"]].webhook is None:
         return WAYS["feed"]
     return WAYS.get(source, source)
