@@ -22,8 +22,8 @@ up: setup  ## the whole stack in the background
 down: setup  ## stop it
 	@$(BIN)/lendrail down
 
-test: setup  ## all tests
-	@$(BIN)/python -m pytest $(ARGS)
+test: setup  ## all tests, two files at a time; ARGS="tests/flow -x" runs what it names alone
+	@$(BIN)/python -m pytest $(or $(ARGS),-n 2 --dist loadfile)
 
 lint: setup  ## ruff, mypy --strict, import rules
 	@$(BIN)/ruff check $(SOURCES)
