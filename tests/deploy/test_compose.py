@@ -19,7 +19,7 @@ from lendrail.local.state import State
 
 OURS = (*programs.SERVICES, programs.SANDBOX)
 FROM_IMAGE = {"kafka", "mongo", "smtp"}
-ONCE = {"configure", "topics"}
+ONCE = ("configure", "topics")
 ONLY_LOCAL = {"LENDRAIL_SMTP_CA_FILE"}
 """The mail sink of the images speaks no TLS inside its own network."""
 
