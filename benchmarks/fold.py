@@ -23,9 +23,18 @@ from lendrail.contracts.sensitive import SensitiveText
 from lendrail.contracts.terms import Money, Offer, Report, Status
 from lendrail.runtime.mongo import Document
 from lendrail.runtime.vault import Key
-from lendrail.status.fold import fold
-from lendrail.status.observation import Answered, Corrected, Observation, Pinned, Reported, Said, Unpinned, Validated
-from lendrail.status.written import Heard, Subject, cause_of, stored, together, written
+from lendrail.status.folding.fold import fold
+from lendrail.status.folding.observation import (
+    Answered,
+    Corrected,
+    Observation,
+    Pinned,
+    Reported,
+    Said,
+    Unpinned,
+    Validated,
+)
+from lendrail.status.folding.written import Heard, Subject, cause_of, stored, together, written
 
 console = Console(highlight=False, width=120)
 BEGIN = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)

@@ -27,8 +27,8 @@ from tests.gateway.process import Gateway
 
 from benchmarks.watch import percentile
 from lendrail.contracts.terms import Reference, Status, opportunity_id
-from lendrail.gateway.index import Index
-from lendrail.gateway.search import entries_of_opportunities, entry_of_application
+from lendrail.gateway.lists.index import Index
+from lendrail.gateway.lists.search import entries_of_opportunities, entry_of_application
 from lendrail.gateway.shapes import ApplicationView, OpportunityView, TimelineEntry
 from lendrail.local.servers import Mongo
 from lendrail.runtime.mongo import Document

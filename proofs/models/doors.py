@@ -27,8 +27,8 @@ from tests import make, support
 
 from lendrail.contracts.intake import Intake, NewApplication
 from lendrail.gateway.door import Door
-from lendrail.gateway.index import Index
 from lendrail.gateway.intake import IntakeDoor, IntakeKeys
+from lendrail.gateway.lists.index import Index
 from lendrail.gateway.store import Applications
 from lendrail.runtime.directory import Mounted, Tenants
 from lendrail.runtime.failures import DefectMeter

@@ -15,8 +15,8 @@ from typing import Any, get_args
 from lendrail.contracts.partner_ack import Operation, Outcome
 from lendrail.contracts.sensitive import SensitiveText
 from lendrail.contracts.terms import FieldProblem, Money, Offer, Report, Status
-from lendrail.status.fold import fold
-from lendrail.status.observation import (
+from lendrail.status.folding.fold import fold
+from lendrail.status.folding.observation import (
     AcceptReported,
     Amended,
     Answered,

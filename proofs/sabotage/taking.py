@@ -79,7 +79,7 @@ TAKING = (
         protection="status: final states stay what they are",
         edits=(
             Edit(
-                file=f"{STATUS}/decided.py",
+                file=f"{STATUS}/folding/decided.py",
                 search="        if before is None or before not in FINAL or before == after:",
                 replace="        if before is None or before is not after or before == after:",
             ),
@@ -94,7 +94,7 @@ TAKING = (
         protection="status: what a person pinned is held whatever the partner says",
         edits=(
             Edit(
-                file=f"{STATUS}/fold.py",
+                file=f"{STATUS}/folding/fold.py",
                 search="    layer = held(free, pin) if pin is not None else free\n",
                 replace="    layer = free\n",
             ),
@@ -109,7 +109,7 @@ TAKING = (
         protection="status: what was known at a time stays so, whatever a replica's clock says",
         edits=(
             Edit(
-                file=f"{STATUS}/written.py",
+                file=f"{STATUS}/folding/written.py",
                 search="    return max([now, *heard, *(told_at(each) for each in outbox[-1:])])\n",
                 replace="    return now\n",
             ),
@@ -139,7 +139,7 @@ TAKING = (
         protection="webhooks: a repeated call is one call",
         edits=(
             Edit(
-                file=f"{GATEWAY}/calls.py",
+                file=f"{GATEWAY}/webhooks/calls.py",
                 search='    return uuid.uuid5(NAMESPACE, f"webhook|{partner}|{credential}|{content}|{when}{about}")',
                 replace="    return uuid.uuid4()",
             ),
@@ -152,7 +152,9 @@ TAKING = (
     Row(
         name="spool-sync",
         protection="webhooks: on disk before the answer, while the store is away",
-        edits=(Edit(file=f"{GATEWAY}/spool.py", search="        os.fdatasync(current.descriptor)\n", replace=""),),
+        edits=(
+            Edit(file=f"{GATEWAY}/webhooks/spool.py", search="        os.fdatasync(current.descriptor)\n", replace=""),
+        ),
         proofs=("tests/gateway/test_spool.py::test_nobody_is_answered_before_the_sync",),
         reports="answered before it was on disk",
         judge="who was answered",
@@ -162,7 +164,7 @@ TAKING = (
         protection="webhooks: a file of the spool goes when all of it is stored",
         edits=(
             Edit(
-                file=f"{GATEWAY}/drain.py",
+                file=f"{GATEWAY}/webhooks/drain.py",
                 search="        faults = await self._write(found.records)",
                 replace="        faults = await self._write(found.records[1:])",
             ),
@@ -176,7 +178,7 @@ TAKING = (
         protection="webhooks: a caller does not say itself where it is",
         edits=(
             Edit(
-                file=f"{GATEWAY}/sources.py",
+                file=f"{GATEWAY}/webhooks/sources.py",
                 search="        for hop in reversed(hops):",
                 replace="        for hop in hops:",
             ),
@@ -190,7 +192,7 @@ TAKING = (
         protection="webhooks: nobody speaks for a partner that signs",
         edits=(
             Edit(
-                file=f"{GATEWAY}/webhooks.py",
+                file=f"{GATEWAY}/webhooks/door.py",
                 search="        if verify(webhook.proof, secrets, headers, raw, now):",
                 replace="        if verify(webhook.proof, secrets, headers, raw, now) or True:",
             ),

@@ -18,9 +18,9 @@ from lendrail.contracts.event import ApplicationEvent, envelope_of
 from lendrail.contracts.status_updated import StatusUpdated
 from lendrail.contracts.terms import Reference, Status, opportunity_id
 from lendrail.gateway.handlers import Handlers
-from lendrail.gateway.index import Index
-from lendrail.gateway.indexer import Indexer, Sweep
-from lendrail.gateway.lists import Lists
+from lendrail.gateway.lists.index import Index
+from lendrail.gateway.lists.indexer import Indexer, Sweep
+from lendrail.gateway.lists.routes import Lists
 from lendrail.gateway.reads import Reader
 from lendrail.gateway.shapes import ApplicationView, OpportunityView, TimelineEntry
 from lendrail.gateway.store import Applications, Facts

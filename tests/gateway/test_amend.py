@@ -21,7 +21,7 @@ from lendrail.contracts.application_amended import (
 from lendrail.contracts.application_words import UploadKind
 from lendrail.contracts.sensitive import Sensitive, SensitiveText
 from lendrail.contracts.terms import DocumentRef, FieldProblem, Offer, Status
-from lendrail.gateway.amend import CLOSED, ENDED, Standing, applied, refusal, replayed
+from lendrail.gateway.amending.amend import CLOSED, ENDED, Standing, applied, refusal, replayed
 from lendrail.gateway.shapes import AmendmentView, ApplicationView, OpportunityView
 from lendrail.partners import PARTNERS
 from lendrail.partners.exchange import Request

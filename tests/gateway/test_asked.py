@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lendrail.contracts.terms import Status
-from lendrail.gateway.asked import OF_APPLICATIONS, OF_OPPORTUNITIES, read
-from lendrail.gateway.search import Question
+from lendrail.gateway.lists.asked import OF_APPLICATIONS, OF_OPPORTUNITIES, read
+from lendrail.gateway.lists.search import Question
 from lendrail.runtime.http import Problem
 
 CANARY = "Canarywitz 900-00-0019"

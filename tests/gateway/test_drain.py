@@ -12,11 +12,12 @@ import pytest
 from structlog.testing import capture_logs
 from tests import support
 
-from lendrail.gateway import drain, store
-from lendrail.gateway.calls import Call
-from lendrail.gateway.drain import Keeping
-from lendrail.gateway.segments import Keys
-from lendrail.gateway.spool import Spool
+from lendrail.gateway import store
+from lendrail.gateway.webhooks import drain
+from lendrail.gateway.webhooks.calls import Call
+from lendrail.gateway.webhooks.drain import Keeping
+from lendrail.gateway.webhooks.segments import Keys
+from lendrail.gateway.webhooks.spool import Spool
 from lendrail.runtime.http import Problem
 from lendrail.runtime.mongo import AutoReconnect
 

@@ -16,8 +16,8 @@ from tests import make
 from tests.gateway.listing import CALLER, Room, at, room, seen, updated, validated
 
 from lendrail.contracts.terms import Reference, Status
-from lendrail.gateway.asked import Asked
-from lendrail.gateway.search import Question, entries_of_opportunities, entry_of_application
+from lendrail.gateway.lists.asked import Asked
+from lendrail.gateway.lists.search import Question, entries_of_opportunities, entry_of_application
 from lendrail.runtime.http import Problem
 from lendrail.runtime.mongo import Document
 from lendrail.runtime.tokens import Caller
@@ -151,7 +151,7 @@ async def test_the_sweep_lists_what_was_there_before_the_lists(lists: Room) -> N
 
 
 async def test_the_sweep_goes_on_where_it_was_stopped(lists: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lendrail.gateway.indexer.BATCH", 2)
+    monkeypatch.setattr("lendrail.gateway.lists.indexer.BATCH", 2)
     applications = sorted([await lists.receive() for _ in range(5)])
     await lists.listed.remove(applications)
     refresh, done = lists.indexer.refresh, list[str]()

@@ -20,7 +20,7 @@ from tests.gateway.test_reads import Others
 from lendrail.contracts.application_amended import ApplicationAmended, Corrected, PartnerAdded, Withdrawn
 from lendrail.contracts.event import Malformed, Record, decode
 from lendrail.contracts.intake import IntakeAmendment, imported_application_id
-from lendrail.gateway.intake_amendments import amends, read_change, read_wish
+from lendrail.gateway.amending.intake_amendments import amends, read_change, read_wish
 from lendrail.runtime.directory import Tenants
 from lendrail.runtime.jose import ALGORITHMS
 

@@ -25,7 +25,7 @@ from lendrail.contracts.application_amended import DocumentAdded, OfferAccepted
 from lendrail.contracts.intake import MAX_DOCUMENT, imported_application_id
 from lendrail.contracts.sensitive import Sensitive
 from lendrail.contracts.terms import Offer, Status
-from lendrail.gateway.wishes import INTAKE_BODIES
+from lendrail.gateway.amending.wishes import INTAKE_BODIES
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from tests.gateway.process import tenants
 from tests.gateway.test_intake_amendments import amendment, record
 
 from lendrail.contracts.intake import MAX_DOCUMENT, FileContent
-from lendrail.gateway.intake_amendments import read_change, read_paper
+from lendrail.gateway.amending.intake_amendments import read_change, read_paper
 from lendrail.runtime.directory import Tenants
 
 

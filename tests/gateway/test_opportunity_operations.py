@@ -3,9 +3,9 @@
 import pytest
 
 from lendrail.contracts.terms import Status
-from lendrail.gateway.opportunity_operations import CORRECTION, OPPORTUNITY, OURS, PINNING, UNPINNING
-from lendrail.status.correcting import SETTABLE, Correction, Pinning, Unpinning
-from lendrail.status.history import AS_OF, KNOWN_AT
+from lendrail.gateway.description.opportunities import CORRECTION, OPPORTUNITY, OURS, PINNING, UNPINNING
+from lendrail.status.desk.correcting import SETTABLE, Correction, Pinning, Unpinning
+from lendrail.status.folding.history import AS_OF, KNOWN_AT
 
 
 def test_the_statuses_are_the_same() -> None:

@@ -17,9 +17,9 @@ from tests import make
 from tests.gateway.listing import CALLER, Room, at, room, seen
 
 from lendrail.contracts.terms import Status
-from lendrail.gateway.asked import Asked
-from lendrail.gateway.paging import Place, place_of, token_of
-from lendrail.gateway.search import Question, entry_of_application
+from lendrail.gateway.lists.asked import Asked
+from lendrail.gateway.lists.paging import Place, place_of, token_of
+from lendrail.gateway.lists.search import Question, entry_of_application
 from lendrail.runtime.http import Problem
 
 STATUSES = st.sampled_from([Status.APPROVED, Status.DECLINED])

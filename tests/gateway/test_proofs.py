@@ -18,7 +18,7 @@ from tests.gateway.process import ec_key
 
 from lendrail.gateway.app import build
 from lendrail.gateway.settings import Settings
-from lendrail.gateway.webhooks import LINES_A_MINUTE
+from lendrail.gateway.webhooks.door import LINES_A_MINUTE
 from lendrail.partners import PARTNERS
 from lendrail.partners.exchange import Hint
 from lendrail.partners.partner import Webhook

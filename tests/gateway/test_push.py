@@ -23,8 +23,8 @@ from tests.gateway.process import Gateway, ec_key, tenants
 from lendrail.contracts.event import Malformed, Record
 from lendrail.contracts.topics import PUSH
 from lendrail.gateway.app import build
-from lendrail.gateway.push import PATTERN, PushDoor, Refused, headers_of, read_call, received_at
 from lendrail.gateway.settings import Settings
+from lendrail.gateway.webhooks.push import PATTERN, PushDoor, Refused, headers_of, read_call, received_at
 from lendrail.local.topics import Wanted, wanted
 from lendrail.runtime.broker import make_broker
 from lendrail.runtime.directory import Mounted, Secrets, Tenants

@@ -19,12 +19,13 @@ from structlog.testing import capture_logs
 from tests import support
 from tests.gateway.process import ec_key
 
-from lendrail.gateway import calls, store
-from lendrail.gateway import rejected as module
+from lendrail.gateway import store
 from lendrail.gateway.app import build
-from lendrail.gateway.rejected import KEPT_DAYS, REASONS, Rejected
 from lendrail.gateway.settings import Settings
-from lendrail.gateway.sources import address
+from lendrail.gateway.webhooks import calls
+from lendrail.gateway.webhooks import rejected as module
+from lendrail.gateway.webhooks.rejected import KEPT_DAYS, REASONS, Rejected
+from lendrail.gateway.webhooks.sources import address
 from lendrail.partners import PARTNERS
 from lendrail.partners.events import in_body
 from lendrail.partners.exchange import Hint

@@ -15,13 +15,13 @@ from tests.gateway.test_intake_amendments import amendment, record
 from tests.support import eventually
 
 from lendrail.contracts.terms import Mode, Reference, Status
-from lendrail.gateway.asked import Asked
-from lendrail.gateway.changes import Changes
-from lendrail.gateway.erase import Eraser
-from lendrail.gateway.forget import Forgetter
-from lendrail.gateway.intake_amendments import read_change
-from lendrail.gateway.retention import BATCH, Retention
-from lendrail.gateway.search import Question
+from lendrail.gateway.amending.changes import Changes
+from lendrail.gateway.amending.intake_amendments import read_change
+from lendrail.gateway.erasing.erase import Eraser
+from lendrail.gateway.erasing.forget import Forgetter
+from lendrail.gateway.erasing.retention import BATCH, Retention
+from lendrail.gateway.lists.asked import Asked
+from lendrail.gateway.lists.search import Question
 from lendrail.gateway.settings import Settings
 from lendrail.runtime.directory import Tenants
 from lendrail.runtime.failures import DefectMeter

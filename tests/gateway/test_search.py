@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.gateway.listing import PARTNERS, at, seen
 
 from lendrail.contracts.terms import Status
-from lendrail.gateway.search import Question, entries_of_opportunities, entry_of_application, stamp_of
+from lendrail.gateway.lists.search import Question, entries_of_opportunities, entry_of_application, stamp_of
 from lendrail.runtime.mongo import Document
 
 TEXTS = st.sampled_from(["a", "a&status=approved", "a=b", "%26", "ü", "$x", " "])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lendrail.gateway.sources import Proxies, address, may_call, network_of
+from lendrail.gateway.webhooks.sources import Proxies, address, may_call, network_of
 from lendrail.partners import PARTNERS
 
 PROXY, INNER, CALLER = "192.0.2.10", "198.51.100.5", "203.0.113.77"

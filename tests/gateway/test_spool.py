@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from lendrail.gateway import spool as module
-from lendrail.gateway.segments import Keys, opened
-from lendrail.gateway.spool import Full, Spool
+from lendrail.gateway.webhooks import spool as module
+from lendrail.gateway.webhooks.segments import Keys, opened
+from lendrail.gateway.webhooks.spool import Full, Spool
 
 pytestmark = pytest.mark.asyncio
 KEYS = Keys([os.urandom(32)])

@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lendrail.gateway.segments import HEAD, LENGTH, LONGEST_RECORD, Keys, NoKey, new_head, opened, read_keys, sealed
+from lendrail.gateway.webhooks.segments import (
+    HEAD,
+    LENGTH,
+    LONGEST_RECORD,
+    Keys,
+    NoKey,
+    new_head,
+    opened,
+    read_keys,
+    sealed,
+)
 
 OLD, NEW = os.urandom(32), os.urandom(32)
 KEYS = Keys([NEW])

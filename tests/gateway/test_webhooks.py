@@ -16,7 +16,7 @@ from pymongo import AsyncMongoClient
 from tests import support
 from tests.gateway.process import Gateway
 
-from lendrail.gateway.calls import WINDOW_SECONDS, hint_of, webhook_id
+from lendrail.gateway.webhooks.calls import WINDOW_SECONDS, hint_of, webhook_id
 
 CANARY = "Canarywitz900000018"
 PATH = f"/webhooks/forward-financing/{support.WEBHOOK_PATH}"

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from lendrail.gateway import drain, webhooks
-from lendrail.gateway.calls import WINDOW_SECONDS
-from lendrail.gateway.rejected import KEPT_DAYS, REASONS
 from lendrail.gateway.settings import Settings
-from lendrail.gateway.sources import PUBLISHED
 from lendrail.gateway.store import PATIENCE_SECONDS
+from lendrail.gateway.webhooks import door as webhooks
+from lendrail.gateway.webhooks import drain
+from lendrail.gateway.webhooks.calls import WINDOW_SECONDS
+from lendrail.gateway.webhooks.rejected import KEPT_DAYS, REASONS
+from lendrail.gateway.webhooks.sources import PUBLISHED
 from lendrail.partners import PARTNERS
 from lendrail.runtime.directory import AccountSecrets, FormerPath, PartnerAccount
 

@@ -87,7 +87,7 @@ def test_what_was_not_erased(tmp_path: Path, door: type[Door]) -> None:
 def test_the_reasons_are_those_of_the_door() -> None:
     from typing import get_args
 
-    from lendrail.gateway import erasing as of_the_gateway
+    from lendrail.gateway.erasing import routes as of_the_gateway
     from lendrail.local.erasing import Reason
 
     assert [each.value for each in Reason] == list(get_args(of_the_gateway.Reason))

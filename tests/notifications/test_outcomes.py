@@ -20,7 +20,7 @@ from lendrail.contracts.json_schemas import schemas
 from lendrail.contracts.outcome import Outcome
 from lendrail.contracts.status_updated import StatusUpdated
 from lendrail.contracts.terms import DeclineReason, ReasonCode, Status
-from lendrail.gateway.openapi import document
+from lendrail.gateway.description.openapi import document
 from lendrail.notifications import lanes
 from lendrail.notifications.notify import topic_recipient
 from lendrail.notifications.order import next_in_turn, wait_before

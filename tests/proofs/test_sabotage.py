@@ -57,7 +57,7 @@ def test_what_proves_nothing_is_found_out(copy: Copy) -> None:
 
 
 def test_the_copy_is_whole_again_afterwards(copy: Copy, project: Path) -> None:
-    name = f"{STATUS}/decided.py"
+    name = f"{STATUS}/folding/decided.py"
     with copy.without(FINAL.edits):
         assert (copy.root / name).read_text() != (project / name).read_text()
     assert (copy.root / name).read_text() == (project / name).read_text()

@@ -24,7 +24,7 @@ from lendrail.partners.partner import Partner, Webhook
 from lendrail.partners.signatures import STANDARD_WEBHOOKS
 from lendrail.runtime import http
 from lendrail.runtime.tokens import Verifier
-from lendrail.status.desk_parts import Desk
+from lendrail.status.desk.parts import Desk
 
 WORD = "Pipeline 4b"
 REASON = "told by Zelda Fakename"

@@ -12,7 +12,7 @@ from tests.status.bench import Bench
 
 from lendrail.runtime import http
 from lendrail.runtime.tokens import AUDIENCE, Verifier
-from lendrail.status import staleness
+from lendrail.status.polling import staleness
 from lendrail.status.view import routes
 
 ISSUER = "http://127.0.0.1/test-issuer"

@@ -12,9 +12,9 @@ from tests.status.test_fold import PROBLEM, ack, seen, state, validated
 from lendrail.contracts.partner_ack import Operation, Outcome
 from lendrail.contracts.sensitive import SensitiveText
 from lendrail.contracts.terms import FieldProblem, Offer, Report, Status, Wanted
-from lendrail.status.decided import PATIENCE
-from lendrail.status.fold import fold
-from lendrail.status.observation import UNSENT, AcceptReported, Amended, Observation, Reported
+from lendrail.status.folding.decided import PATIENCE
+from lendrail.status.folding.fold import fold
+from lendrail.status.folding.observation import UNSENT, AcceptReported, Amended, Observation, Reported
 
 UNABLE = FieldProblem(pointer="", code="not-withdrawable", message="takes no withdrawal", phase="partner")
 OFFER = Offer(id="offer-1")

@@ -16,9 +16,9 @@ from lendrail.contracts.sensitive import SensitiveText
 from lendrail.contracts.terms import Report, Status
 from lendrail.runtime import audit
 from lendrail.runtime.clock import utc_now
-from lendrail.status.correcting import SETTABLE, routes
+from lendrail.status.desk.correcting import SETTABLE, routes
+from lendrail.status.folding.observation import Corrected, Observation
 from lendrail.status.forget import Forgetter
-from lendrail.status.observation import Corrected, Observation
 from lendrail.status.store import Heard, cause_of, subject_of
 
 OPERATOR, READER = bearer("operator"), bearer("applications:read")

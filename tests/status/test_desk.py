@@ -19,8 +19,8 @@ from lendrail.runtime.audit_chain import Chain
 from lendrail.runtime.audit_verify import verify
 from lendrail.runtime.clock import utc_now
 from lendrail.runtime.forgetting import Forgetting
+from lendrail.status.desk.twins import MOST_ALIKE
 from lendrail.status.forget import Forgetter
-from lendrail.status.twins import MOST_ALIKE
 
 pytestmark = pytest.mark.asyncio
 LISTS = ("words", "orphans", "disagreements", "duplicates")

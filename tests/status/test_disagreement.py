@@ -12,9 +12,9 @@ from tests.status.test_fold import ack, histories, seen, validated
 
 from lendrail.contracts.sensitive import SensitiveText
 from lendrail.contracts.terms import Report, Status
-from lendrail.status.disagreement import CHANNELS, TOLERANCE, Word, disagreements, explained, leads_to, newest
-from lendrail.status.fold import disagreeing, fold
-from lendrail.status.observation import AcceptReported, Corrected, Observation, Pinned, Reported
+from lendrail.status.folding.disagreement import CHANNELS, TOLERANCE, Word, disagreements, explained, leads_to, newest
+from lendrail.status.folding.fold import disagreeing, fold
+from lendrail.status.folding.observation import AcceptReported, Corrected, Observation, Pinned, Reported
 
 MINUTE = 60
 LATER = TOLERANCE.total_seconds() + 1

@@ -14,8 +14,8 @@ from lendrail.partners import PARTNERS
 from lendrail.runtime import due
 from lendrail.runtime.mongo import Document
 from lendrail.runtime.tasks import end
-from lendrail.status import feeds as module
-from lendrail.status.feeds import PAGES_A_TURN
+from lendrail.status.polling import feeds as module
+from lendrail.status.polling.feeds import PAGES_A_TURN
 
 Use = Callable[..., None]
 

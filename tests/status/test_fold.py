@@ -13,9 +13,9 @@ from tests.make import NOW
 from lendrail.contracts.partner_ack import Operation, Outcome
 from lendrail.contracts.sensitive import Sensitive, SensitiveText
 from lendrail.contracts.terms import DeclineReason, FieldProblem, Money, Offer, ReasonCode, Report, Status
-from lendrail.status.decided import FINAL, REOPENED
-from lendrail.status.fold import fold
-from lendrail.status.observation import (
+from lendrail.status.folding.decided import FINAL, REOPENED
+from lendrail.status.folding.fold import fold
+from lendrail.status.folding.observation import (
     AcceptReported,
     Amended,
     Answered,

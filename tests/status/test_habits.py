@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lendrail.contracts.terms import Status
-from lendrail.status.decided import FINAL
-from lendrail.status.habits import (
+from lendrail.status.folding.decided import FINAL
+from lendrail.status.polling.habits import (
     EDGES,
     IMPROBABLE,
     LEAST_HOURS,

@@ -15,12 +15,12 @@ from lendrail.contracts.terms import Status
 from lendrail.runtime.http import Problem
 from lendrail.runtime.mongo import Document
 from lendrail.runtime.vault import Key
-from lendrail.status.cause import cause
-from lendrail.status.fetch import asked_for
-from lendrail.status.fold import fold
-from lendrail.status.history import Moments, heard_by, moments, shown_at, state_of
-from lendrail.status.observation import Observation, State
-from lendrail.status.written import Heard, Subject, cause_of, read, stored, together, told_at, written
+from lendrail.status.folding.cause import cause
+from lendrail.status.folding.fold import fold
+from lendrail.status.folding.history import Moments, heard_by, moments, shown_at, state_of
+from lendrail.status.folding.observation import Observation, State
+from lendrail.status.folding.written import Heard, Subject, cause_of, read, stored, together, told_at, written
+from lendrail.status.polling.fetch import asked_for
 
 APPLICATION = "0198d3c5-8f00-7000-8000-000000000001"
 KEY = Key(APPLICATION, b"k" * 32)

@@ -11,9 +11,9 @@ from tests.status.test_fold import ack, report, seen, state, validated
 
 from lendrail.contracts.sensitive import Sensitive, SensitiveText
 from lendrail.contracts.terms import Money, Offer, Report, Status
-from lendrail.status.decided import FINAL
-from lendrail.status.fold import fold
-from lendrail.status.observation import Corrected, Observation, Pinned, Reported, Unpinned
+from lendrail.status.folding.decided import FINAL
+from lendrail.status.folding.fold import fold
+from lendrail.status.folding.observation import Corrected, Observation, Pinned, Reported, Unpinned
 
 WHY = SensitiveText("told by phone")
 

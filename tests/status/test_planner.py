@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from tests.status.bench import PARTNER
 
 from lendrail.contracts.terms import Status
-from lendrail.status.habits import Stage, spells, table
-from lendrail.status.order import worth_of
-from lendrail.status.planner import WAITING, Group, bought, index, needed, staleness, worth
+from lendrail.status.polling.habits import Stage, spells, table
+from lendrail.status.polling.order import worth_of
+from lendrail.status.polling.planner import WAITING, Group, bought, index, needed, staleness, worth
 
 rates = st.floats(1e-9, 1e-1)
 gaps = st.floats(1.0, 1e7)

@@ -18,11 +18,11 @@ from lendrail.contracts.terms import Report, Status
 from lendrail.runtime import due
 from lendrail.runtime.clock import utc_now
 from lendrail.runtime.mongo import Document
-from lendrail.status import order as module
-from lendrail.status.habits import Stage
-from lendrail.status.order import Order
-from lendrail.status.readers import LOOKS_ENDED
-from lendrail.status.silence import CHECK_SECONDS, Callers, Watch
+from lendrail.status.polling import order as module
+from lendrail.status.polling.habits import Stage
+from lendrail.status.polling.order import Order
+from lendrail.status.polling.readers import LOOKS_ENDED
+from lendrail.status.polling.silence import CHECK_SECONDS, Callers, Watch
 
 READER, OPERATOR = bearer("applications:read"), bearer("operator")
 HOUR = 3600.0

@@ -19,8 +19,8 @@ from lendrail.contracts.sensitive import SensitiveText
 from lendrail.contracts.terms import Status
 from lendrail.runtime.audit import Actor
 from lendrail.runtime.bodies import Once
-from lendrail.status.refolding import BATCH
-from lendrail.status.vocabulary import Place
+from lendrail.status.desk.refolding import BATCH
+from lendrail.status.desk.vocabulary import Place
 
 MANY = BATCH * 2 + 20
 ACTOR = Actor(support.TENANT, "test", "demo-operator", "r-1")

@@ -21,8 +21,8 @@ from lendrail.contracts.partner_ack import PartnerAck
 from lendrail.contracts.terms import Report, Status
 from lendrail.partners import PARTNERS
 from lendrail.runtime.clock import utc_now
-from lendrail.status.fold import fold, former_names
-from lendrail.status.observation import Missing, Observation, Reported
+from lendrail.status.folding.fold import fold, former_names
+from lendrail.status.folding.observation import Missing, Observation, Reported
 
 __all__ = ["silent"]  # a partner that calls, and that cannot be asked
 KNOWN = PARTNERS[PARTNER]

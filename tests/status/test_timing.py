@@ -16,7 +16,7 @@ from lendrail.partners import PARTNERS
 from lendrail.partners.polling import Polling
 from lendrail.runtime.clock import utc_now
 from lendrail.runtime.mongo import Document
-from lendrail.status.observation import State
+from lendrail.status.folding.observation import State
 from lendrail.status.settings import Settings
 from lendrail.status.timing import SPREAD_SECONDS, Timing
 

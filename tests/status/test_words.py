@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from tests.status.test_fold import ack, histories, report, validated
 
 from lendrail.contracts.terms import Report, Status
-from lendrail.status.fold import fold
-from lendrail.status.observation import Observation
-from lendrail.status.words import MEANINGS, held, is_general, read_with, report_of
+from lendrail.status.folding.fold import fold
+from lendrail.status.folding.observation import Observation
+from lendrail.status.folding.words import MEANINGS, held, is_general, read_with, report_of
 
 SAID = {"Pipeline 4b": Status.DECLINED}
 

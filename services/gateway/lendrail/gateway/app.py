@@ -9,30 +9,35 @@ from fastapi import Depends, FastAPI, Request, Response
 
 from lendrail.contracts.terms import Mode
 from lendrail.contracts.topics import APPLICATION_REJECTED, APPLICATION_VALIDATED, STATUS_UPDATED
-from lendrail.gateway import amending, erasing, issuer, lists, openapi, push, rejections
-from lendrail.gateway.amendments import Amendments
+from lendrail.gateway import issuer
+from lendrail.gateway.amending import routes as amending
+from lendrail.gateway.amending.amendments import Amendments
+from lendrail.gateway.amending.changes import Changes
 from lendrail.gateway.audit import AuditReader
-from lendrail.gateway.calls import Keeper
-from lendrail.gateway.changes import Changes
+from lendrail.gateway.description import openapi
 from lendrail.gateway.door import Door
-from lendrail.gateway.drain import Keeping
-from lendrail.gateway.erase import Eraser
-from lendrail.gateway.forget import Forgetter
+from lendrail.gateway.erasing import routes as erasing
+from lendrail.gateway.erasing.erase import Eraser
+from lendrail.gateway.erasing.forget import Forgetter
+from lendrail.gateway.erasing.retention import Retention
 from lendrail.gateway.forward import Forwarder
 from lendrail.gateway.handlers import Handlers
-from lendrail.gateway.index import Index
-from lendrail.gateway.indexer import Indexer, Sweep
 from lendrail.gateway.intake import PATTERN, IntakeDoor, IntakeKeys
+from lendrail.gateway.lists import routes as lists
+from lendrail.gateway.lists.index import Index
+from lendrail.gateway.lists.indexer import Indexer, Sweep
 from lendrail.gateway.reads import Reader, shown
-from lendrail.gateway.rejected import Rejected
-from lendrail.gateway.retention import Retention
-from lendrail.gateway.segments import read_keys
 from lendrail.gateway.settings import Settings
-from lendrail.gateway.sources import Proxies
-from lendrail.gateway.spool import Spool
 from lendrail.gateway.store import Applications, Facts, Webhooks, soon
 from lendrail.gateway.uploads import Uploads
-from lendrail.gateway.webhooks import PATHS, WebhookDoor
+from lendrail.gateway.webhooks import push, rejections
+from lendrail.gateway.webhooks.calls import Keeper
+from lendrail.gateway.webhooks.door import PATHS, WebhookDoor
+from lendrail.gateway.webhooks.drain import Keeping
+from lendrail.gateway.webhooks.rejected import Rejected
+from lendrail.gateway.webhooks.segments import read_keys
+from lendrail.gateway.webhooks.sources import Proxies
+from lendrail.gateway.webhooks.spool import Spool
 from lendrail.runtime import audit_reads
 from lendrail.runtime.admission import Gate
 from lendrail.runtime.broker import subscribe

@@ -9,7 +9,7 @@ from lendrail.contracts.application_rejected import ApplicationRejected
 from lendrail.contracts.application_validated import ApplicationValidated
 from lendrail.contracts.event import ApplicationEvent, Record
 from lendrail.contracts.status_updated import StatusUpdated
-from lendrail.gateway.indexer import Indexer
+from lendrail.gateway.lists.indexer import Indexer
 from lendrail.gateway.store import Facts
 from lendrail.runtime import inbox
 from lendrail.runtime.step import Delivery

@@ -29,9 +29,9 @@ from lendrail.contracts.problems import pointer, sensitive_fields
 from lendrail.contracts.terms import FieldProblem
 from lendrail.contracts.topics import dead_letters_of
 from lendrail.gateway import receive
+from lendrail.gateway.amending.changes import Changes
+from lendrail.gateway.amending.intake_amendments import Change, amends, read_change
 from lendrail.gateway.audited import received
-from lendrail.gateway.changes import Changes
-from lendrail.gateway.intake_amendments import Change, amends, read_change
 from lendrail.gateway.store import Applications
 from lendrail.gateway.stored import SERVICE, document_of, record_of
 from lendrail.runtime.broker import Batch

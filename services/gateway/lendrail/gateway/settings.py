@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, HttpUrl, model_validator
 
-from lendrail.gateway.sources import ProxyHeader, networks
+from lendrail.gateway.webhooks.sources import ProxyHeader, networks
 from lendrail.runtime.settings import ServiceSettings
 
 

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 import structlog
 
-from lendrail.gateway.index import Index
-from lendrail.gateway.search import first_entry
+from lendrail.gateway.lists.index import Index
+from lendrail.gateway.lists.search import first_entry
 from lendrail.runtime.http import unavailable
 from lendrail.runtime.mongo import ASCENDING, OUTAGES, Collection, Document, GroupCommit
 from lendrail.runtime.vault import INTAKE_KEY_DAYS, Key, Vault

@@ -21,7 +21,7 @@ from lendrail.contracts.application_amended import (
 )
 from lendrail.contracts.application_received import ApplicationReceived
 from lendrail.contracts.event import Envelope, Record, decode, encode, envelope_of
-from lendrail.gateway.amend import applied
+from lendrail.gateway.amending.amend import applied
 from lendrail.gateway.store import utc
 from lendrail.runtime.mongo import Document
 from lendrail.runtime.outbox import restored

@@ -17,7 +17,7 @@ from lendrail.partners import PARTNERS
 from lendrail.runtime.clock import utc_now
 from lendrail.runtime.mongo import ASCENDING, OUTAGES, Document
 from lendrail.runtime.vault import Key, Vault
-from lendrail.status.observation import Alarmed, Answered, Observation
+from lendrail.status.folding.observation import Alarmed, Answered, Observation
 from lendrail.status.store import Heard, Opportunities, cause_of, read, subject_of
 from lendrail.status.timing import Timing
 

@@ -20,31 +20,31 @@ from lendrail.runtime.settings import read_key
 from lendrail.runtime.stored_events import Outboxes
 from lendrail.runtime.tokens import Verifier
 from lendrail.status.alarms import Alarms
-from lendrail.status.asking import Asking
-from lendrail.status.channels import Lanes
-from lendrail.status.correcting import Correcting
-from lendrail.status.correcting import routes as correcting_routes
-from lendrail.status.desk_parts import Desk, desk_of
-from lendrail.status.feeds import Feeds
-from lendrail.status.fetch import Fetch
+from lendrail.status.desk.correcting import Correcting
+from lendrail.status.desk.correcting import routes as correcting_routes
+from lendrail.status.desk.parts import Desk, desk_of
+from lendrail.status.desk.pins import Pins
+from lendrail.status.desk.twins import Twins
+from lendrail.status.desk.vocabulary import Vocabulary
 from lendrail.status.forget import Forgetter
 from lendrail.status.handlers import Handlers
 from lendrail.status.hints import Hints
 from lendrail.status.imports.parts import Importing
 from lendrail.status.imports.parts import assemble as assemble_imports
-from lendrail.status.measuring import Measuring
-from lendrail.status.pins import Pins
+from lendrail.status.polling.asking import Asking
+from lendrail.status.polling.channels import Lanes
+from lendrail.status.polling.feeds import Feeds
+from lendrail.status.polling.fetch import Fetch
+from lendrail.status.polling.measuring import Measuring
+from lendrail.status.polling.silence import Callers, Watch
+from lendrail.status.polling.staleness import Staleness
+from lendrail.status.polling.staleness import routes as staleness_routes
+from lendrail.status.polling.workers import Workers
 from lendrail.status.reports import Reports
 from lendrail.status.settings import Settings
-from lendrail.status.silence import Callers, Watch
-from lendrail.status.staleness import Staleness
-from lendrail.status.staleness import routes as staleness_routes
 from lendrail.status.store import Opportunities
 from lendrail.status.timing import Timing
-from lendrail.status.twins import Twins
 from lendrail.status.view import routes
-from lendrail.status.vocabulary import Vocabulary
-from lendrail.status.workers import Workers
 
 NAME = "status"
 

@@ -10,11 +10,11 @@ from lendrail.contracts.terms import Status
 from lendrail.runtime.clock import utc_now
 from lendrail.runtime.mongo import Collection, Document
 from lendrail.runtime.outbox import emptied
-from lendrail.status.noted import NOTED
-from lendrail.status.observation import State
-from lendrail.status.pins import PIN_UNTIL
-from lendrail.status.refolding import REFOLDED
-from lendrail.status.twins import MARKS, TWINS
+from lendrail.status.desk.pins import PIN_UNTIL
+from lendrail.status.desk.refolding import REFOLDED
+from lendrail.status.desk.twins import MARKS, TWINS
+from lendrail.status.folding.noted import NOTED
+from lendrail.status.folding.observation import State
 
 _SEALED = ("due", "fetch", "hints", "lease", REFOLDED, MARKS, "marked", TWINS, PIN_UNTIL, *NOTED)
 

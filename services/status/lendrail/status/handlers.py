@@ -13,11 +13,11 @@ from lendrail.contracts.partner_webhook import PartnerWebhook
 from lendrail.runtime.clock import utc_now
 from lendrail.runtime.step import Delivery
 from lendrail.status import observe
+from lendrail.status.desk.twins import Twins
 from lendrail.status.hints import Hints
-from lendrail.status.silence import Callers
+from lendrail.status.polling.silence import Callers
 from lendrail.status.store import Opportunities
 from lendrail.status.timing import Timing
-from lendrail.status.twins import Twins
 
 
 class Handlers:

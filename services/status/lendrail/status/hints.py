@@ -21,7 +21,7 @@ from lendrail.runtime.audit import UNCHAINED
 from lendrail.runtime.mongo import OUTAGES, Collection, Document, DuplicateKeyError, GroupCommit
 from lendrail.runtime.step import Delivery
 from lendrail.runtime.vault import INTAKE_KEY_DAYS
-from lendrail.status.followed import about
+from lendrail.status.folding.followed import about
 from lendrail.status.imports.hearing import SOURCE as ROWS
 from lendrail.status.reports import Matched, Reports
 from lendrail.status.store import Opportunities, kept_cause

@@ -14,7 +14,7 @@ from lendrail.contracts.status_updated import Source
 from lendrail.contracts.terms import FieldProblem, Status
 from lendrail.partners import PARTNERS
 from lendrail.runtime.step import Delivery
-from lendrail.status.observation import AcceptReported, Amended, Answered, Observation, Said, Validated
+from lendrail.status.folding.observation import AcceptReported, Amended, Answered, Observation, Said, Validated
 from lendrail.status.store import Heard, Subject
 
 NO_PARTNER = FieldProblem(

@@ -16,9 +16,9 @@ from lendrail.partners import PARTNERS
 from lendrail.runtime.clock import utc_now
 from lendrail.runtime.mongo import Document
 from lendrail.runtime.vault import Vault
-from lendrail.status.followed import about
+from lendrail.status.folding.followed import about
+from lendrail.status.folding.observation import Observation, Reported
 from lendrail.status.imports import hearing
-from lendrail.status.observation import Observation, Reported
 from lendrail.status.store import Heard, Opportunities, cause_of, subject_of
 from lendrail.status.timing import Timing
 

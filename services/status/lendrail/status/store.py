@@ -14,18 +14,18 @@ from lendrail.contracts.terms import Status
 from lendrail.runtime.clock import utc_now
 from lendrail.runtime.mongo import Collection, Document, DuplicateKeyError, GroupCommit, doing
 from lendrail.runtime.outbox import Relay
-from lendrail.status.noted import HELD
-from lendrail.status.observation import Observation, State
-from lendrail.status.vocabulary import Vocabulary
-from lendrail.status.words import Words, held
-from lendrail.status.written import SERVICE as SERVICE
-from lendrail.status.written import Heard as Heard
-from lendrail.status.written import Subject as Subject
-from lendrail.status.written import Written, stored, together, written
-from lendrail.status.written import cause_of as cause_of
-from lendrail.status.written import kept_cause as kept_cause
-from lendrail.status.written import read as read
-from lendrail.status.written import subject_of as subject_of
+from lendrail.status.desk.vocabulary import Vocabulary
+from lendrail.status.folding.noted import HELD
+from lendrail.status.folding.observation import Observation, State
+from lendrail.status.folding.words import Words, held
+from lendrail.status.folding.written import SERVICE as SERVICE
+from lendrail.status.folding.written import Heard as Heard
+from lendrail.status.folding.written import Subject as Subject
+from lendrail.status.folding.written import Written, stored, together, written
+from lendrail.status.folding.written import cause_of as cause_of
+from lendrail.status.folding.written import kept_cause as kept_cause
+from lendrail.status.folding.written import read as read
+from lendrail.status.folding.written import subject_of as subject_of
 
 NAMED = "/now"
 """Suffix of an instance's name on records that a running task publishes itself; the relay adopts what it leaves."""

@@ -20,8 +20,8 @@ from lendrail.partners import PARTNERS
 from lendrail.partners.polling import Polling
 from lendrail.runtime.due import in_seconds
 from lendrail.runtime.mongo import Document
-from lendrail.status.decided import FINAL
-from lendrail.status.observation import LOOKS, UNSENT, AcceptReported, Answered, Observation, Reported, State
+from lendrail.status.folding.decided import FINAL
+from lendrail.status.folding.observation import LOOKS, UNSENT, AcceptReported, Answered, Observation, Reported, State
 from lendrail.status.settings import Settings
 from lendrail.status.store import Subject, subject_of
 

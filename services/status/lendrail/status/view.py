@@ -19,13 +19,13 @@ from lendrail.runtime.http import Problem, authorised, reply
 from lendrail.runtime.mongo import ASCENDING, Collection, Document
 from lendrail.runtime.tokens import Caller
 from lendrail.runtime.vault import Key, Vault
-from lendrail.status.fold import fold
-from lendrail.status.history import Moments, heard_by, moments, shown_at, state_of
-from lendrail.status.noted import DISAGREEMENTS, told
-from lendrail.status.observation import Observation, State
-from lendrail.status.readers import asked_for, with_end
+from lendrail.status.folding.fold import fold
+from lendrail.status.folding.history import Moments, heard_by, moments, shown_at, state_of
+from lendrail.status.folding.noted import DISAGREEMENTS, told
+from lendrail.status.folding.observation import Observation, State
+from lendrail.status.folding.written import Known
+from lendrail.status.polling.readers import asked_for, with_end
 from lendrail.status.store import Opportunities, read, subject_of
-from lendrail.status.written import Known
 
 READ = Depends(authorised("applications:read"))
 OPERATE = Depends(authorised("operator"))

@@ -9,16 +9,16 @@ from typing import Any, NamedTuple
 from lendrail.contracts.terms import Status
 from lendrail.runtime.mongo import Document
 from lendrail.runtime.vault import Key, Vault
-from lendrail.status.fold import fold
+from lendrail.status.folding.fold import fold
+from lendrail.status.folding.noted import UNMAPPED
+from lendrail.status.folding.observation import Observation, State
+from lendrail.status.folding.words import held
 from lendrail.status.imports.hearing import Known, observations
 from lendrail.status.imports.match import Found, Matcher, Whose
 from lendrail.status.imports.orphaned import Orphaned
 from lendrail.status.imports.rows import Row
-from lendrail.status.noted import UNMAPPED
-from lendrail.status.observation import Observation, State
 from lendrail.status.store import Heard, Opportunities, Subject, cause_of, read, subject_of
 from lendrail.status.timing import Timing
-from lendrail.status.words import held
 
 MOST_KEPT = 100_000
 """Rows of one file that name nobody; a file with more is hardly ours."""

@@ -16,9 +16,9 @@ from lendrail.contracts.sensitive import SensitiveText
 from lendrail.contracts.terms import NAMESPACE, DeclineReason, Money, ReasonCode, Report
 from lendrail.runtime.clock import utc_now
 from lendrail.runtime.mongo import Document
+from lendrail.status.folding.observation import Observation, Reported
+from lendrail.status.folding.words import UNMAPPED
 from lendrail.status.imports.rows import Event, Row, heard, told
-from lendrail.status.observation import Observation, Reported
-from lendrail.status.words import UNMAPPED
 
 SOURCE = "csv"
 TICK = dt.timedelta(milliseconds=1)
