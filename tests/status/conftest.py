@@ -6,6 +6,7 @@ import httpx
 import pytest
 from pymongo import AsyncMongoClient
 from tests.status.bench import Bench, settings
+from tests.status.importing import Files, client_of
 from tests.status.reading import application
 
 from lendrail.runtime.mongo import Document
@@ -48,3 +49,9 @@ async def client(bench: Bench) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(application(bench))
     async with httpx.AsyncClient(transport=transport, base_url="http://status.test") as client:
         yield client
+
+
+@pytest.fixture
+async def files(bench: Bench) -> AsyncIterator[Files]:
+    async with client_of(bench) as client:
+        yield Files(bench, client)
