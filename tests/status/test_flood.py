@@ -11,10 +11,10 @@ from typing import Any
 from tests import make, support
 from tests.sandbox.process import Sandbox
 from tests.status.bench import Bench
-from tests.status.test_fetch import accepted, looks
-from tests.status.test_fetch import bench as bench
-from tests.status.test_fetch import running as running
-from tests.status.test_fetch import sandbox as sandbox
+from tests.status.looking import accepted, looks
+from tests.status.looking import bench as bench
+from tests.status.looking import running as running
+from tests.status.looking import sandbox as sandbox
 
 from lendrail.contracts.event import read_envelope
 from lendrail.contracts.partner_webhook import PartnerWebhook
