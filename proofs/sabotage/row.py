@@ -10,6 +10,7 @@ RUNTIME = "libs/runtime/lendrail/runtime"
 CONTRACTS = "libs/contracts/lendrail/contracts"
 SUBMISSION = "services/submission/lendrail/submission"
 GATEWAY = "services/gateway/lendrail/gateway"
+PARTNERS = "libs/partners/lendrail/partners"
 STATUS = "services/status/lendrail/status"
 
 
