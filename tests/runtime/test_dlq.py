@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pymongo import AsyncMongoClient
 from tests import make, support
-from tests.runtime.test_step import TOPIC, Bench, _count
-from tests.runtime.test_step import bench as bench  # the fixture
+from tests.runtime.stepping import TOPIC, Bench, at_least
+from tests.runtime.stepping import bench as bench  # the fixture
 
 from lendrail.contracts.event import Record
 from lendrail.local.auditing import verdicts_of
@@ -106,7 +106,7 @@ async def test_a_record_goes_back_once_and_takes_effect_once(desk: Desk) -> None
     first, again = await desk.on_topic(record)
     assert (first.key, first.value, first.headers) == (again.key, again.value, again.headers)
     assert first.partition == again.partition
-    await support.eventually(lambda: _count(bench.effects, 1))
+    await support.eventually(lambda: at_least(bench.effects, 1))
     assert bench.computed == 1
     assert len(await bench.letters()) == 1
 

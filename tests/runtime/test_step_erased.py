@@ -4,9 +4,9 @@ from typing import Any
 
 import orjson
 from tests import support
-from tests.runtime.test_step import OUT, TOPIC, Bench, _topics, about, bench
-
-__all__ = ["_topics", "bench"]
+from tests.runtime.stepping import OUT, TOPIC, Bench, about
+from tests.runtime.stepping import _topics as _topics
+from tests.runtime.stepping import bench as bench
 
 
 async def test_an_event_of_an_erased_person_is_dropped_and_kept_nowhere(bench: Bench) -> None:
