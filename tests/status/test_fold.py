@@ -125,6 +125,24 @@ def test_what_the_partner_says_is_shown_and_replaced() -> None:
     assert folded.observed_at == approved.at
 
 
+def test_what_a_file_cannot_tell_it_does_not_take_back() -> None:
+    """Its rows have no column for offers, nor for what is missing: the same status in a list is no news of them."""
+    offer = Offer(id="base", amount=Money(amount="30000", currency="USD"))
+    asks = SensitiveText("two more statements")
+
+    def row(second: float, status: Status) -> Observation:
+        return seen(second, Reported(report=Report(status=status, words="Word")), "csv")
+
+    approved = report(1, Status.APPROVED, offers=(offer,))
+    assert state(approved, row(2, Status.APPROVED)).offers == (offer,)
+    taken = ack(2, "accepted", "accept", attempt_id=uuid.UUID(int=2))
+    assert state(approved, taken, row(3, Status.APPROVED)).offers == (offer,)
+    asked = state(report(1, Status.INFO_REQUIRED, missing_info=asks), row(2, Status.INFO_REQUIRED))
+    assert asked.missing_info == asks
+    assert state(approved, row(2, Status.DECLINED)).offers == ()
+    assert state(approved, report(2, Status.APPROVED)).offers == (), "a look shows all"
+
+
 def test_an_unknown_word_is_shown_and_never_guessed() -> None:
     folded = state(report(1, Status.APPROVED), report(2, None, "Underwriting Hold"))
     assert (folded.status, folded.partner_words, folded.flags) == (

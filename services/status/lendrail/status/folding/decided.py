@@ -78,6 +78,10 @@ _ASKED = ("status", "words", "missing_info", "wanted")
 _AGREED = (Status.APPROVED, Status.ACCEPTED)
 _KEPT = ("contact", "close_chance", "closes_on", "commission")
 """What stays as it was told last where another word says nothing of it; only a look shows all that holds."""
+_BY_FILE = "csv"
+"""A file has no column for offers, nor for what is missing: it takes nothing of that back while the deal stands as it
+did.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +289,9 @@ def _told(each: Observation, report: Report, before: Layer | None) -> dict[str, 
     """What it says beside its status, and what still holds of what was told before."""
     fields = {name: getattr(report, name) for name in TOLD} | {"partner_words": report.words}
     if before is not None and each.source not in LOOKS:
-        fields |= {name: before.fields.get(name) for name in _KEPT if fields[name] is None}
+        same = report.status == before.status or {report.status, before.status} == set(_AGREED)
+        kept = TOLD if same and each.source == _BY_FILE else _KEPT
+        fields |= {name: before.fields[name] for name in kept if fields[name] in (None, ()) and name in before.fields}
     return fields
 
 
