@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lendrail.contracts.strict_json import MAX_DEPTH, BadJson, loads
@@ -43,13 +43,14 @@ def test_a_name_twice_is_a_fault(name: str, first: Any, second: Any) -> None:
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+@example(b"Infinity")
 def test_any_bytes_are_json_or_a_fault_that_quotes_nothing(data: bytes) -> None:
     fault = _fault(data)
     if fault is not None:
         assert fault.__cause__ is None
         assert fault.__suppress_context__ or fault.__context__ is None
-        text = data.decode("latin-1")
-        assert len(text) < 8 or text not in str(fault)
+        text, own_words = data.decode("latin-1"), "NaN and Infinity"
+        assert len(text) < 8 or text not in str(fault).replace(own_words, "")
 
 
 def _fault(data: bytes) -> BadJson | None:

@@ -6,7 +6,6 @@ import base64
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,13 +17,9 @@ import httpx
 from joserfc.jwk import ECKey
 from tests import support
 
+from lendrail.local.servers.ports import free_port
+
 OTHER = "other"
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def ec_key(folder: Path, name: str) -> Path:

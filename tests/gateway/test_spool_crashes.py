@@ -17,10 +17,11 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from pymongo import AsyncMongoClient
 from tests import support
-from tests.gateway.process import Gateway, free_port
+from tests.gateway.process import Gateway
 
 from lendrail.contracts.topics import PARTNER_WEBHOOK, TOPICS
 from lendrail.local.servers import Kafka, Mongo
+from lendrail.local.servers.ports import free_port
 
 PATH = f"/webhooks/forward-financing/{support.WEBHOOK_PATH}"
 CANARY = "Canarywitz900000018"

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -14,26 +13,22 @@ import pytest
 from tests.partners.cast import REHEARSALS
 from tests.partners.rehearsals import Sandbox
 
+from lendrail.local.servers.ports import free_port
+
 USERS = [user for rehearsal in REHEARSALS for user in rehearsal.users]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     folder = tmp_path_factory.mktemp("sandbox")
     (folder / "users.json").write_text(json.dumps({"users": USERS}))
-    port, tls_port = _free_port(), _free_port()
+    port, tls_port = free_port(), free_port()
     settings = {
         "LENDRAIL_PORT": str(port),
         "LENDRAIL_SANDBOX_LEDGER": str(folder / "ledger"),
         "LENDRAIL_SANDBOX_CONFIG": str(folder / "users.json"),
         "LENDRAIL_SANDBOX_TLS_PORT": str(tls_port),
-        "LENDRAIL_SANDBOX_SMTP_PORT": str(_free_port()),
+        "LENDRAIL_SANDBOX_SMTP_PORT": str(free_port()),
     }
     with (folder / "log").open("wb") as log:
         program = subprocess.Popen(

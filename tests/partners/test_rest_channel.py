@@ -13,6 +13,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from lendrail.local.servers.ports import free_port
 from lendrail.partners.channels.auth import ApiKey, MemoryTokens, OAuth
 from lendrail.partners.channels.rest import PlainHttpRefused, RestChannel, lane_client
 from lendrail.partners.exchange import NoAnswer, NotSent, Reply, Request
@@ -88,13 +89,6 @@ async def reset(writer: asyncio.StreamWriter, _: bytes) -> None:
 
 
 @pytest.fixture
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@pytest.fixture
 def full_backlog() -> Iterator[int]:
     """A listener that accepts nobody any more: the kernel drops further handshakes."""
     with socket.socket() as listener:
@@ -136,8 +130,8 @@ async def test_cookies_are_not_kept() -> None:
     assert b"cookie" not in server.requests[1].lower()
 
 
-async def test_refused_connection_is_not_sent(free_port: int) -> None:
-    assert await send(f"http://127.0.0.1:{free_port}") == NotSent("refused")
+async def test_refused_connection_is_not_sent() -> None:
+    assert await send(f"http://127.0.0.1:{free_port()}") == NotSent("refused")
 
 
 async def test_unknown_host_is_not_sent() -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+
+from lendrail.local.servers.ports import free_port
 
 T = TypeVar("T")
 KEY = {"api_key": "classic-test-key"}
@@ -26,12 +27,6 @@ USERS: list[dict[str, Any]] = [
     {"user": "brief", "oauth": {"username": "brief@example.test", "password": "not-a-secret"},
      "settings": {"tokenSeconds": 1}},
 ]  # fmt: skip
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Sandbox:

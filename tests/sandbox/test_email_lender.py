@@ -13,7 +13,9 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.sandbox.process import Sandbox, free_port, listening, wait_for
+from tests.sandbox.process import Sandbox, listening, wait_for
+
+from lendrail.local.servers.ports import free_port
 
 INBOX, SENDER = "applications@lender.example.test", "broker@demo.example.test"
 

@@ -12,7 +12,6 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 from tests import make
-from tests.sandbox.process import free_port
 from tests.status.bench import PARTNER, Bench, Deal
 from tests.status.deskwork import application, call, desk_of, reporting, unknown, use
 from tests.status.reading import bearer
@@ -20,6 +19,7 @@ from typer.testing import CliRunner
 
 from lendrail.contracts.terms import Reference, Report, Status
 from lendrail.local.cli import app as command
+from lendrail.local.servers.ports import free_port
 from lendrail.runtime.clock import utc_now
 from lendrail.runtime.tasks import end
 

@@ -13,12 +13,12 @@ import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from tests import make, support
-from tests.sandbox.process import free_port
 from tests.status.bench import Bench, Deal, credentials_file
 from tests.status.conftest import MakeBench
 
 from lendrail.contracts.event import Event
 from lendrail.contracts.topics import APPLICATION_REJECTED, APPLICATION_VALIDATED, PARTNER_ACK, PARTNER_WEBHOOK
+from lendrail.local.servers.ports import free_port
 
 HEARD = (APPLICATION_VALIDATED.name, APPLICATION_REJECTED.name, PARTNER_ACK.name, PARTNER_WEBHOOK.name)
 

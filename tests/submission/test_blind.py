@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 from tests import support
-from tests.sandbox.process import Sandbox, free_port
+from tests.sandbox.process import Sandbox
 from tests.submission.desk import Desk, credential
 from tests.submission.others import OPTIMUM, application, dial, event, ledger, open_accounts, running, undial
 
 from lendrail.contracts.submit import Submit
+from lendrail.local.servers.ports import free_port
 from lendrail.runtime import due
 from lendrail.runtime.clock import utc_now
 from lendrail.runtime.partner_port import PartnerPort

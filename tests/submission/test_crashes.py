@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 from tests import support
-from tests.sandbox.process import Sandbox, free_port
+from tests.sandbox.process import Sandbox
 from tests.submission.amended import corrected, first_of
 from tests.submission.desk import Desk, Shelf, credential
 from tests.submission.others import REFERENCE, ledger, open_accounts, running
 
 from lendrail.contracts.submit import Submit
+from lendrail.local.servers.ports import free_port
 from lendrail.runtime import due
 from lendrail.runtime.due import Lease
 from lendrail.runtime.partner_port import PartnerPort

@@ -12,7 +12,7 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from tests import make, support
-from tests.sandbox.process import Sandbox, free_port
+from tests.sandbox.process import Sandbox
 from tests.submission.desk import Desk, Shelf, submit
 from tests.submission.test_crashes import end
 
@@ -20,6 +20,7 @@ from lendrail.contracts.event import Record, decode
 from lendrail.contracts.partner_ack import PartnerAck
 from lendrail.contracts.submit import Send
 from lendrail.contracts.terms import FieldProblem
+from lendrail.local.servers.ports import free_port
 
 pytestmark = pytest.mark.asyncio
 UNMADE = FieldProblem(pointer="/uploads/0", code="unreadable", message="cannot be read")

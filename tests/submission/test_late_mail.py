@@ -15,7 +15,7 @@ import httpx
 import pytest
 from tests import support
 from tests.partners.email_lender.rehearsal import INBOX, SENDER
-from tests.sandbox.process import Sandbox, free_port, listening
+from tests.sandbox.process import Sandbox, listening
 from tests.submission.amended import intended
 from tests.submission.desk import TENANT, Desk, document, submit
 from tests.submission.others import dial, ledger
@@ -24,6 +24,7 @@ from tests.submission.test_people import bind
 from lendrail.contracts.sensitive import Sensitive
 from lendrail.contracts.submit import AddDocument, Submit
 from lendrail.contracts.terms import opportunity_id
+from lendrail.local.servers.ports import free_port
 
 pytestmark = pytest.mark.asyncio
 PARTNER, POST = "email-lender", "demo-post"

@@ -13,7 +13,6 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import TopicAlreadyExistsError
 from tests import make, support
-from tests.sandbox.process import free_port
 from tests.submission.amended import accept, intended, withdraw
 from tests.submission.desk import Desk
 from tests.submission.endings import ACCEPTING, WITHDRAWING, Story
@@ -24,6 +23,7 @@ from tests.submission.test_handlers import publish
 from lendrail.contracts.event import decode
 from lendrail.contracts.partner_ack import PartnerAck
 from lendrail.contracts.submit import Submit
+from lendrail.local.servers.ports import free_port
 
 pytestmark = pytest.mark.asyncio
 DEATHS = (
