@@ -1,13 +1,11 @@
 """`lendrail staleness` shows what the gateway answered, and ends with 1 where a partner fell silent."""
 
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.local.door import served
 from typer.testing import CliRunner
 
 from lendrail.local.aging import span
@@ -31,32 +29,8 @@ ROW: dict[str, Any] = {
 def door(tmp_path: Path) -> Iterator[dict[str, Any]]:
     told: dict[str, Any] = {"credentials": [ROW], "ended": []}
 
-    class Door(BaseHTTPRequestHandler):
-        def _say(self, body: Any) -> None:
-            content = json.dumps(body).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self._say({"access_token": "fake", "expires_in": 300})
-
-        def do_GET(self) -> None:
-            self._say(told if self.path == "/v1/staleness" else {})
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
-    url = f"http://127.0.0.1:{server.server_port}"
-    oauth = {"token_url": f"{url}/oauth/token", "client_id": "demo", "client_secret": "fake"}
-    (tmp_path / "endpoints.json").write_text(json.dumps({"gateway": url, "oauth": oauth}))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield told
-    server.shutdown()
-    server.server_close()
+    with served(tmp_path, lambda asked: (200, told if asked.what == "GET /v1/staleness" else {})):
+        yield told
 
 
 def shown(folder: Path) -> tuple[int, str]:

@@ -1,14 +1,12 @@
 """`lendrail desk` against a gateway that answers as the real one: what it asks, as whom, and what it prints."""
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
 
 import pytest
+from tests.local.door import Answer, Asked, Door, served
 from typer.testing import CliRunner
 
 from lendrail.local.setting import app
@@ -71,63 +69,19 @@ ANSWERS: dict[str, Any] = {
 }  # fmt: skip
 
 
-class Door(BaseHTTPRequestHandler):
-    """Answers from the table, and notes what it was asked and by whom."""
-
-    asked: list[tuple[str, Any]]
-    clients: list[str]
-    refuses: dict[str, Any] | None
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.path == "/oauth/token":
-            assert parse_qs(body.decode())["grant_type"] == ["client_credentials"]
-            self.clients.append(self.headers["Authorization"])
-            self._say(200, {"access_token": "fake", "expires_in": 300})
-        else:
-            assert self.headers["Idempotency-Key"]
-            self._answer(json.loads(body))
-
-    def do_GET(self) -> None:
-        self._answer(None)
-
-    def _answer(self, body: Any) -> None:
-        assert self.headers["Authorization"] == "Bearer fake"
-        self.asked.append((f"{self.command} {self.path}", body))
-        if self.refuses is not None:
-            self._say(self.refuses["status"], self.refuses)
-        elif body is not None and body.get("dryRun"):
-            told = {"dryRun": True, "opportunities": 7, "lookedAt": 7, "changesElsewhere": 3}
-            self._say(200, told | {"changes": MAPPING["changes"]})
-        else:
-            self._say(200, ANSWERS[f"{self.command} {self.path}"])
-
-    def _say(self, status: int, body: dict[str, Any]) -> None:
-        content = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
+def answer(asked: Asked) -> Answer:
+    """From the table."""
+    assert asked.what.startswith("GET") or asked.headers["Idempotency-Key"]
+    if asked.body is not None and asked.body.get("dryRun"):
+        told = {"dryRun": True, "opportunities": 7, "lookedAt": 7, "changesElsewhere": 3}
+        return 200, told | {"changes": MAPPING["changes"]}
+    return 200, ANSWERS[asked.what]
 
 
 @pytest.fixture
-def door(tmp_path: Path) -> Iterator[type[Door]]:
-    class Mine(Door):
-        asked = []
-        clients = []
-        refuses = None
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Mine)
-    url = f"http://127.0.0.1:{server.server_port}"
-    oauth = {"token_url": f"{url}/oauth/token", "client_id": "demo-upstream", "client_secret": "fake"}
-    (tmp_path / "endpoints.json").write_text(json.dumps({"gateway": url, "oauth": oauth}))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield Mine
-    server.shutdown()
-    server.server_close()
+def door(tmp_path: Path) -> Iterator[Door]:
+    with served(tmp_path, answer) as door:
+        yield door
 
 
 def desk(folder: Path, *more: str) -> tuple[int, str]:
@@ -135,7 +89,7 @@ def desk(folder: Path, *more: str) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
-def test_one_look_says_what_waits(tmp_path: Path, door: type[Door]) -> None:
+def test_one_look_says_what_waits(tmp_path: Path, door: Door) -> None:
     code, said = desk(tmp_path)
     assert code == 0
     assert "500+" in said
@@ -152,21 +106,20 @@ def test_one_look_says_what_waits(tmp_path: Path, door: type[Door]) -> None:
         ("duplicates", ("same applicant, same wish", ONE, TWO)),
     ],
 )
-def test_each_list(tmp_path: Path, door: type[Door], command: str, shown: tuple[str, ...]) -> None:
+def test_each_list(tmp_path: Path, door: Door, command: str, shown: tuple[str, ...]) -> None:
     code, said = desk(tmp_path, command)
     assert code == 0
     for each in shown:
         assert each in said, said
 
 
-def test_a_word_is_mapped_and_the_change_is_shown(tmp_path: Path, door: type[Door]) -> None:
+def test_a_word_is_mapped_and_the_change_is_shown(tmp_path: Path, door: Door) -> None:
     code, said = desk(tmp_path, "map", "finpace", WORD, "declined", "--reason", "asked them")
     assert code == 0
     assert "2 opportunities folded again in 0.4 s, by demo-operator" in said
     assert ONE in said
-    name, body = door.asked[0]
-    assert name == "POST /v1/desk/words"
-    assert body == {
+    assert door.asked[0].what == "POST /v1/desk/words"
+    assert door.asked[0].body == {
         "partner": "finpace", "word": WORD, "status": "declined", "reason": "asked them", "allTenants": False,
         "dryRun": False,
     }  # fmt: skip
@@ -177,19 +130,20 @@ def test_a_word_is_mapped_and_the_change_is_shown(tmp_path: Path, door: type[Doo
     assert "and 3 of other tenants" in said
     code, said = desk(tmp_path, "take-back", "m-1", "--reason", "was wrong")
     assert code == 0
-    assert door.asked[-2] == ("POST /v1/desk/words/m-1/take-back", {"reason": "was wrong"})
+    taken_back = door.asked[-2]
+    assert (taken_back.what, taken_back.body) == ("POST /v1/desk/words/m-1/take-back", {"reason": "was wrong"})
     assert "m-1" in desk(tmp_path, "mapping", "m-1")[1]
 
 
-def test_calls_are_merged_and_dismissed(tmp_path: Path, door: type[Door]) -> None:
+def test_calls_are_merged_and_dismissed(tmp_path: Path, door: Door) -> None:
     code, said = desk(tmp_path, "merge", "o-1", ONE, "--reason", "their mail says so")
     assert (code, "taken at its word" in said, "do not follow" in said) == (0, True, True)
-    assert door.asked[0][1] == {"opportunityId": ONE, "reason": "their mail says so"}
+    assert door.asked[0].body == {"opportunityId": ONE, "reason": "their mail says so"}
     assert desk(tmp_path, "dismiss", "o-1", "--reason", "a test of theirs")[0] == 0
     assert desk(tmp_path, "dismiss", "o-1")[0] == 2, "a reason is needed"
 
 
-def test_a_status_is_set(tmp_path: Path, door: type[Door]) -> None:
+def test_a_status_is_set(tmp_path: Path, door: Door) -> None:
     why = ("--reason", "told by phone")
     code, said = desk(tmp_path, "correct", ONE, "declined", *why)
     assert (code, said) == (0, "declined; by the partner's words alone in-review\n")
@@ -200,11 +154,11 @@ def test_a_status_is_set(tmp_path: Path, door: type[Door]) -> None:
     assert desk(tmp_path, "unpin", ONE, *why) == (0, "funded\n")
     reason = {"reason": "told by phone"}
     pinned = reason | {"status": "declined", "until": ends[1], "untilPartnerSays": ["funded", "expired"]}
-    assert [body for _, body in door.asked] == [reason | {"status": "declined"}, pinned, reason, reason]
+    assert [each.body for each in door.asked] == [reason | {"status": "declined"}, pinned, reason, reason]
     assert desk(tmp_path, "unpin", ONE)[0] == 2, "a reason is needed"
 
 
-def test_the_operators_own_client_asks_where_there_is_one(tmp_path: Path, door: type[Door]) -> None:
+def test_the_operators_own_client_asks_where_there_is_one(tmp_path: Path, door: Door) -> None:
     desk(tmp_path)
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "secrets.json").write_text(json.dumps({"operator": "also-fake"}))
@@ -212,8 +166,8 @@ def test_the_operators_own_client_asks_where_there_is_one(tmp_path: Path, door: 
     assert len(set(door.clients)) == 2
 
 
-def test_what_is_refused_is_told(tmp_path: Path, door: type[Door]) -> None:
-    door.refuses = {"status": 409, "code": "word-mapped", "detail": "Take that back first."}
+def test_what_is_refused_is_told(tmp_path: Path, door: Door) -> None:
+    door.answers = lambda _: (409, {"code": "word-mapped", "detail": "Take that back first."})
     code, said = desk(tmp_path, "map", "finpace", WORD, "declined", "--reason", "asked them")
     assert (code, "word-mapped: Take that back first." in said) == (1, True)
     code, said = desk(tmp_path / "nowhere")

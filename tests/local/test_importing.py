@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
-from urllib.parse import parse_qs, urlsplit
+from typing import Any
 
 import pytest
+from tests.local.door import Answer, Asked, Door, served
 from typer.testing import CliRunner
 
 from lendrail.local.cli import app
@@ -25,64 +22,54 @@ ROWS: list[dict[str, Any]] = [
 ]
 
 
-class Door(BaseHTTPRequestHandler):
-    """A token, one import that needs two looks until it has ended, its rows in pages of two."""
+class Gateway:
+    """One import that needs two looks until it has ended, its rows in pages of two."""
 
-    asked: ClassVar[list[tuple[str, dict[str, list[str]], bytes, dict[str, str]]]] = []
-    answer: ClassVar[dict[str, Any]] = {}
-    looks: ClassVar[int] = 0
+    def __init__(self) -> None:
+        self.looks = 0
+        self.rows = ROWS
+        self.answer: dict[str, Any] = {
+            "id": ID,
+            "state": "done",
+            "dryRun": False,
+            "done": 3,
+            "counts": {"changed": 1, "fault": 1, "unknown-id": 1},
+            "tally": {"lines": 4, "blank": 0, "rows": 3},
+        }
 
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length", 0)))
-        where = urlsplit(self.path)
-        if where.path == "/oauth/token":
-            return self._say(200, {"access_token": "t", "expires_in": 300})
-        Door.asked.append((where.path, parse_qs(where.query), body, dict(self.headers)))
-        if "problem" in Door.answer and "code" in Door.answer and "state" not in Door.answer:
-            return self._say(422, {"code": Door.answer["code"], "detail": Door.answer["problem"]})
-        return self._say(202, Door.answer | {"id": ID, "state": "waiting"})
+    def __call__(self, asked: Asked) -> Answer:
+        return self._taken() if asked.what.startswith("POST") else self._looked_at(asked)
 
-    def do_GET(self) -> None:
-        query = parse_qs(urlsplit(self.path).query)
-        Door.looks += 1
-        told = Door.answer | ({"state": "running"} if Door.looks == 1 else {})
-        rows = [each for each in ROWS if query.get("only") != ["problems"] or each["outcome"] != "changed"]
-        begin = int(query.get("pageToken", ["0"])[0])
+    def _taken(self) -> Answer:
+        if "state" not in self.answer:
+            return 422, {"code": self.answer["code"], "detail": self.answer["problem"]}
+        return 202, self.answer | {"id": ID, "state": "waiting"}
+
+    def _looked_at(self, asked: Asked) -> Answer:
+        self.looks += 1
+        told = self.answer | ({"state": "running"} if self.looks == 1 else {})
+        rows = [each for each in self.rows if asked.query.get("only") != ["problems"] or each["outcome"] != "changed"]
+        begin = int(asked.query.get("pageToken", ["0"])[0])
         page = rows[begin : begin + 2]
-        self._say(200, told | {"rows": page} | ({"nextPageToken": str(begin + 2)} if rows[begin + 2 :] else {}))
-
-    def _say(self, status: int, told: Any) -> None:
-        content = json.dumps(told).encode()
-        self.send_response(status)
-        self.send_header("content-length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_: Any) -> None:
-        return
+        return 200, told | {"rows": page} | ({"nextPageToken": str(begin + 2)} if rows[begin + 2 :] else {})
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> Iterator[State]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_address[1]}"
+def gateway() -> Gateway:
+    return Gateway()
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> State:
     state = State(tmp_path / "state")
     state.prepare()
-    oauth = {"token_url": f"{url}/oauth/token", "client_id": "c", "client_secret": "s"}
-    state.endpoints.write_text(json.dumps({"gateway": url, "oauth": oauth}))
-    Door.asked, Door.looks = [], 0
-    Door.answer = {
-        "id": ID,
-        "state": "done",
-        "dryRun": False,
-        "done": 3,
-        "counts": {"changed": 1, "fault": 1, "unknown-id": 1},
-        "tally": {"lines": 4, "blank": 0, "rows": 3},
-    }
-    yield state
-    server.shutdown()
-    server.server_close()
+    return state
+
+
+@pytest.fixture(autouse=True)
+def door(state: State, gateway: Gateway) -> Iterator[Door]:
+    with served(state.folder, gateway) as door:
+        yield door
 
 
 def bring(state: State, folder: Path, *more: str) -> tuple[int, str]:
@@ -92,12 +79,13 @@ def bring(state: State, folder: Path, *more: str) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
-def test_the_file_is_sent_and_its_problems_are_shown(state: State, tmp_path: Path) -> None:
+def test_the_file_is_sent_and_its_problems_are_shown(state: State, door: Door, tmp_path: Path) -> None:
     code, said = bring(state, tmp_path)
-    ((path, query, body, headers),) = Door.asked
-    assert (path, query) == ("/v1/imports", {"partner": ["finpace"]})
-    assert body == (tmp_path / "deals.csv").read_bytes()
-    assert headers["Idempotency-Key"]
+    sent, *looks = door.asked
+    assert sent.what == "POST /v1/imports?partner=finpace"
+    assert sent.content == (tmp_path / "deals.csv").read_bytes()
+    assert sent.headers["Idempotency-Key"]
+    assert all(each.what.startswith("GET") for each in looks)
     assert code == 1, "there are rows that need somebody's eye"
     assert "3 rows: 1 changed, 1 fault, 1 unknown-id" in said
     assert "4 lines, 0 of them blank, one header, 3 rows" in said
@@ -106,10 +94,10 @@ def test_the_file_is_sent_and_its_problems_are_shown(state: State, tmp_path: Pat
     assert "o-1" not in said
 
 
-def test_what_is_asked_goes_into_the_query(state: State, tmp_path: Path) -> None:
+def test_what_is_asked_goes_into_the_query(state: State, door: Door, tmp_path: Path) -> None:
     more = ("--credential", "demo-x", "--dry-run", "--again", "--as-of", "2026-03-01")
     _, said = bring(state, tmp_path, *more)
-    assert Door.asked[0][1] == {
+    assert door.asked[0].query == {
         "partner": ["finpace"],
         "credential": ["demo-x"],
         "dryRun": ["true"],
@@ -124,25 +112,21 @@ def test_only_so_many_rows_are_shown(state: State, tmp_path: Path) -> None:
     assert "… and 2 more" in said
 
 
-def test_a_sound_file_ends_well(state: State, tmp_path: Path) -> None:
-    Door.answer |= {"counts": {"changed": 3}}
-    ROWS_BEFORE, ROWS[:] = list(ROWS), ROWS[:1]
-    try:
-        code, _ = bring(state, tmp_path)
-    finally:
-        ROWS[:] = ROWS_BEFORE
-    assert code == 0
+def test_a_sound_file_ends_well(state: State, gateway: Gateway, tmp_path: Path) -> None:
+    gateway.answer |= {"counts": {"changed": 3}}
+    gateway.rows = ROWS[:1]
+    assert bring(state, tmp_path)[0] == 0
 
 
-def test_a_refused_file_says_what_to_change(state: State, tmp_path: Path) -> None:
+def test_a_refused_file_says_what_to_change(state: State, gateway: Gateway, tmp_path: Path) -> None:
     problem = {"code": "columns-missing", "message": "Columns are missing.", "columns": ["partnerId"]}
-    Door.answer |= {"state": "refused", "counts": {}, "done": 0, "problem": problem}
+    gateway.answer |= {"state": "refused", "counts": {}, "done": 0, "problem": problem}
     code, said = bring(state, tmp_path)
     assert (code, "columns-missing (partnerId): Columns are missing." in said) == (1, True)
 
 
-def test_a_refused_request_is_told(state: State, tmp_path: Path) -> None:
-    Door.answer = {"code": "credential-needed", "problem": "State credential."}
+def test_a_refused_request_is_told(state: State, gateway: Gateway, tmp_path: Path) -> None:
+    gateway.answer = {"code": "credential-needed", "problem": "State credential."}
     code, said = bring(state, tmp_path)
     assert (code, "credential-needed: State credential." in said) == (1, True)
 
