@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import Generator
 from typing import Any
 
 import httpx
@@ -25,7 +25,7 @@ class SignedIn(httpx.Auth):
         }
         self._token, self._ends = "", 0.0
 
-    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Where there is no new token, the old one may still do."""
         if time.monotonic() > self._ends:
             reply = yield httpx.Request("POST", self._url, data=self._form)

@@ -1,6 +1,7 @@
 """A client of a long run has a token whenever it asks, and is not kept from asking when there is none to be had."""
 
 import json
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -18,9 +19,14 @@ class Gateway:
         if request.url.path == "/oauth/token":
             self.given += 1
             said = {"access_token": f"token-{self.given}", "expires_in": self.lives}
-            return httpx.Response(self.answers, content=json.dumps(said))
+            return httpx.Response(self.answers, content=_piecewise(json.dumps(said)))
         self.heard.append(request.headers["Authorization"])
         return httpx.Response(200)
+
+
+async def _piecewise(text: str) -> AsyncIterator[bytes]:
+    """As it comes over a socket: nothing of it is there before it is read."""
+    yield text.encode()
 
 
 def client(gateway: Gateway) -> httpx.AsyncClient:
