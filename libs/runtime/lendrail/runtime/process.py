@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -42,6 +43,8 @@ def run(
     service, app = build(settings)
     if sys.argv[1:2] == ["republish"]:
         sys.exit(republish.main(service, sys.argv[2:]))
+    gc.collect()
+    gc.freeze()  # it lives as long as the process; looking through it for garbage took a third of a busy process
     uvicorn.run(
         app,
         host=settings.host,
