@@ -1,6 +1,7 @@
 """Looks under a budget, what is measured for them, partners that fall silent, and the page that tells of it all."""
 
 import datetime as dt
+import json
 import random
 import uuid
 from pathlib import Path
@@ -257,7 +258,7 @@ async def test_operators_see_what_the_budget_buys(bench: Bench, client: httpx.As
     await bench.opportunities.update_one({"_id": ended}, {"$unset": {"due": 1}})
     final = Deal()
     await bench.deliver(final.ack(report=Report(status=Status.DECLINED, words="Declined")))
-    await bench.opportunities.update_many({}, {"$set": {"state.observed_at": ago(10 * HOUR).isoformat()}})
+    await bench.opportunities.update_many({}, {"$set": {"state.observedAt": ago(10 * HOUR).isoformat()}})
     await history(bench, silent_hours=24)
     await bench.parts.watch.check()
     assert (await client.get("/v1/staleness", headers=READER)).status_code == 403
@@ -279,3 +280,29 @@ async def test_operators_see_what_the_budget_buys(bench: Bench, client: httpx.As
     assert (told["opportunityId"], told["status"]) == (ended, "approved")
     others = (await client.get("/v1/staleness", headers=bearer("operator", tenant="other"))).json()
     assert others == {"credentials": [], "ended": []}
+
+
+async def test_a_status_is_as_old_as_the_partners_last_word_where_nobody_looks(
+    bench: Bench, client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    """Also at a partner that neither calls nor can be asked: what it says comes in files."""
+    by_file = {"partner": "email-lender", "credential": "demo-mail"}
+    named = {"id": "demo-mail", "tenant": support.TENANT, "mode": "test", "baseUrl": "smtp://127.0.0.1:1"}
+    file = credentials_file(tmp_path)
+    known = json.loads(file.read_text())["credentials"]
+    auth = {"scheme": "smtp", "username": "fake", "password": "fake"}
+    file.write_text(json.dumps({"credentials": [*known, named | {"partner": "email-lender", "auth": auth}]}))
+    told = Report(status=Status.IN_REVIEW, words="Working", partner_time=ago(2 * HOUR))
+    sent = Report(status=Status.IN_REVIEW, words="in-review", partner_time=ago(50 * HOUR))
+    await bench.deliver(Deal().ack(report=told))
+    await bench.deliver(
+        Deal().ack(**by_file, partner_id=None, report=sent),
+        Deal().ack("not-sent", **by_file, partner_id=None, next_check_at=None),
+    )
+    rows = (await client.get("/v1/staleness", headers=OPERATOR)).json()["credentials"]
+    ages = {row["partner"]: row["ageSeconds"]["max"] for row in rows}
+    assert ages == {
+        PARTNER: pytest.approx(2 * HOUR, rel=0.01),
+        "email-lender": pytest.approx(50 * HOUR, rel=0.01),
+    }
+    assert [(row["open"], row["followed"]) for row in rows] == [(1, 1), (1, 0)]

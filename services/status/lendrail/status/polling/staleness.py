@@ -25,7 +25,7 @@ OPERATE = Depends(authorised("operator"))
 MOST_ENDED = 500
 STEP = 1.05
 """Ages are told to within a twentieth."""
-TOLD_AT: Document = {"$convert": {"input": "$state.observed_at", "to": "date", "onError": None, "onNull": None}}
+TOLD_AT: Document = {"$convert": {"input": "$state.observedAt", "to": "date", "onError": None, "onNull": None}}
 AGE: Document = {"$max": [0, {"$divide": [{"$subtract": ["$$NOW", {"$max": [TOLD_AT, "$fetch.seen_at"]}]}, 1000]}]}
 FOLLOWED: Document = {"$eq": [{"$type": "$due"}, "date"]}
 EVERY: Document = {"$max": [{"$ifNull": ["$fetch.every", 3600]}, 1]}
@@ -43,7 +43,13 @@ BY_STAGE: list[Document] = [
         }
     },
 ]
-"""Deals by how they stand and how old what we show of them is. Only such that the partner has: they have its id."""
+"""Deals by how they stand and how old what we show of them is."""
+NOT_THERE = [status.value for status in (Status.RECEIVED, Status.SUBMITTING, Status.OUTCOME_UNKNOWN)]
+THERE: Document = {
+    "status": {"$in": OPEN},
+    "$or": [{"partner_id": {"$type": "string"}}, {"status": {"$nin": NOT_THERE}}],
+}
+"""Open deals that the partner has: they have its id, or, where it gives none, its word or our sending says so."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +65,11 @@ class Staleness:
         )
 
     async def rows(self, tenant: str) -> list[Document]:
-        """One for each credential of the tenant at a partner that can be asked or that calls us."""
+        """One for each credential of the tenant at a partner that can be asked or calls us, or that has open deals."""
         callers = {each["_id"]: each async for each in self.callers.find({"tenant": tenant})}
         mine = [each for each in self.credentials.current.credentials if each.tenant == tenant]
-        told = [each for each in mine if readable(each.partner) or each.id in callers]
-        return [await self._row(each, callers.get(each.id)) for each in told]
+        rows = [(each, await self._row(each, callers.get(each.id))) for each in mine]
+        return [row for each, row in rows if readable(each.partner) or each.id in callers or row["open"]]
 
     async def ended(self, tenant: str) -> list[Document]:
         """Opportunities that are looked at no more, newest first."""
@@ -83,8 +89,8 @@ class Staleness:
         ]
 
     async def _row(self, credential: Credential, caller: Document | None) -> Document:
-        there = {"credential": credential.id, "status": {"$in": OPEN}, "partner_id": {"$type": "string"}}
-        found = [each async for each in await self.opportunities.aggregate([{"$match": there}, *BY_STAGE])]
+        there = {"$match": {"credential": credential.id} | THERE}
+        found = [each async for each in await self.opportunities.aggregate([there, *BY_STAGE])]
         groups = self._groups(credential.partner, found)
         budget = 1 / credential.rate.interval if credential.rate else None
         buys = bought(groups, budget)
