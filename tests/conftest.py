@@ -12,6 +12,9 @@ import pytest
 
 from lendrail.local.servers import Kafka, Mongo
 
+CURRENT_TEST = "PYTEST_CURRENT_TEST"
+"""pytest's own."""
+
 
 def _docker_answers() -> bool:
     """Whether the optional library testcontainers is there and a daemon answers within 3 s."""
@@ -21,6 +24,16 @@ def _docker_answers() -> bool:
         return subprocess.run(["docker", "info"], capture_output=True, timeout=3, check=False).returncode == 0
     except subprocess.TimeoutExpired:
         return False
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _environment() -> Iterator[None]:
+    """What the tests of one file put into the environment ends with them: the next file may start whole stacks."""
+    before = dict(os.environ)
+    yield
+    for name in os.environ.keys() - before.keys() - {CURRENT_TEST}:
+        del os.environ[name]
+    os.environ.update({name: value for name, value in before.items() if name != CURRENT_TEST})
 
 
 @pytest.fixture(scope="session")
