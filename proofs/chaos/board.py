@@ -13,8 +13,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from proofs.chaos.run import State
 from proofs.chaos.shapes import Carried, Fault
+from proofs.chaos.state import State
 
 LAST = 6
 """Faults that are shown."""
@@ -61,6 +61,7 @@ def board(state: State) -> Group:
     numbers = Table.grid(padding=(0, 2))
     numbers.add_row("accepted", f"{state.accepted} of {len(state.planned)} applications")
     numbers.add_row("at partners", f"{total - left} settled, {left} open, {state.parked} wait for a person")
+    numbers.add_row("files", f"{len(state.clerk.files) if state.clerk else 0} of {len(state.lists)} lists of lenders")
     numbers.add_row("faults", f"{len(carried)} of {len(state.faults)}: {told(kinds)}")
     if made and made.under_way:
         numbers.add_row("now", ", ".join(map(_named, made.under_way)))

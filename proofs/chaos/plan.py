@@ -45,8 +45,8 @@ SHORTEST = 0.3
 SKEW, GATEWAY_SKEW = 600, 120
 """Seconds. The gateway checks signed times to within 300 s, so more would only show that it does."""
 FAMILIES = {"step": 5, "partner": 5, "mail": 3, "webhook": 3, "outcome": 3, "intake": 3, "publish": 2, "relay": 2,
-            "checks": 2, "feeds": 1, "store": 4}  # fmt: skip
-"""How often a label is drawn by its first word; others belong to work that a run does not make and are not drawn."""
+            "checks": 2, "feeds": 1, "store": 4, "import": 3}  # fmt: skip
+"""How often a label is drawn by its family; others belong to work that a run does not make and are not drawn."""
 HEARD = ("forward-financing", "finpace", "reference-partner", "optimum-finance")
 """Partners that call us."""
 T = TypeVar("T")
@@ -61,6 +61,11 @@ def _sandbox(names: Callable[[str], bool]) -> tuple[str, ...]:
 
 HTTP_PARTNERS = (*_sandbox(lambda base: base.startswith("http")), REGISTER)
 MAIL_PARTNERS = _sandbox(lambda base: base.startswith("smtp"))
+
+
+def family(label: str) -> str:
+    """Its first word; those of the stores in which files lie until they are read are a family of their own."""
+    return "import" if label.startswith("store.import") else label.partition(".")[0]
 
 
 class Bag(Generic[T]):
@@ -102,12 +107,12 @@ class Planner:
         return Bag(self._chance, things)
 
     def _families(self, service: str) -> Bag[Bag[str]]:
-        """Labels by their first word, so that the many of the stores do not hide the others."""
+        """So that the many labels of the stores do not hide the others."""
         found: dict[str, list[str]] = {}
         for label in labels()[service]:
-            found.setdefault(label.partition(".")[0], []).append(label)
-        bags = {family: self._bag(members) for family, members in found.items() if family in FAMILIES}
-        return self._bag([bag for family, bag in bags.items() for _ in range(FAMILIES[family])])
+            found.setdefault(family(label), []).append(label)
+        bags = {name: self._bag(members) for name, members in found.items() if name in FAMILIES}
+        return self._bag([bag for name, bag in bags.items() for _ in range(FAMILIES[name])])
 
     def faults(self) -> tuple[Fault, ...]:
         kinds = self._kinds()

@@ -26,6 +26,12 @@ Each section is one run: real Kafka, real MongoDB, every service a process, the 
 faults for as long as applications come. Ledgers that nobody kills judge it: the upstream's own acknowledgements, the
 partners' ledgers, the subscriber's. `proofs/chaos/verdict.py` says what each word means, `proofs/chaos/induced.py` when
 an unknown outcome counts as brought about by a fault. A number that is not zero is written down as it is.
+
+Statuses come by calls, looks and files. A file is a list of what a lender has, written out of its own ledger and sent
+again and again until it is taken; some are sent twice, some are old by then, some are long, and all name a few ids that
+nobody has. A file is one more way and must not hide what another one lost: `proofs/chaos/lists.py` says which lender
+lists what. A row about an opportunity of ours has to be stored once, a row about nobody has to be kept, and the status
+that is shown is the one that the lender holds, whatever an old list says. A run that counts no files had none.
 """
 MEANING = {
     "lost": "lost",
@@ -36,6 +42,11 @@ MEANING = {
     "renumbered": "versions under two ids, or ids with two contents",
     "untold": "versions that the subscriber never got",
     "disordered": "versions told after a later one",
+    "files_lost": "files taken and not read to their end",
+    "files_doubled": "files that came again and were taken for another",
+    "rows_lost": "rows of files neither heard nor kept",
+    "rows_doubled": "rows stored as more than one observation",
+    "rows_invented": "stored as a file's word, and no file says it",
 }
 ORDER: list[str] = [*KINDS]
 MOST = 12
@@ -55,6 +66,9 @@ def rows(result: Result) -> list[Row]:
         ("held back, as they had to be", str(verdict.withheld)),
         ("decided, and told nobody by the partner", str(verdict.never_told)),
         ("parked after an induced unknown", str(verdict.parked_with_reason)),
+        ("files taken; came again and were recognised", f"{verdict.files}; {verdict.files_again}"),
+        ("rows about ours; rows that brought another status", f"{verdict.rows}; {verdict.rows_changed}"),
+        ("rows that name nobody, kept", str(verdict.strangers)),
         ("calls met by a fault, of all", f"{verdict.touched} of {verdict.calls}"),
         ("in the stated window of a frozen sender", str(len(verdict.frozen_window))),
         ("notices that came again under their one id", str(verdict.repeated)),

@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,18 @@ from pymongo import MongoClient
 from lendrail.local import publish
 from lendrail.local.servers.ports import free_port, listening
 from lendrail.local.servers.process import Process, wait_until
-from proofs.chaos import books, ledgers, subscriber, truth
-from proofs.chaos.cast import AUDIT, Planned, cast
+from proofs.chaos import books, clerk, ledgers, lists, subscriber, truth
+from proofs.chaos.cast import cast
+from proofs.chaos.clerk import Clerk
 from proofs.chaos.doors import Rest
 from proofs.chaos.faults import Faults
 from proofs.chaos.ground import DEADLINE_SECONDS, Ground
 from proofs.chaos.induced import SENDER, evidence
 from proofs.chaos.plan import plan
 from proofs.chaos.remote import PROJECT
-from proofs.chaos.shapes import Carried, Fault, Options, Verdict
+from proofs.chaos.shapes import Carried, Options, Verdict
+from proofs.chaos.state import State
 from proofs.chaos.traffic import Upstream
-from proofs.chaos.truth import Truth
 from proofs.chaos.verdict import judge
 
 WAITS = json.dumps([1, 2, 3, *(5 for _ in range(60))])
@@ -38,49 +39,15 @@ ENVIRONMENT = {
     "LENDRAIL_LONGEST_WAIT_SECONDS": "5",
     "LENDRAIL_REGISTRY_CANCEL_SECONDS": "5",
     "LENDRAIL_PARTNER_PROCESSING_SECONDS": "4",
+    "LENDRAIL_IMPORT_LEASE_SECONDS": "8",
+    "LENDRAIL_ORPHAN_SWEEP_SECONDS": "4",
 }
 """Waits that are minutes and hours in production, so that a run ends. There are more of them: it is no proof of what is
 given up after days.
 """
+WORK = (("submission", "opportunities"), ("notifications", "deliveries"), ("status", "imports"))
 QUIET_SECONDS, STILL_SECONDS = 300.0, 25.0
 """At most so long after the faults until all is quiet: nothing is due, and nothing has changed for a while."""
-
-
-@dataclass
-class State:
-    """What is going on, for whoever watches."""
-
-    options: Options
-    planned: Sequence[Planned]
-    faults: Sequence[Fault]
-    begin: float = field(default_factory=time.monotonic)
-    step: str = "starts the stack"
-    upstream: Upstream | None = None
-    made: Faults | None = None
-    truth: Truth = field(default_factory=Truth)
-
-    @property
-    def accepted(self) -> int:
-        return len(self.upstream.ledger.accepted) if self.upstream else 0
-
-    def open(self) -> list[str]:
-        """What is not where it must come to, and waits for nobody."""
-        if self.upstream is None:
-            return []
-        changed = {(each.application, each.partner): each.becomes for each in list(self.upstream.ledger.acted)}
-        found = []
-        for each in list(self.upstream.ledger.accepted):
-            newest = self.truth.newest(each.application)
-            for partner in (name for name in each.wanted if name != AUDIT):
-                wanted = (*each.wanted[partner].split("|"), changed.get((each.application, partner)))
-                _, version = newest.get(partner, ("", None))
-                if version is None or not (version.person or version.status in wanted):
-                    found.append(f"{each.mark} at {partner}")
-        return found
-
-    @property
-    def parked(self) -> int:
-        return self.truth.people()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +74,7 @@ class Run:
     def __init__(self, options: Options, folder: Path) -> None:
         # The last fifth of the time is without faults, and without new applications too.
         planned = cast(options.applications, options.seconds * 0.85, options.seed)
-        self.state = State(options, planned, plan(options))
+        self.state = State(options, planned, plan(options), lists.plan(options.seconds, options.seed))
         self._options, self._folder = options, folder
         self._ledger, self._notices = folder / "upstream.jsonl", folder / "notices.jsonl"
         self._secret, self._endpoint = folder / "webhook.secret", ""
@@ -143,7 +110,10 @@ class Run:
                 state.made, state.begin, state.step = faults, time.monotonic(), "makes trouble"
                 start = dt.datetime.now(dt.UTC)
                 upstream = self._upstream(ground, state.begin + options.seconds)
-                sending = asyncio.create_task(upstream.run(state.planned, state.begin))
+                state.clerk = bringing = self._clerk(ground, upstream, state.begin + options.seconds)
+                sending = asyncio.gather(
+                    upstream.run(state.planned, state.begin), bringing.run(state.lists, state.begin)
+                )
                 await faults.carry(state.faults)
                 state.step = "makes all well"
                 await faults.well()
@@ -165,6 +135,9 @@ class Run:
         upstream = Upstream(ground.endpoints, key, self._ledger, state.truth, seed=self._options.seed, over=over)
         state.upstream = upstream
         return upstream
+
+    def _clerk(self, ground: Ground, upstream: Upstream, over: float) -> Clerk:
+        return Clerk(ground.endpoints, ground.sandbox, upstream.ledger, over=over)
 
     async def _register(self, rest: Rest, url: str) -> None:
         reply = await rest.post("/v1/endpoints", f"chaos-{self._options.seed}", json={"url": url})
@@ -189,8 +162,9 @@ class Run:
         return False
 
     async def _read(self, ground: Ground, faults: Faults, start: dt.datetime, begun: float) -> Result:
-        upstream = self.state.upstream
+        upstream, bringing = self.state.upstream, self.state.clerk
         assert upstream is not None
+        assert bringing is not None
         ledger, rest = upstream.ledger, Rest(ground.endpoints, time.monotonic() + 600)
         try:
             found = ledgers.Reader(
@@ -203,14 +177,15 @@ class Run:
             views = await ledgers.views(rest, ledger.accepted)
             shown = [one for each in ledger.accepted for one in found.shown(each, views[each.application])]
             notices, forged = subscriber.read(self._notices)
+            filed = await clerk.read(rest, ground.mongo.url, bringing.files)
             shown, superseded = await ledgers.without_superseded(rest, self._endpoint, shown, notices)
         finally:
             await rest.close()
         accepted = ledgers.with_lives(ledger.accepted, ledger.acted, shown)
-        self._keep(carried=faults.carried, spoilt=faults.spoilt, taken=found.books.taken, shown=shown, start=start)
-        verdict = judge(
-            accepted, found.books.taken, notices, shown, sent=ledger.sent, freezes=_freezes(faults.carried, start)
-        )
+        kept: dict[str, Any] = {"carried": faults.carried, "spoilt": faults.spoilt, "taken": found.books.taken}
+        self._keep(**kept, shown=shown, filed=filed, start=start)
+        freezes = _freezes(faults.carried, start)
+        verdict = judge(accepted, found.books.taken, notices, shown, sent=ledger.sent, freezes=freezes, filed=filed)
         return Result(
             verdict=replace(verdict, calls=found.sends.calls, touched=found.sends.touched, superseded=superseded),
             options=self._options,
@@ -230,13 +205,10 @@ class Run:
 
 
 def due(mongo: str) -> int:
-    """What submission and notifications still have to do by themselves within the wait."""
+    """What submission, notifications and the reader of files still have to do by themselves within the wait."""
     soon = {"due": {"$type": "date", "$lte": dt.datetime.now(dt.UTC) + dt.timedelta(seconds=30)}}
     with MongoClient[dict[str, Any]](mongo) as client:
-        return sum(
-            client[database][name].count_documents(soon)
-            for database, name in (("submission", "opportunities"), ("notifications", "deliveries"))
-        )
+        return sum(client[database][name].count_documents(soon) for database, name in WORK)
 
 
 def _freezes(carried: Sequence[Carried], start: dt.datetime) -> list[tuple[dt.datetime, dt.datetime]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -139,9 +139,54 @@ class Shown:
     """Whether a call of it met a fault that leaves the outcome unknown, by the proxy's or the partner's notes."""
 
 
+Word = tuple[str, dt.datetime]
+"""A partner's word of a deal, and since when it holds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A line of a lender's list that is about one of ours."""
+
+    mark: str
+    partner: str
+    opportunity: str
+    names: tuple[str, ...]
+    """The ids that stand in it."""
+    said: tuple[Word, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """A lender's list of what it has, which was sent to us; in the ledger of who sent it."""
+
+    name: str
+    rows: tuple[Row, ...]
+    strangers: tuple[str, ...]
+    """Ids in it that nobody has."""
+    ids: tuple[str, ...] = ()
+    """The imports that we named when we took it, each time that it was sent; none: nobody acknowledged it."""
+    again: int = 0
+    """How often we said that it had been here before."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filed:
+    """All files that were sent, and what we have of them in the end."""
+
+    files: Sequence[File] = ()
+    states: Mapping[str, str] = field(default_factory=dict)
+    """By import, how it ended."""
+    heard: Mapping[str, Sequence[Word]] = field(default_factory=dict)
+    """By opportunity, what is stored of it that came by a file."""
+    kept: Collection[str] = ()
+    """Ids in the rows that are kept since nobody knows them."""
+    changed: int = 0
+    """Rows that brought another status."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What was counted. All of the first six must be zero."""
+    """What was counted. What `verdict.ZERO` names must be empty."""
 
     accepted: int
     lost: tuple[str, ...] = ()
@@ -164,6 +209,26 @@ class Verdict:
     """Doubled inside the stated window of a process that was frozen within the send."""
     disordered: tuple[str, ...] = ()
     """Versions whose first notice came after that of a later version of the same opportunity."""
+    files_lost: tuple[str, ...] = ()
+    """Files that were taken, and not read to their end."""
+    files_doubled: tuple[str, ...] = ()
+    """Files that came again, and were taken for another one."""
+    rows_lost: tuple[str, ...] = ()
+    """Rows of files that were read to their end, and are neither heard nor kept."""
+    rows_doubled: tuple[str, ...] = ()
+    """Rows that are stored as more than one observation."""
+    rows_invented: tuple[str, ...] = ()
+    """What is stored as a file's word, and no file says."""
+    files: int = 0
+    """Files of lenders that were taken."""
+    files_again: int = 0
+    """How often one came again, and was recognised."""
+    rows: int = 0
+    """Rows of files about ours, each counted once, whatever files it came in."""
+    rows_changed: int = 0
+    """Those that brought another status."""
+    strangers: int = 0
+    """Rows that name nobody, and are kept."""
     opportunities: int = 0
     """Applications times partners: what was followed to its end."""
     settled: int = 0
@@ -183,4 +248,5 @@ class Verdict:
     def kept(self) -> bool:
         """Whether every promise was."""
         bad = (self.lost, self.doubled, self.invented, self.wrong, self.parked_without_reason, self.renumbered)
-        return not any((*bad, self.untold, self.disordered))
+        files = (self.files_lost, self.files_doubled, self.rows_lost, self.rows_doubled, self.rows_invented)
+        return not any((*bad, self.untold, self.disordered, *files))

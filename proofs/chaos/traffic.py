@@ -92,11 +92,11 @@ class Ledger:
         self.acted.append(acted)
         await self.note("acted", **asdict(acted))
 
-    async def refuse(self, planned: Planned, what: str, reply: httpx.Response) -> None:
+    async def refuse(self, mark: str, what: str, reply: httpx.Response) -> None:
         """It was answered, and not as it should be."""
         said = f"{what} {reply.status_code} {_code(reply)}"
         self.refused[said] += 1
-        await self.note("refused", mark=planned.mark, said=said, problems=_pointers(reply))
+        await self.note("refused", mark=mark, said=said, problems=_pointers(reply))
 
 
 class Upstream:
@@ -138,7 +138,7 @@ class Upstream:
     async def _by_rest(self, planned: Planned, key: str) -> str | None:
         reply = await self._rest.post("/v1/applications", key, json=planned.body)
         if reply.status_code != 202:
-            await self.ledger.refuse(planned, "application", reply)
+            await self.ledger.refuse(planned.mark, "application", reply)
             return None
         return str(reply.json()["applicationId"])
 
@@ -155,7 +155,7 @@ class Upstream:
         path, what = await self._change(life, application, opportunity)
         reply = await self._rest.post(path, f"{key}-{life}", **what)
         if reply.status_code != 202:
-            await self.ledger.refuse(planned, life, reply)
+            await self.ledger.refuse(planned.mark, life, reply)
             return
         acted = Acted(mark=planned.mark, application=application, partner=partner, life=life, becomes=planned.becomes)
         await self.ledger.act(acted)

@@ -13,6 +13,11 @@ under one id and in order, I6 what is parked has a reason. Each violation has on
 | a version under two ids, an id with two contents or of two versions | `renumbered` |
 | a version that the subscriber never got | `untold` |
 | a version whose first notice came after a later one's | `disordered` |
+| a lender's file that was taken, and not read to its end | `files_lost` |
+| a file that came again, and was taken for another one | `files_doubled` |
+| a row of a file that was read, neither heard nor kept | `rows_lost` |
+| a row that is stored as more than one observation | `rows_doubled` |
+| what is stored as a file's word, and no file says | `rows_invented` |
 """
 
 from __future__ import annotations
@@ -20,36 +25,26 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any
 
-from proofs.chaos.shapes import Accepted, Notice, Shown, Taken, Verdict
+from proofs.chaos import filed as filing
+from proofs.chaos.found import Found, Named
+from proofs.chaos.shapes import Accepted, Filed, Notice, Shown, Taken, Verdict
 
-ZERO = ("lost", "doubled", "invented", "wrong", "parked_without_reason", "renumbered", "untold", "disordered")
+ZERO = (
+    *("lost", "doubled", "invented", "wrong", "parked_without_reason", "renumbered", "untold", "disordered"),
+    *filing.ZERO,
+)
 """The names of which there must be none."""
 AFTER_FREEZE = dt.timedelta(seconds=3)
 """A process that was frozen between its last look at its lease and the first byte sends so soon after it wakes."""
 LIVE = ("submitted", "in-review")
 """What is true of an application for as long as the partner told nobody what it decided."""
+NOTHING_FILED = Filed()
 Freeze = tuple[dt.datetime, dt.datetime]
 Where = tuple[str, str]
 """The mark of an application, and a partner."""
-Named = tuple[str, str]
-"""The name of a violation, and what it is found at."""
-
-
-@dataclass
-class Found:
-    """What was counted so far."""
-
-    names: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-
-    def name(self, violation: str, what: str) -> None:
-        self.names[violation].append(what)
-
-    def count(self, what: str, number: int = 1) -> None:
-        self.counts[what] += number
 
 
 def judge(
@@ -60,13 +55,15 @@ def judge(
     *,
     sent: Collection[str] = (),
     freezes: Sequence[Freeze] = (),
+    filed: Filed = NOTHING_FILED,
 ) -> Verdict:
     """`sent`: marks of all that the upstream began to send, also what nobody acknowledged in the end. `freezes`: when
-    the process that sends was frozen. `notices` stand in the order in which they came.
+    the process that sends was frozen. `filed`: the lenders' files. `notices` stand in the order in which they came.
     """
-    found, books = Found(), defaultdict[Where, list[Taken]](list)
+    found, books, by_file = Found(), defaultdict[Where, list[Taken]](list), filing.told(filed)
     for each in taken:
-        books[each.mark, each.partner].append(each)
+        where = each.mark, each.partner
+        books[where].append(replace(each, told=each.told or where in by_file))
     views = {(each.application, each.partner): each for each in shown}
     _doors(accepted, found)
     _doubles(books, freezes, found)
@@ -76,6 +73,7 @@ def judge(
             _end(application, partner, books[application.mark, partner], views, found)
     _parked(shown, {each.application: each.mark for each in accepted}, found)
     _told(notices, shown, found)
+    filing.follow(filed, shown, found)
     counted: dict[str, Any] = {name: tuple(dict.fromkeys(all_of)) for name, all_of in found.names.items()}
     return Verdict(accepted=len({each.application for each in accepted}), **counted | found.counts)
 

@@ -103,6 +103,12 @@ def test_a_long_run_kills_what_a_proof_needs(seed: int) -> None:
         assert sum(fault.kind == "server-kill" and fault.target == server for fault in faults) >= 10
 
 
+def test_the_reader_of_files_dies_at_points_of_its_own() -> None:
+    faults = plan(Options(seed=1, kinds=frozenset({"kill-at"}), seconds=1000))
+    drawn = {fault.detail["label"].split(".")[1] for fault in faults if fault.target == "status"}
+    assert {"imports", "import_reports", "import_pieces"} & drawn
+
+
 def test_the_labels_are_those_of_the_code() -> None:
     for service, label in WINDOWS:
         assert label in labels()[service]
