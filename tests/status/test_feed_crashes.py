@@ -16,10 +16,9 @@ import pytest
 from tests import support
 from tests.status.bench import Bench, Deal
 from tests.status.feeder import Feeder, answer
-from tests.status.test_process import Process
-from tests.status.test_process import _topics as _topics
-from tests.status.test_process import bench as bench
-from tests.status.test_process import process as process
+from tests.status.process import Process
+from tests.status.process import _topics as _topics
+from tests.status.process import process as process
 
 from lendrail.contracts.terms import Report, Status
 from lendrail.partners.monetago import profile

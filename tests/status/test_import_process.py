@@ -5,22 +5,19 @@ service is killed in the middle.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
+from aiokafka.errors import TopicAlreadyExistsError
 from tests import support
 from tests.gateway.process import Gateway
 from tests.status.bench import PARTNER, Bench, Deal, credentials_file
-from tests.status.conftest import MakeBench
 from tests.status.importing import csv, known, row
+from tests.status.process import Process
 from typer.testing import CliRunner
 
 from lendrail.contracts.topics import TOPICS
@@ -29,74 +26,28 @@ from lendrail.local.cli import app
 ROWS = 1100
 
 
-class Status:
-    """One status service behind the gateway; its port and databases stay when it is started again."""
-
-    def __init__(self, folder: Path, gateway: Gateway) -> None:
-        self.environment = (
-            os.environ
-            | gateway.environment
-            | {
-                "LENDRAIL_PORT": str(gateway.owner_port),
-                "LENDRAIL_INSTANCE": "status-1",
-                "LENDRAIL_CREDENTIALS_FILE": str(credentials_file(folder)),
-                "LENDRAIL_JWKS_URL": f"{gateway.url}/.well-known/jwks.json",
-                "LENDRAIL_IMPORT_LEASE_SECONDS": "3",
-            }
-        )
-        self.url = f"http://127.0.0.1:{gateway.owner_port}"
-        self._log = folder / "status.log"
-        self.running: subprocess.Popen[bytes] | None = None
-
-    def start(self, kill_at: str = "") -> None:
-        told = self.environment | ({"LENDRAIL_FAULT_AT": kill_at} if kill_at else {})
-        with self._log.open("ab") as log:
-            self.running = subprocess.Popen([sys.executable, "-m", "lendrail.status"], env=told, stdout=log, stderr=log)
-
-    async def ready(self) -> bool:
-        assert self.running is not None
-        assert self.running.poll() is None, self._log.read_text()[-3000:]
-        try:
-            async with httpx.AsyncClient(trust_env=False) as client:
-                return (await client.get(f"{self.url}/ready")).status_code == 200
-        except httpx.TransportError:
-            return False
-
-    async def died(self) -> bool:
-        assert self.running is not None
-        return self.running.poll() == -signal.SIGKILL
-
-    def stop(self) -> None:
-        if self.running is not None and self.running.poll() is None:
-            self.running.terminate()
-            self.running.wait(20)
-
-
 @pytest.fixture(scope="module", autouse=True)
 def _topics(kafka: str) -> None:
-    from aiokafka.errors import TopicAlreadyExistsError
-
     for topic in TOPICS:
-        try:
+        with contextlib.suppress(TopicAlreadyExistsError):  # another test of this session made it
             asyncio.run(support.topics(kafka, topic.name, partitions=1))
-        except TopicAlreadyExistsError:
-            continue
 
 
 @pytest.fixture
-async def bench(make_bench: MakeBench) -> Bench:
-    """For its keys and its look into the same databases; the process does the work."""
-    return await make_bench()
-
-
-@pytest.fixture
-async def status(bench: Bench, kafka: str, mongo: str, database_prefix: str, tmp_path: Path) -> AsyncIterator[Status]:
+async def status(bench: Bench, kafka: str, mongo: str, database_prefix: str, tmp_path: Path) -> AsyncIterator[Process]:
     gateway = Gateway(tmp_path, kafka=kafka, mongo=mongo, prefix=database_prefix).start()
     gateway.wait_ready(60)
     oauth = {"token_url": f"{gateway.url}/oauth/token", "client_id": "demo-upstream"}
     endpoints = {"gateway": gateway.url, "oauth": oauth | {"client_secret": support.CLIENT_SECRET}}
     (tmp_path / "endpoints.json").write_text(json.dumps(endpoints))
-    status = Status(tmp_path, gateway)
+    own = {
+        "LENDRAIL_PORT": str(gateway.owner_port),
+        "LENDRAIL_INSTANCE": "status-1",
+        "LENDRAIL_CREDENTIALS_FILE": str(credentials_file(tmp_path)),
+        "LENDRAIL_JWKS_URL": f"{gateway.url}/.well-known/jwks.json",
+        "LENDRAIL_IMPORT_LEASE_SECONDS": "3",
+    }
+    status = Process(tmp_path, gateway.environment | own)
     yield status
     status.stop()
     gateway.stop()
@@ -118,7 +69,7 @@ def content_of(deals: list[Deal], minute: int) -> bytes:
     return csv(*(row(deals[n % len(deals)], "in-review", time) for n, time in enumerate(times)))
 
 
-async def test_a_file_goes_the_whole_way_whatever_is_killed(status: Status, bench: Bench, tmp_path: Path) -> None:
+async def test_a_file_goes_the_whole_way_whatever_is_killed(status: Process, bench: Bench, tmp_path: Path) -> None:
     deals = await known(bench, 10)
     windows = ("store.opportunities.after#2", "store.import_reports.before#2", "store.import_reports.after#1",
                "store.imports.after#4")  # fmt: skip
@@ -150,7 +101,7 @@ async def test_a_file_goes_the_whole_way_whatever_is_killed(status: Status, benc
     assert told_of[-1] == ("funded", "csv")
 
 
-async def updates(status: Status, deal: Deal) -> list[tuple[Any, Any]]:
+async def updates(status: Process, deal: Deal) -> list[tuple[Any, Any]]:
     """What Kafka was told of it, as far as it is in clear."""
     from aiokafka import AIOKafkaConsumer
 

@@ -1,82 +1,18 @@
 """The service as a process on real Kafka and MongoDB: killed in each window, what it tells stays the same."""
 
-import asyncio
-import os
-import subprocess
-import sys
 import uuid
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from tests import make, support
-from tests.status.bench import Bench, Deal, credentials_file
-from tests.status.conftest import MakeBench
+from tests.status.bench import Bench, Deal
+from tests.status.process import Process
+from tests.status.process import _topics as _topics
+from tests.status.process import process as process
 
 from lendrail.contracts.event import Event
-from lendrail.contracts.topics import APPLICATION_REJECTED, APPLICATION_VALIDATED, PARTNER_ACK, PARTNER_WEBHOOK
-from lendrail.local.servers.ports import free_port
-
-HEARD = (APPLICATION_VALIDATED.name, APPLICATION_REJECTED.name, PARTNER_ACK.name, PARTNER_WEBHOOK.name)
-
-
-class Process:
-    """One status service; its port, name and databases stay when it is started again."""
-
-    def __init__(self, folder: Path, kafka: str, mongo: str, prefix: str) -> None:
-        self.port = free_port()
-        files = {"credentials_file": str(credentials_file(folder)), "port": str(self.port)}
-        told = support.environment(folder, kafka=kafka, mongo=mongo, prefix=prefix, instance="status-1", **files)
-        self.environment = os.environ | told
-        self._log = folder / "status.log"
-        self.running: subprocess.Popen[bytes] | None = None
-
-    def start(self, kill_at: str = "") -> None:
-        told = self.environment | ({"LENDRAIL_FAULT_AT": kill_at} if kill_at else {})
-        with self._log.open("ab") as log:
-            self.running = subprocess.Popen([sys.executable, "-m", "lendrail.status"], env=told, stdout=log, stderr=log)
-
-    async def ready(self) -> bool:
-        try:
-            async with httpx.AsyncClient(trust_env=False) as client:
-                return (await client.get(f"http://127.0.0.1:{self.port}/ready")).status_code == 200
-        except httpx.TransportError:
-            return False
-
-    async def died(self) -> bool:
-        assert self.running is not None
-        return self.running.poll() == -9
-
-    def stop(self) -> None:
-        if self.running is not None and self.running.poll() is None:
-            self.running.terminate()
-            self.running.wait(20)
-
-
-@pytest.fixture
-async def process(kafka: str, mongo: str, database_prefix: str, tmp_path: Path) -> AsyncIterator[Process]:
-    process = Process(tmp_path, kafka, mongo, database_prefix)
-    yield process
-    process.stop()
-
-
-@pytest.fixture
-async def bench(make_bench: MakeBench) -> Bench:
-    """For its keys and its look into the same databases; the process does the work."""
-    return await make_bench()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _topics(kafka: str) -> None:
-    from aiokafka.errors import TopicAlreadyExistsError
-
-    try:
-        asyncio.run(support.topics(kafka, *HEARD, "status-updated", partitions=1))
-    except TopicAlreadyExistsError:
-        return
+from lendrail.contracts.topics import PARTNER_ACK
 
 
 async def state(kafka: str, bench: Bench, *events: Event) -> None:

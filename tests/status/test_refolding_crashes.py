@@ -10,10 +10,9 @@ from aiokafka import AIOKafkaConsumer
 from tests import support
 from tests.status.bench import PARTNER, Bench, Deal
 from tests.status.deskwork import REASON, WORD, desk_of, unknown
-from tests.status.test_process import Process
-from tests.status.test_process import _topics as _topics
-from tests.status.test_process import bench as bench
-from tests.status.test_process import process as process
+from tests.status.process import Process
+from tests.status.process import _topics as _topics
+from tests.status.process import process as process
 
 from lendrail.contracts.sensitive import SensitiveText
 from lendrail.contracts.terms import Status
