@@ -104,13 +104,14 @@ async def test_each_service_is_killed_once_while_fifty_are_under_way(stack: Stac
         stack.kill(service)
         await asyncio.to_thread(stack.restart, service)
     ids = await asyncio.gather(*posting)
-    expected = {"30000": "approved", "30001": "declined", "30002": "info-required", "30003": "in-review"}
+    expected = {"30000": {"approved"}, "30001": {"declined"}, "30002": {"info-required"}, "30003": {"in-review"}}
+    expected["30002"] |= {"approved"}  # a kill before the last document: it comes after the question, and answers it
     unknown = 0
     for amount, application_id in zip(amounts, ids, strict=True):
-        view = await until(patient, application_id, reached(expected[amount], "submitted"), 90)
+        view = await until(patient, application_id, reached(*expected[amount], "submitted"), 90)
         deal = opportunity(view)
         if deal["status"] == "submitted" and "partner-id-unknown" not in deal["flags"]:
-            deal = opportunity(await until(patient, application_id, reached(expected[amount]), 60))
+            deal = opportunity(await until(patient, application_id, reached(*expected[amount]), 60))
         unknown += "partner-id-unknown" in deal["flags"]
     new = [lead["reference"] for lead in stack.ledger()["leads"] if lead["reference"] not in before]
     assert len(new) == len(set(new)) == 50

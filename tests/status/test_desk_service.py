@@ -115,5 +115,10 @@ async def test_what_events_bring_to_the_desk_and_what_people_did_is_in_the_audit
     ]
     assert WORD not in str(items)
     assert items[0]["about"] == {"orphan": orphan, "laterCalls": "follow"}
-    verdict = await verify("status", running.service.database)
-    assert (verdict.broken, verdict.waiting) == (None, 0)
+
+    async def proven() -> bool:
+        verdict = await verify("status", running.service.database)
+        assert verdict.broken is None
+        return verdict.waiting == 0
+
+    await support.eventually(proven)
