@@ -20,6 +20,9 @@ except ValueError as error:
     log.error("ours failed too", exc_info=True)
     logging.getLogger("fake.library").exception("theirs failed")
 logging.getLogger("fake.library").warning("a record of %s was refused", "{CANARY}")
+for second in (0, 1, 2, 9, 11, 12, 30):
+    said = {{"name": "fake.client", "msg": "unable to reach %s", "args": ("{CANARY}",), "created": 1_000.0 + second}}
+    logging.getLogger("fake.client").handle(logging.makeLogRecord(said))
 log.info("signed in", api_key="{SECRET}", Authorization="{SECRET}", access_token="{SECRET}", partner="fake-lender")
 """
 """In a process of its own: logs are set up once for a whole process."""
@@ -33,7 +36,7 @@ def written() -> str:
 
 def test_every_line_is_one_json_object(written: str) -> None:
     lines = [json.loads(line) for line in written.splitlines()]
-    assert len(lines) == 5
+    assert len(lines) == 8
     assert {each["service"] for each in lines} == {"test"}
 
 
@@ -48,6 +51,11 @@ def test_what_a_library_says_is_told_without_its_arguments(written: str) -> None
     (said,) = [each for each in map(json.loads, written.splitlines()) if "refused" in each.get("template", "")]
     assert CANARY not in json.dumps(said)
     assert said["template"] == "a record of %s was refused"
+
+
+def test_what_a_library_says_again_and_again_is_told_once_in_a_while_and_counted(written: str) -> None:
+    said = [each for each in map(json.loads, written.splitlines()) if each.get("logger") == "fake.client"]
+    assert [each.get("repeated", 0) for each in said] == [0, 3, 1]
 
 
 def test_what_goes_by_a_secrets_name_is_masked(written: str) -> None:

@@ -14,6 +14,8 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 SECRET_WORDS = ("authorization", "authentication", "api_key", "apikey", "password", "secret", "token", "cookie")
+QUIET_SECONDS = 10.0
+MOST_TOLD = 256
 
 
 def configure(service: str, instance: str, level: str) -> None:
@@ -36,11 +38,28 @@ def configure(service: str, instance: str, level: str) -> None:
 
 
 class _Bridge(logging.Handler):
-    """What libraries log: their message template without its arguments, which may quote records and addresses."""
+    """What libraries log: their message template without its arguments, which may quote records and addresses.
+
+    The same of the same library within `QUIET_SECONDS` is counted; whoever says it next tells how often it was. A
+    client whose broker is away complains some hundred times a second.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: dict[tuple[str, str], tuple[float, int]] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
+        said = record.name, str(record.msg)[:200]
+        told, repeated = self._told.get(said, (-QUIET_SECONDS, 0))
+        if 0 <= record.created - told < QUIET_SECONDS:
+            self._told[said] = told, repeated + 1
+            return
+        if len(self._told) >= MOST_TOLD:  # some libraries write values into their templates
+            self._told.clear()
+        self._told[said] = record.created, 0
+        more = {"repeated": repeated} if repeated else {}
         log = structlog.get_logger()
-        log.warning("library", logger=record.name, template=str(record.msg)[:200], exc_info=record.exc_info)
+        log.warning("library", logger=record.name, template=said[1], exc_info=record.exc_info, **more)
 
 
 def _exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

@@ -77,7 +77,7 @@ async def reading(asked: dict[str, Any], content: AsyncIterator[bytes]) -> Async
         await end([feeding])
         with contextlib.suppress(ProcessLookupError):
             process.kill()
-        await process.wait()
+        await process.communicate()  # its end is heard only when all that it wrote is taken
 
 
 async def _feed(process: asyncio.subprocess.Process, asked: dict[str, Any], content: AsyncIterator[bytes]) -> None:
