@@ -10,13 +10,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -30,7 +27,7 @@ from benchmarks.imports import run as import_files
 from benchmarks.lists import run as ask_lists
 from benchmarks.mixed_load import run as mix_load
 from benchmarks.recovery import run as recover
-from benchmarks.sides import PARTNER, Bare, Lendrail, Side, get, listener
+from benchmarks.sides import PARTNER, Bare, Lendrail, Side, get, running
 from benchmarks.waits import LENDERS
 from benchmarks.watch import Seen, Usage, percentile, usage, watch
 from benchmarks.webhooks import run as call_doors
@@ -226,24 +223,18 @@ def main() -> None:
         return
     results: list[Result] = []
     quiet: list[Result] = []
-    with listener() as notices:
-        for name in arguments.sides:
-            folder = Path(tempfile.mkdtemp(prefix="lendrail-bench-"))
-            side: Side = Bare(folder, notices) if name == "bare" else Lendrail(folder, notices)
-            try:
-                side.start()
-                sent = 100
-                asyncio.run(measure(side, sent, 0, None, 60))  # warm
-                if arguments.latency_rate:
-                    quiet.append(asyncio.run(measure(side, 200, sent, arguments.latency_rate, 300)))
-                    sent += 200
-                for count in arguments.applications:
-                    results.append(asyncio.run(measure(side, count, sent, None, 60 + count / 10)))
-                    show(results[-1:], f"{name} {count}")
-                    sent += count
-            finally:
-                side.stop()
-                shutil.rmtree(folder, ignore_errors=True)
+    for name in arguments.sides:
+        kind: type[Side] = Bare if name == "bare" else Lendrail
+        with running(kind) as side:
+            sent = 100
+            asyncio.run(measure(side, sent, 0, None, 60))  # warm
+            if arguments.latency_rate:
+                quiet.append(asyncio.run(measure(side, 200, sent, arguments.latency_rate, 300)))
+                sent += 200
+            for count in arguments.applications:
+                results.append(asyncio.run(measure(side, count, sent, None, 60 + count / 10)))
+                show(results[-1:], f"{name} {count}")
+                sent += count
     show(results, "all at once")
     if quiet:
         show(quiet, f"random arrivals, {arguments.latency_rate:g} a second")

@@ -10,15 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
-import tempfile
 import time
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -28,7 +25,7 @@ from pymongo import MongoClient
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.sides import Lendrail, listener, loans
+from benchmarks.sides import Lendrail, loans, running
 from benchmarks.watch import Seen, header_time, percentile, until, usage, watch
 from lendrail.local import publish
 
@@ -218,18 +215,11 @@ def show(phases: Sequence[Phase]) -> None:
 
 
 def run(count: int) -> None:
-    folder = Path(tempfile.mkdtemp(prefix="lendrail-bench-"))
     console.print(f"load of the machine before: {_load()}")
-    with listener() as notices:
-        side = Lendrail(folder, notices)
-        try:
-            side.start()
-            console.print(f"load with the stack up: {_load()}")
-            show(asyncio.run(_measured(side, count)))
-            console.print(f"load after: {_load()}")
-        finally:
-            side.stop()
-            shutil.rmtree(folder, ignore_errors=True)
+    with running(Lendrail) as side:
+        console.print(f"load with the stack up: {_load()}")
+        show(asyncio.run(_measured(side, count)))
+        console.print(f"load after: {_load()}")
 
 
 def _load() -> str:

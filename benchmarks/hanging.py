@@ -11,14 +11,11 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import shutil
-import tempfile
 import time
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -28,7 +25,7 @@ from proofs.page import show
 from pymongo import MongoClient
 from rich.console import Console
 
-from benchmarks.sides import Lendrail, get, listener, loans, seconds
+from benchmarks.sides import Lendrail, get, loans, running, seconds
 from benchmarks.waits import LENDERS, Phase, Waits, tables, wanted
 from benchmarks.watch import Seen, header_time, until, usage, watch
 from lendrail.contracts.intake import imported_application_id
@@ -197,15 +194,8 @@ def waited(phases: Iterable[Phase], partner: str) -> Iterator[str]:
 
 def run(hangs: Sequence[float], partner: str, count: int, rate: float) -> None:
     """A healthy phase, then for each of `hangs` (seconds) a phase with it and another healthy one."""
-    folder = Path(tempfile.mkdtemp(prefix="lendrail-bench-"))
-    with listener() as notices:
-        side = Lendrail(folder, notices)
-        try:
-            side.start()
-            asyncio.run(_phases(Bench(side, partner, rate), hangs, partner, count))
-        finally:
-            side.stop()
-            shutil.rmtree(folder, ignore_errors=True)
+    with running(Lendrail) as side:
+        asyncio.run(_phases(Bench(side, partner, rate), hangs, partner, count))
 
 
 async def _phases(bench: Bench, hangs: Sequence[float], partner: str, count: int) -> None:

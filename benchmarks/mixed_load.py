@@ -8,8 +8,6 @@ without these two, are the yardstick; see `hanging.py`, whose method this is.
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from proofs.page import PAGES, Check, Ran, Table, show, verdict, write
 from rich.console import Console
 
 from benchmarks.hanging import Bench
-from benchmarks.sides import Lendrail, listener
+from benchmarks.sides import Lendrail, running
 from benchmarks.waits import FROM, LENDERS, Phase, compared, ratio, tables, yardstick
 
 PAGE = PAGES / "mixed-load.md"
@@ -45,17 +43,11 @@ console = Console(highlight=False, width=140)
 def run(rate: float, count: int = COUNT, page: Path = PAGE) -> bool:
     """Measure, tell, and write the page. Whether all was kept."""
     orderly()
-    folder, ran = Path(tempfile.mkdtemp(prefix="lendrail-bench-")), Ran()
-    with listener() as notices:
-        side = Lendrail(folder, notices)
-        try:
-            side.start()
-            bench = Bench(side, DEAD, rate)
-            phases = asyncio.run(_phases(bench, count))
-            counts = bench.lost_or_twice(phases)
-        finally:
-            side.stop()
-            shutil.rmtree(folder, ignore_errors=True)
+    ran = Ran()
+    with running(Lendrail) as side:
+        bench = Bench(side, DEAD, rate)
+        phases = asyncio.run(_phases(bench, count))
+        counts = bench.lost_or_twice(phases)
     judged = checks(phases, counts)
     told = [*tables(phases, DEAD), _work(phases, counts), verdict(judged)]
     show(told, console)

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +20,7 @@ from rich.console import Console
 
 from benchmarks.groups import GROUPS, LOST, Groups, Offsets
 from benchmarks.recoveries import AWAY, BACK, BROKER, DATABASE, PAGE, Recovery, told
-from benchmarks.sides import Lendrail, listener
+from benchmarks.sides import Lendrail, running
 from benchmarks.steady import Load, Replicas, name_of
 from lendrail.local import control
 from lendrail.local.programs import KAFKA, MONGO
@@ -171,15 +169,9 @@ def _port(address: str) -> int:
 def run(times: int, page: Path = PAGE) -> bool:
     """Measure, tell, and write the page. Whether every target was kept."""
     orderly()
-    folder, ran = Path(tempfile.mkdtemp(prefix="lendrail-bench-")), Ran()
-    with listener() as notices:
-        side = Lendrail(folder, notices)
-        try:
-            side.start()
-            found = asyncio.run(_measured(side, times))
-        finally:
-            side.stop()
-            shutil.rmtree(folder, ignore_errors=True)
+    ran = Ran()
+    with running(Lendrail) as side:
+        found = asyncio.run(_measured(side, times))
     return told(found, times, ran, page, console)
 
 

@@ -8,11 +8,13 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 from pymongo import MongoClient
@@ -60,7 +62,7 @@ def get(url: str) -> Any:
 
 
 @contextmanager
-def listener() -> Any:
+def listener() -> Iterator[str]:
     port = free_port()
     process = subprocess.Popen([sys.executable, "-m", "benchmarks.listener", str(port)])
     try:
@@ -218,3 +220,17 @@ class Bare:
 
 
 Side = Lendrail | Bare
+OneSide = TypeVar("OneSide", bound=Side)
+
+
+@contextmanager
+def running(kind: type[OneSide]) -> Iterator[OneSide]:
+    """One side in a folder of its own, with a listener of its own; ended, and the folder gone, whatever happens."""
+    own = tempfile.TemporaryDirectory(prefix="lendrail-bench-", ignore_cleanup_errors=True)
+    with own as folder, listener() as notices:
+        side = kind(Path(folder), notices)
+        try:
+            side.start()
+            yield side
+        finally:
+            side.stop()

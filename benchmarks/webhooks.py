@@ -30,14 +30,15 @@ from aiokafka import AIOKafkaProducer
 from pymongo import MongoClient
 from rich.console import Console
 from rich.table import Table
-from tests.gateway.process import Gateway, free_port
+from tests.gateway.process import Gateway
 from tests.support import WEBHOOK_PATH, topics
 
-from benchmarks.sides import Lendrail, listener, loans
+from benchmarks.sides import Lendrail, loans, running
 from benchmarks.watch import Seen, percentile, until, usage, watch
 from lendrail.contracts.topics import TOPICS
 from lendrail.local import publish
 from lendrail.local.servers import Kafka, Mongo
+from lendrail.local.servers.ports import free_port
 
 console = Console(highlight=False, width=140)
 CALLERS, WARM, ROUNDS = 32, 300, 3
@@ -246,15 +247,8 @@ async def _statuses(side: Lendrail, count: int) -> dict[str, dict[str, int]]:
 
 
 def statuses(count: int) -> None:
-    folder = Path(tempfile.mkdtemp(prefix="lendrail-bench-"))
-    with listener() as notices:
-        side = Lendrail(folder, notices)
-        try:
-            side.start()
-            found = asyncio.run(_statuses(side, count))
-        finally:
-            side.stop()
-            shutil.rmtree(folder, ignore_errors=True)
+    with running(Lendrail) as side:
+        found = asyncio.run(_statuses(side, count))
     for lender, how in ((HINTS, "a hint, then asked"), (SIGNS, "signed, by its own word")):
         seconds = [each / 1000 for each in found[lender].values()]
         console.print(
