@@ -211,8 +211,8 @@ async def test_filters_and_pages(client: httpx.AsyncClient) -> None:
         walked += page["items"]
         token = page.get("nextPageToken", "")
     assert walked == whole
-    for wrong in ({"since": "yesterday"}, {"pageSize": 0}, {"partner": ""}):
-        assert (await shown(client, **wrong)).status_code == 422
+    for wrong in ({"since": "yesterday"}, {"pageSize": 0}, {"partner": ""}, {"reason": "nonsense"}, {"patner": OPEN}):
+        assert (await shown(client, **wrong)).status_code == 422, wrong
     assert (await shown(client, pageToken="nonsense")).json()["code"] == "page-token-invalid"
 
 

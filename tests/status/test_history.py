@@ -123,7 +123,7 @@ def test_what_is_stored_of_an_older_release_was_known_when_it_was_received() -> 
 def test_times_are_those_of_rfc_3339(text: str, at: dt.datetime) -> None:
     now = dt.datetime(2026, 3, 3, tzinfo=dt.UTC)
     assert moments([("asOf", text)], now) == Moments(as_of=at)
-    assert moments([("knownAt", text), ("other", "x")], now) == Moments(known_at=at)
+    assert moments([("knownAt", text)], now) == Moments(known_at=at)
     assert moments([], now).are_now
 
 
@@ -143,6 +143,13 @@ def test_other_times_are_refused_with_what_to_change(name: str, text: str) -> No
     assert (refused.value.status, refused.value.code) == (400, "time-invalid")
     assert name in str(refused.value.detail)
     assert "Testa" not in str(refused.value.detail)
+
+
+def test_another_name_is_not_taken_for_none() -> None:
+    """`asof` would show what holds now, and look as if it had held then."""
+    with pytest.raises(Problem) as refused:
+        moments([("asof", "2026-03-02T11:00:00Z")], dt.datetime(2026, 3, 3, tzinfo=dt.UTC))
+    assert "asOf, knownAt" in refused.value.errors[0].message
 
 
 def test_a_time_is_stated_once() -> None:

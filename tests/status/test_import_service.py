@@ -138,10 +138,17 @@ async def test_a_corrected_option_makes_it_another_import(files: Files, bench: B
         ({"credential": "other"}, 404, "no-account"),
         ({"asOf": "2026-03-01T00:00:00"}, 422, "invalid-request"),
         ({"asOf": "2126-03-01T00:00:00Z"}, 422, "as-of-in-future"),
+        ({"dryrun": "true"}, 422, "invalid-request"),
+        ({"dryRun": "perhaps"}, 422, "invalid-request"),
     ],
 )
-async def test_whose_file_it_is(files: Files, query: dict[str, str], status: int, code: str) -> None:
-    assert (await files.send(csv("A1,,,"), status, **query))["code"] == code
+async def test_a_file_that_is_not_taken_leaves_nothing(
+    files: Files, query: dict[str, str], status: int, code: str
+) -> None:
+    """A misspelt `dryrun` above all: taken for nothing it would be a real import."""
+    refused = await files.send(csv("A1,,,"), status, **query)
+    assert refused["code"] == code
+    assert all(" " in each["message"] for each in refused.get("errors", ())), "words, and no code of a library"
     assert await files.parts.pieces._pieces.count_documents({}) == 0
 
 

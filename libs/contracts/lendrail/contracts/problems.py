@@ -36,8 +36,7 @@ def problems_of(error: ValidationError) -> list[FieldProblem]:
     """Every problem of a failed validation, in the model's order; the values themselves are left out."""
     found = []
     for each in error.errors(include_url=False, include_input=False):
-        template = _MESSAGES.get(each["type"])
-        message = template.format(**each.get("ctx", {})) if template else _own_words(each["type"], each["msg"])
+        message = message_of(each)
         steps = [step for step in each["loc"] if step != "[key]"]
         if "[key]" in each["loc"]:
             steps, message = steps[:-1], "has a key that is not allowed: " + message
@@ -45,9 +44,14 @@ def problems_of(error: ValidationError) -> list[FieldProblem]:
     return found
 
 
-def _own_words(kind: str, message: str) -> str:
-    """pydantic's sentence, except where a plain ValueError wrote it: that one may quote anything."""
-    return "is not valid" if kind in ("value_error", "assertion_error") else message
+def message_of(error: typing.Mapping[str, Any]) -> str:
+    """What to change, of one of pydantic's errors: in pydantic's words where we have none, except where a plain
+    ValueError wrote them: those may quote anything.
+    """
+    kind: str = error["type"]
+    if kind in _MESSAGES:
+        return _MESSAGES[kind].format(**error.get("ctx", {}))
+    return "is not valid" if kind in ("value_error", "assertion_error") else str(error["msg"])
 
 
 def unknown_fields(model: type[BaseModel], data: Any) -> list[str]:

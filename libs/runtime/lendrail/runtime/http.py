@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from lendrail.contracts import strict_json
+from lendrail.contracts.problems import message_of, pointer
 from lendrail.contracts.sensitive import Erased
 from lendrail.contracts.terms import FieldProblem
 from lendrail.runtime.admission import Gate
@@ -106,10 +107,11 @@ def install(app: FastAPI, max_body_bytes: int, gate: Gate | None = None, *, body
     async def on_invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         faults = [
-            FieldProblem(pointer="/" + "/".join(map(str, f["loc"])), code="invalid", message=f["type"])
-            for f in error.errors()
+            FieldProblem(pointer=pointer(each["loc"]), code="invalid", message=message_of(each)[:1000])
+            for each in error.errors()
         ]
-        return Problem(422, "invalid-request", "A parameter is not valid.", errors=faults).response(request_id(request))
+        detail = "A parameter is not valid; `errors` says what to change."
+        return Problem(422, "invalid-request", detail, errors=faults).response(request_id(request))
 
     async def on_outage(request: Request, error: Exception) -> Response:
         log.warning("a store is away", error=type(error).__name__)

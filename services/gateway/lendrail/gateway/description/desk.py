@@ -135,7 +135,7 @@ _MERGED: Json = {
         "laterCallsFollow": {"type": "boolean", "description": "False where its id is another opportunity's."},
     },
 }
-_READ = ("401", "403", "502", "503")
+_READ = ("401", "403", "422", "502", "503")
 _CHANGED = ("400", "401", "403", "404", "409", "415", "422", "502", "503")
 _EVERYWHERE: Json = {
     "name": "allTenants",
@@ -164,7 +164,7 @@ DESK: dict[tuple[str, str], Operation] = {
         "partner's own and may speak of a person.",
         OPERATOR,
         answer=_WORDS,
-        problems=("422", *_READ),
+        problems=_READ,
         parameters=(_EVERYWHERE,),
     ),
     ("post", "/v1/desk/words"): Operation(
@@ -184,7 +184,7 @@ DESK: dict[tuple[str, str], Operation] = {
         "How far it was folded again, and each of your opportunities before and after.",
         OPERATOR,
         answer=_MAPPING,
-        problems=("400", "401", "403", "404", "502", "503"),
+        problems=("400", "401", "403", "404", "422", "502", "503"),
         parameters=(_TOKEN,),
     ),
     ("post", "/v1/desk/words/{id}/take-back"): Operation(

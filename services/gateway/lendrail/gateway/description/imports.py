@@ -115,7 +115,7 @@ IMPORTS: dict[tuple[str, str], Operation] = {
                 **_NEXT,
             },
         },
-        problems=("400", "401", "403", "502"),
+        problems=("400", "401", "403", "422", "502"),
         parameters=(_size(50), _TOKEN),
     ),
     ("get", "/v1/imports/{id}"): Operation(
@@ -123,7 +123,7 @@ IMPORTS: dict[tuple[str, str], Operation] = {
         "Rows in their order, as far as the file is read. Cells are never shown.",
         OPERATOR,
         answer=IMPORT | {"properties": IMPORT["properties"] | {"rows": {"type": "array", "items": _ROW}} | _NEXT},
-        problems=("400", "401", "403", "404", "502"),
+        problems=("400", "401", "403", "404", "422", "502"),
         parameters=(
             _query("only", "`problems`: rows that need somebody's eye.", {"enum": ["all", "problems"]}),
             _size(200),

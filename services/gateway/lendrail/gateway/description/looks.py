@@ -72,6 +72,6 @@ LOOKS: dict[tuple[str, str], Operation] = {
                 "ended": {"type": "array", "items": _ENDED, "maxItems": 500},
             },
         },
-        problems=("401", "403", "502", "503"),
+        problems=("401", "403", "422", "502", "503"),
     ),
 }

@@ -89,7 +89,7 @@ OPPORTUNITY: dict[tuple[str, str], Operation] = {
         "`not-known-then`.",
         READ,
         answer=ANY,
-        problems=("400", "401", "403", "404", "502", "503"),
+        problems=("400", "401", "403", "404", "422", "502", "503"),
         parameters=_TIMES,
     ),
     ("post", "/v1/opportunities/{id}/correct"): Operation(

@@ -16,6 +16,7 @@ from lendrail.gateway.store import soon, utc
 from lendrail.gateway.webhooks.rejected import REASONS, Rejected
 from lendrail.runtime.http import Problem, authorised, reply
 from lendrail.runtime.mongo import Document
+from lendrail.runtime.parameters import ONLY_KNOWN
 from lendrail.runtime.tokens import Caller
 
 NO_STORE = {"Cache-Control": "no-store"}
@@ -28,7 +29,7 @@ _TIME: Json = {"type": "string", "format": "date-time"}
 
 
 def install(app: FastAPI, rejected: Rejected) -> None:
-    @app.get("/v1/webhooks/rejected")
+    @app.get("/v1/webhooks/rejected", dependencies=[ONLY_KNOWN])
     async def page(
         caller: Operating,
         partner: Text = None,
@@ -53,6 +54,8 @@ def _where(caller: Caller, named: dict[str, str | None], since: str | None, unti
     """What is the caller's tenant's; and what nobody knows whose it is. Raises `Problem` 422."""
     own: Document = {"tenant": caller.tenant_id, "mode": caller.mode}
     hours: Document = {}
+    if named["reason"] is not None and named["reason"] not in REASONS:
+        raise Problem(422, "invalid-request", f"reason must be one of {', '.join(REASONS)}.")
     if since is not None:
         hours["$gte"] = _time("since", since).replace(minute=0, second=0, microsecond=0)
     if until is not None:

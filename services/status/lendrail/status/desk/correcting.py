@@ -21,6 +21,7 @@ from lendrail.runtime.bodies import Once, answered_before, checked, fingerprint,
 from lendrail.runtime.clock import utc_now
 from lendrail.runtime.http import Problem, authorised, reply, request_id, strict_body
 from lendrail.runtime.mongo import Document
+from lendrail.runtime.parameters import ONLY_KNOWN
 from lendrail.runtime.tokens import Caller
 from lendrail.runtime.vault import Key, Vault
 from lendrail.status.folding.observation import Corrected, Observation, Pinned, State, Unpinned
@@ -163,7 +164,7 @@ def unpinning(told: Unpinning) -> Told:
 
 
 def routes(correcting: Correcting) -> APIRouter:
-    router = APIRouter(prefix="/v1/opportunities", tags=["opportunities"])
+    router = APIRouter(prefix="/v1/opportunities", tags=["opportunities"], dependencies=[ONLY_KNOWN])
 
     async def carry_out(
         request: Request, caller: Caller, opportunity: str, what: str, told: Told, body: Any

@@ -17,6 +17,7 @@ from lendrail.runtime import audit
 from lendrail.runtime.bodies import Once, answered_before, checked, fingerprint, idempotency_key
 from lendrail.runtime.http import Problem, authorised, reply, request_id, strict_body
 from lendrail.runtime.mongo import Collection, Document
+from lendrail.runtime.parameters import ONLY_KNOWN
 from lendrail.runtime.tokens import Caller
 from lendrail.status.desk.merging import Merging
 from lendrail.status.desk.waiting import Waiting, listed
@@ -37,7 +38,7 @@ class Reason(Model):
 
 
 def routes(waiting: Waiting, merging: Merging, opportunities: Collection, orphans: Collection) -> APIRouter:
-    router = APIRouter(prefix="/v1/desk", tags=["desk"])
+    router = APIRouter(prefix="/v1/desk", tags=["desk"], dependencies=[ONLY_KNOWN])
 
     @router.get("")
     async def overview(caller: Caller = OPERATE) -> Response:

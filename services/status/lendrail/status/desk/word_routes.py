@@ -17,6 +17,7 @@ from lendrail.runtime.bodies import answered_before, checked
 from lendrail.runtime.clock import utc_now
 from lendrail.runtime.http import Problem, reply, request_id, strict_body
 from lendrail.runtime.mongo import ASCENDING, Collection, Document
+from lendrail.runtime.parameters import ONLY_KNOWN
 from lendrail.runtime.tokens import Caller
 from lendrail.runtime.vault import Key
 from lendrail.status.desk.refolding import REFOLDED, Refolding
@@ -165,7 +166,7 @@ class Words:
 
 
 def routes(words: Words) -> APIRouter:
-    router = APIRouter(prefix="/v1/desk/words", tags=["desk"])
+    router = APIRouter(prefix="/v1/desk/words", tags=["desk"], dependencies=[ONLY_KNOWN])
 
     @router.get("")
     async def unmapped(

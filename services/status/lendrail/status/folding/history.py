@@ -15,6 +15,7 @@ from lendrail.contracts.event import decode
 from lendrail.contracts.status_updated import StatusUpdated
 from lendrail.runtime.http import Problem
 from lendrail.runtime.mongo import Document
+from lendrail.runtime.parameters import refuse_others
 from lendrail.runtime.vault import Key
 from lendrail.status.folding.observation import Observation, State
 from lendrail.status.folding.written import told_at
@@ -43,8 +44,9 @@ class Moments:
 
 
 def moments(asked: Iterable[tuple[str, str]], now: dt.datetime) -> Moments:
-    """From the parameters of a request. Raises `Problem` 400 that says what to change."""
+    """From the parameters of a request. Raises `Problem` 400 or 422 that says what to change."""
     asked = list(asked)
+    refuse_others((name for name, _ in asked), (AS_OF, KNOWN_AT))
     return Moments(*(_moment(name, [text for each, text in asked if each == name], now) for name in (AS_OF, KNOWN_AT)))
 
 

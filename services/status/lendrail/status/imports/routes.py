@@ -17,6 +17,7 @@ from lendrail.runtime.bodies import idempotency_key
 from lendrail.runtime.clock import utc_now
 from lendrail.runtime.http import Problem, authorised, correlation_id, reply, request_id
 from lendrail.runtime.mongo import Document
+from lendrail.runtime.parameters import ONLY_KNOWN
 from lendrail.runtime.tokens import Caller
 from lendrail.status.imports.batch import Line
 from lendrail.status.imports.expected import Expected
@@ -34,7 +35,7 @@ Shown = dict[str, Any]
 
 def routes(taking: Taking, imports: Imports, expected: Expected, wake: Callable[[], None]) -> APIRouter:
     """`wake`: tells the worker that there is something to do."""
-    router = APIRouter(prefix="/v1/imports")
+    router = APIRouter(prefix="/v1/imports", dependencies=[ONLY_KNOWN])
 
     @router.post("")
     async def send(

@@ -13,6 +13,7 @@ from lendrail.contracts.terms import Status
 from lendrail.runtime.directory import Credential, Credentials, Mounted
 from lendrail.runtime.http import authorised, reply
 from lendrail.runtime.mongo import Collection, Document
+from lendrail.runtime.parameters import ONLY_KNOWN
 from lendrail.runtime.tokens import Caller
 from lendrail.status.polling.habits import Stage
 from lendrail.status.polling.measuring import Measuring
@@ -152,7 +153,7 @@ def _webhooks(caller: Document | None) -> Document | None:
 
 
 def routes(staleness: Staleness) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(dependencies=[ONLY_KNOWN])
 
     @router.get("/v1/staleness")
     async def shown(caller: Caller = OPERATE) -> Response:
