@@ -13,8 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pymongo import MongoClient
-
 from lendrail.local import publish
 from lendrail.local.servers.ports import free_port, listening
 from lendrail.local.servers.process import Process, wait_until
@@ -26,6 +24,7 @@ from proofs.chaos.faults import Faults
 from proofs.chaos.ground import DEADLINE_SECONDS, Ground
 from proofs.chaos.induced import SENDER, evidence
 from proofs.chaos.plan import plan
+from proofs.chaos.quiet import begun, due
 from proofs.chaos.remote import PROJECT
 from proofs.chaos.shapes import Carried, Options, Verdict
 from proofs.chaos.state import State
@@ -45,7 +44,6 @@ ENVIRONMENT = {
 """Waits that are minutes and hours in production, so that a run ends. There are more of them: it is no proof of what is
 given up after days.
 """
-WORK = (("submission", "opportunities"), ("notifications", "deliveries"), ("status", "imports"))
 QUIET_SECONDS, STILL_SECONDS = 300.0, 25.0
 """At most so long after the faults until all is quiet: nothing is due, and nothing has changed for a while."""
 
@@ -146,16 +144,16 @@ class Run:
         self._secret.write_text(said["secret"])
 
     async def _quiet(self, ground: Ground) -> bool:
-        """Whether it became quiet in time: all is where it must come to, or nothing has changed for a while, and
-        nothing is due.
+        """Whether it became quiet in time: all is where it must come to, or nothing has changed for a while and nobody
+        left a look behind; and nothing is due.
         """
         end, before, since = time.monotonic() + QUIET_SECONDS, (-1, -1), time.monotonic()
         while time.monotonic() < end:
             now = self.state.truth.count, self._notices.stat().st_size if self._notices.exists() else 0
-            if now != before:
+            settled = not await asyncio.to_thread(self.state.open)
+            if now != before or not (settled or await asyncio.to_thread(begun, ground.mongo.url) == 0):
                 before, since = now, time.monotonic()
             calm = time.monotonic() - since
-            settled = not await asyncio.to_thread(self.state.open)
             if calm > (5 if settled else STILL_SECONDS) and not await asyncio.to_thread(due, ground.mongo.url):
                 return True
             await asyncio.sleep(1)
@@ -202,13 +200,6 @@ class Run:
         """For whoever looks into a violation."""
         told = json.dumps(found, default=lambda each: vars(each) if hasattr(each, "__dict__") else str(each), indent=1)
         (self._folder / "found.json").write_text(told)
-
-
-def due(mongo: str) -> int:
-    """What submission, notifications and the reader of files still have to do by themselves within the wait."""
-    soon = {"due": {"$type": "date", "$lte": dt.datetime.now(dt.UTC) + dt.timedelta(seconds=30)}}
-    with MongoClient[dict[str, Any]](mongo) as client:
-        return sum(client[database][name].count_documents(soon) for database, name in WORK)
 
 
 def _freezes(carried: Sequence[Carried], start: dt.datetime) -> list[tuple[dt.datetime, dt.datetime]]:
