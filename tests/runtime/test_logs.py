@@ -21,8 +21,9 @@ except ValueError as error:
     logging.getLogger("fake.library").exception("theirs failed")
 logging.getLogger("fake.library").warning("a record of %s was refused", "{CANARY}")
 for second in (0, 1, 2, 9, 11, 12, 30):
-    said = {{"name": "fake.client", "msg": "unable to reach %s", "args": ("{CANARY}",), "created": 1_000.0 + second}}
-    logging.getLogger("fake.client").handle(logging.makeLogRecord(said))
+    said = logging.LogRecord("fake.client", logging.WARNING, "", 0, "unable to reach %s", ("{CANARY}",), None)
+    said.created = 1_000.0 + second
+    logging.getLogger("fake.client").handle(said)
 log.info("signed in", api_key="{SECRET}", Authorization="{SECRET}", access_token="{SECRET}", partner="fake-lender")
 """
 """In a process of its own: logs are set up once for a whole process."""
