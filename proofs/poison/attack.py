@@ -3,41 +3,52 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka import AIOKafkaProducer
+from pymongo import AsyncMongoClient
+from standardwebhooks import Webhook as Signer
+from tests import support
 from tests.flow.stack import Stack, loan, opportunity, post, seen
 
-from lendrail.contracts.topics import TOPICS
+from lendrail.contracts.topics import PUSH, TOPICS
 from lendrail.local.publish import public_key, to_kafka
-from proofs.poison import examples
+from lendrail.runtime.mongo import Document
+from lendrail.runtime.settings import read_key
+from lendrail.runtime.vault import LocalWrapper, Vault
+from proofs.poison import examples, pushes, taken
 from proofs.poison.counting import Letters, Place, Sent, count, sent
-from proofs.poison.mutations import MARK, Raw, spoilt
+from proofs.poison.mutations import MARK, TAKEN, Raw, spoilt
+from proofs.poison.pushes import Pushes
+from proofs.poison.watching import Watch
 
-CONSUMERS = {topic.name: topic.consumers for topic in TOPICS} | {examples.INTAKE: ("gateway",)}
-GROUPS = {
-    f"{service}.{'intake' if topic == examples.INTAKE else topic}": topic
-    for topic, services in CONSUMERS.items()
+OWN = {topic.name: topic.consumers for topic in TOPICS} | {examples.INTAKE: ("gateway",)}
+PUSHED = {PUSH.name(credential): ("gateway",) for credential in pushes.ACCOUNTS}
+CONSUMERS = OWN | PUSHED
+GROUP_OF_PUSHES = "gateway.push"
+GROUPS: dict[str, tuple[str, ...]] = {
+    f"{service}.{'intake' if topic == examples.INTAKE else topic}": (topic,)
+    for topic, services in OWN.items()
     for service in services
-}
-BLOCKED_SECONDS = 5.0
-"""Of a machine that has time for us: while many others work on it, a second counts for as much of it as we get."""
-LOOK_SECONDS = 0.5
-SPIN_SECONDS = 0.01
+} | {GROUP_OF_PUSHES: tuple(PUSHED)}
+FOUND_SECONDS = 90.0
+"""The gateway finds a new topic within half a minute of a machine that has time for it."""
 AT_ONCE = 100
+Sources = Mapping[str, Iterator[Raw]]
+_OURS = {topic.name for topic in TOPICS}
 
 
 @dataclass
 class Verdict:
-    """What was counted. All of the first seven must be empty."""
+    """What was counted. All of the lists must be empty."""
 
     silent: list[str] = field(default_factory=list)
     """Records without a letter of a service that reads their topic."""
@@ -49,6 +60,10 @@ class Verdict:
     """A letter that holds another record than the one that was sent."""
     stuck: list[str] = field(default_factory=list)
     """Good applications that did not come to their end."""
+    lost: list[str] = field(default_factory=list)
+    """Good calls by Kafka that were not kept, or not heard."""
+    foreign: list[str] = field(default_factory=list)
+    """Calls that were kept and are none, or more than once."""
     blocked: list[str] = field(default_factory=list)
     """Partitions of a group that stood still, though something waited."""
     leaked: list[str] = field(default_factory=list)
@@ -56,6 +71,7 @@ class Verdict:
     sent: int = 0
     letters: int = 0
     good: int = 0
+    calls: int = 0
     too_long: int = 0
     longest_stand: float = 0.0
     seconds: float = 0.0
@@ -64,7 +80,7 @@ class Verdict:
 
     @property
     def bad(self) -> dict[str, list[str]]:
-        names = ("silent", "repeated", "unexplained", "changed", "stuck", "blocked", "leaked")
+        names = ("silent", "repeated", "unexplained", "changed", "stuck", "lost", "foreign", "blocked", "leaked")
         return {name: found for name in names if (found := getattr(self, name))}
 
 
@@ -77,8 +93,8 @@ class Attack:
         self._placed: dict[Place, Sent] = {}
         self._good: dict[str, tuple[str, ...]] = {}
         """Applications, and how each may end."""
+        self._calls = taken.Calls()
         self._planned = 0
-        self._stands: dict[tuple[str, int], tuple[int, float]] = {}
         self._verdict = Verdict()
 
     async def run(self, client: httpx.AsyncClient, records: int, good: int, patience: float = 60.0) -> Verdict:
@@ -88,18 +104,18 @@ class Attack:
         examples.unlock(self._stack.endpoints["mongo"], self._stack.folder, own)
         sources = self._sources(own)
         self._planned = records * len(sources)
-        watching = asyncio.create_task(self._watch())
-        try:
-            await asyncio.gather(self._spoil(sources, records), self._apply(client, good))
-            await self._settle(client, patience)
-        finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+        pushing = self._pushing()
+        async with Watch(self._kafka, GROUPS) as watch:
+            await asyncio.gather(
+                self._spoil(sources, records), self._push(watch, pushing, records), self._apply(client, good)
+            )
+            await self._settle(watch, client, patience)
+        self._verdict.longest_stand, self._verdict.blocked = watch.longest, watch.blocked
         await self._count()
         self._verdict.seconds = time.monotonic() - began
         return self._verdict
 
-    def _sources(self, own: dict[str, list[Raw]]) -> dict[str, Any]:
+    def _sources(self, own: dict[str, list[Raw]]) -> Sources:
         everything = [raw for raws in own.values() for raw in raws]
         found = {
             topic: spoilt(raws, [raw for raw in everything if raw.topic != topic], f"{self._seed}|{topic}")
@@ -108,10 +124,27 @@ class Attack:
         found[examples.INTAKE] = spoilt(
             examples.of_intake(self._stack.folder), everything, f"{self._seed}|{examples.INTAKE}"
         )
-        assert found.keys() == CONSUMERS.keys()
+        assert found.keys() == OWN.keys()
         return found
 
-    async def _spoil(self, sources: dict[str, Any], records: int) -> None:
+    def _pushing(self) -> Sources:
+        """As an operator lets partners push: switched on in the tenants file, then the topics are applied."""
+        config = self._stack.folder / "config"
+        file, secrets = config / "tenants.json", json.loads((config / "webhook-secrets.json").read_text())["secrets"]
+        told = json.loads(file.read_text())
+        for account in told["tenants"][0]["partners"]:
+            if push := pushes.ACCOUNTS.get(account["credential"]):
+                account["push"] = push
+        file.write_text(json.dumps(told))
+        self._stack.lendrail("topics", "apply")
+        signers = {each["credential"]: Signer(each["secrets"][0]) for each in secrets}
+        return {PUSH.name(each): iter(Pushes(each, signers.get(each), str(self._seed))) for each in pushes.ACCOUNTS}
+
+    async def _push(self, watch: Watch, sources: Sources, records: int) -> None:
+        await support.eventually(lambda: watch.reads(GROUP_OF_PUSHES), FOUND_SECONDS)
+        await self._spoil(sources, records)
+
+    async def _spoil(self, sources: Sources, records: int) -> None:
         """Turn by turn onto each topic, so that good ones always stand between."""
         producer: Any = AIOKafkaProducer(
             bootstrap_servers=self._kafka, enable_idempotence=True, max_request_size=4 * 1024 * 1024
@@ -127,19 +160,19 @@ class Attack:
             await producer.stop()
 
     @staticmethod
-    def _drawn(source: Any) -> Raw:
-        """One that nobody can read; what a fault left readable by chance is not sent."""
-        while True:
-            raw: Raw = next(source)
-            if raw.topic == examples.INTAKE or not examples.readable(raw):
-                return raw
+    def _drawn(source: Iterator[Raw]) -> Raw:
+        """What a fault left readable by chance is not sent: only pushes have good ones among them."""
+        return next(raw for raw in source if not (raw.topic in _OURS and examples.readable(raw)))
 
     async def _send(self, producer: Any, batch: Sequence[Raw]) -> None:
         futures = [await producer.send(r.topic, r.value, key=r.key, headers=list(r.headers)) for r in batch]
         for raw, future in zip(batch, futures, strict=True):
             placed = await future
-            self._placed[placed.topic, placed.partition, placed.offset] = sent(raw)
-            self._verdict.kinds[raw.kind] += 1
+            if raw.topic in PUSHED:
+                self._calls.note(raw)
+            if raw.kind != TAKEN:
+                self._placed[placed.topic, placed.partition, placed.offset] = sent(raw)
+                self._verdict.kinds[raw.kind] += 1
 
     async def _apply(self, client: httpx.AsyncClient, good: int) -> None:
         """Through both doors, spread over the spoilt ones; some with a fault that validation finds, some that are
@@ -148,7 +181,7 @@ class Attack:
         key = public_key(self._stack.folder / "config" / "intake.jwk")
         for number in range(good):
             while len(self._placed) < self._planned * number // good:  # noqa: ASYNC110 - it comes batch by batch
-                await asyncio.sleep(LOOK_SECONDS / 10)
+                await asyncio.sleep(0.05)
             if number % 4 == 1:
                 (known,) = await to_kafka(self._kafka, key, [loan("30000")])
                 self._good[str(known.application_id)] = ("approved",)
@@ -171,11 +204,11 @@ class Attack:
         if answer.status_code == 202:
             self._good[application] = ("approved", "withdrawn")
 
-    async def _settle(self, client: httpx.AsyncClient, patience: float) -> None:
+    async def _settle(self, watch: Watch, client: httpx.AsyncClient, patience: float) -> None:
         """Until every good one ended and every group has read its topic."""
         deadline = time.monotonic() + patience
         waiting = dict(self._good)
-        while time.monotonic() < deadline and (waiting or await self._lag()):
+        while time.monotonic() < deadline and (waiting or await watch.lag()):
             for application in list(waiting):
                 try:
                     view = await seen(client, application)
@@ -187,55 +220,6 @@ class Attack:
         self._verdict.good = len(self._good)
         self._verdict.stuck = sorted(waiting)
 
-    async def _lag(self) -> bool:
-        return any(waits for _, _, waits in await self._positions())
-
-    async def _positions(self) -> list[tuple[tuple[str, int], int, bool]]:
-        """Of each partition of each group: how far it is, and whether something waits."""
-        ends = await self._consumer.end_offsets(self._places)
-        found = []
-        for group, topic in GROUPS.items():
-            committed = await self._admin.list_consumer_group_offsets(group)
-            for place in self._places:
-                if place.topic == topic:
-                    at = committed[place].offset if place in committed else 0
-                    found.append(((group, place.partition), max(at, 0), ends[place] > max(at, 0)))
-        return found
-
-    async def _watch(self) -> None:
-        """How long any partition stands still."""
-        self._admin: Any = AIOKafkaAdminClient(bootstrap_servers=self._kafka)
-        self._consumer: Any = AIOKafkaConsumer(bootstrap_servers=self._kafka, enable_auto_commit=False)
-        await self._admin.start()
-        await self._consumer.start()
-        self._places = [
-            TopicPartition(each["topic"], part["partition"])
-            for each in await self._admin.describe_topics(list(CONSUMERS))
-            for part in each["partitions"]
-        ]
-        last, now = time.monotonic(), 0.0
-        try:
-            while True:
-                self._note(await self._positions(), now)
-                await asyncio.sleep(LOOK_SECONDS)
-                share, last, before = _share(), time.monotonic(), last
-                now += (last - before) * share
-        finally:
-            await self._consumer.stop()
-            await self._admin.close()
-
-    def _note(self, positions: list[tuple[tuple[str, int], int, bool]], now: float) -> None:
-        for place, at, waits in positions:
-            before, since = self._stands.get(place, (-1, now))
-            if at != before or not waits:
-                self._stands[place] = at, now
-                continue
-            stood = now - since
-            self._verdict.longest_stand = max(self._verdict.longest_stand, stood)
-            name = f"{place[0]} {place[1]} at {at}"
-            if stood > BLOCKED_SECONDS and name not in self._verdict.blocked:
-                self._verdict.blocked.append(name)
-
     async def _count(self) -> None:
         """Every letter; and whatever an attacker wrote is in no log."""
         verdict, endpoints = self._verdict, self._stack.endpoints
@@ -243,17 +227,20 @@ class Attack:
         verdict.sent, verdict.letters, verdict.too_long = len(self._placed), found.count, found.too_long
         verdict.silent, verdict.repeated, verdict.reasons = found.silent, found.repeated, found.reasons
         verdict.unexplained, verdict.changed, verdict.leaked = found.unexplained, found.changed, found.leaked
+        await self._look_at_calls(endpoints["mongo"])
         for file in sorted((self._stack.folder / "logs").glob("*.log")):
             if MARK.encode() in file.read_bytes():
                 verdict.leaked.append(file.name)
 
-
-def _share() -> float:
-    """How much of a core this process gets at the moment, 1.0 on a quiet machine."""
-    began, used = time.perf_counter(), time.process_time()
-    while time.process_time() - used < SPIN_SECONDS:
-        pass
-    return min(1.0, (time.process_time() - used) / (time.perf_counter() - began))
+    async def _look_at_calls(self, mongo: str) -> None:
+        verdict, client = self._verdict, AsyncMongoClient[Document](mongo, tz_aware=True)
+        async with client:
+            master = read_key(self._stack.folder / "config" / "master.key")
+            vault = Vault(client["keys"]["data_keys"], LocalWrapper(master))
+            found = await taken.look(client, vault, self._calls, pushes.ACCOUNTS)
+        verdict.calls = sum(self._calls.sent.values())
+        verdict.lost, verdict.foreign = found.lost, found.foreign + found.doubled
+        verdict.leaked += found.leaked
 
 
 def attack_seed(text: str | None) -> int:

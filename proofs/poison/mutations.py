@@ -15,6 +15,8 @@ from typing import Any
 
 MARK = "Zqpoison"
 """Stands in whatever an attacker could write freely; none of it may be found in clear afterwards."""
+TAKEN = "taken"
+"""The kind of what is no fault, and is taken."""
 REQUIRED = ("ce_id", "ce_type", "ce_source", "ce_specversion", "ce_time")
 TOKEN = re.compile(r'"enc1:[^"]*"')
 Pairs = tuple[tuple[str, bytes | None], ...]
@@ -216,7 +218,7 @@ def _bad_seal(raw: Raw, chance: random.Random) -> Raw | None:
     return replace(raw, value=changed.encode()) if changed != text else None
 
 
-def _too_long(raw: Raw, chance: random.Random) -> Raw:
+def too_long(raw: Raw, chance: random.Random) -> Raw:
     """Its value, its headers or its key: more than a letter keeps."""
     size = chance.choice([500_000, 1_500_000])
     where = chance.randrange(3)
@@ -246,7 +248,7 @@ EVERY_LONG = 60
 """One of so many is too long for a letter."""
 
 
-def _strange(raw: Raw, chance: random.Random) -> Raw:
+def surrounded(raw: Raw, chance: random.Random) -> Raw:
     """Around the fault: a key and headers as somebody might send them."""
     key = chance.choice([raw.key, None, b"", mark(chance).encode(), chance.randbytes(12)])
     more: list[tuple[str, bytes | None]] = [("x-null", None)] if chance.random() < 0.2 else []
@@ -267,7 +269,7 @@ def spoilt(examples: list[Raw], others: list[Raw], seed: str) -> Iterator[Raw]:
         number += 1
         raw = chance.choice(examples)
         if number % EVERY_LONG == 0:
-            kind, made = "too long", _too_long(raw, chance)
+            kind, made = "too long", too_long(raw, chance)
         elif own and chance.random() < 1 / len(kinds):
             kind, made = "another event's body", replace(raw, value=chance.choice(others).value)
         else:
@@ -276,4 +278,4 @@ def spoilt(examples: list[Raw], others: list[Raw], seed: str) -> Iterator[Raw]:
             if found is None:
                 continue
             made = found
-        yield _strange(replace(made, kind=kind), chance)
+        yield surrounded(replace(made, kind=kind), chance)

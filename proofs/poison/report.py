@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from proofs.page import PAGES, Check, Table, verdict
-from proofs.poison.attack import BLOCKED_SECONDS, Verdict
+from proofs.poison.attack import Verdict
+from proofs.poison.watching import BLOCKED_SECONDS
 
 PAGE = PAGES / "poison.md"
 MOST = 20
@@ -18,6 +19,8 @@ MEANING = {
     "unexplained": "each letter says why it is one",
     "changed": "each letter holds its record byte for byte",
     "stuck": "good applications between them came to their end",
+    "lost": "calls by Kafka between them were kept and heard, each of them",
+    "foreign": "each once, and nothing else",
     "blocked": f"no partition stood still for {BLOCKED_SECONDS:g} s",
     "leaked": "nothing of what was written into them stands in clear",
 }
@@ -27,13 +30,14 @@ Written by `python -m proofs.poison`. On a stack of its own spoilt records go on
 turn by turn, while good applications go their way between them. Each spoilt record is made from a real one and can be
 read by nobody, by its construction: `proofs/poison/mutations.py` has all kinds. Where several services read a topic,
 each of them writes a letter of its own. Letters are found by the place of their record, opened, and compared with what
-was sent.
+was sent. On the topics of two partners that call by Kafka records are fuzzed too: what must not be taken is a letter,
+all else must be kept once, byte for byte, and be heard (`proofs/poison/pushes.py`).
 """
 
 
 def checks(found: Verdict) -> list[Check]:
     """All that must be empty, and that something was sent at all."""
-    judged = [Check("something was sent", min(found.sent, found.good) > 0, f"{found.sent} records")]
+    judged = [Check("something was sent", min(found.sent, found.good, found.calls) > 0, f"{found.sent} records")]
     for name, said in MEANING.items():
         bad: list[str] = getattr(found, name)
         judged.append(Check(said, not bad, f"{len(bad)} are otherwise" if bad else "all"))
@@ -46,6 +50,7 @@ def tables(found: Verdict, seed: int) -> list[Table]:
         ("letters", str(found.letters)),
         ("of them not whole, since the record was too long", str(found.too_long)),
         ("good applications between them", str(found.good)),
+        ("calls by Kafka between them, right and strange ones", str(found.calls)),
         ("longest that a partition stood still, s", f"{found.longest_stand:.1f}"),
         ("seconds in all", f"{found.seconds:.0f}"),
         ("seed", str(seed)),

@@ -11,9 +11,9 @@ SEED = 6
 async def test_poison_on_every_topic_stops_nothing(stack: Stack, client: httpx.AsyncClient) -> None:
     verdict = await Attack(stack, SEED).run(client, records=300, good=8)
     assert not verdict.bad, verdict.bad
-    assert verdict.sent == 3000
+    assert (verdict.sent + verdict.calls, verdict.calls > 300) == (3600, True)
     assert (verdict.good, verdict.too_long > 0) == (8, True)
-    assert len(verdict.kinds) >= 26
+    assert len(verdict.kinds) >= 37
     listed = stack.lendrail("dlq", "list", "--topic", "submit", "--topic", "notify")
     assert [line.split(": 3")[0] for line in listed.splitlines() if not line.startswith(" ")] == ["notify", "submit"]
     told = stack.lendrail("dlq", "replay", "--topic", "notify", "--dry-run").splitlines()

@@ -117,11 +117,11 @@ async def test_a_silent_reader_and_a_second_letter_are_named(monkeypatch: pytest
 
 
 def test_the_page_says_what_is_not_kept() -> None:
-    good = Verdict(sent=10, letters=10, good=2)
+    good = Verdict(sent=10, letters=10, good=2, calls=1)
     assert all(check.kept for check in report.checks(good))
     assert not all(check.kept for check in report.checks(Verdict()))
     for name in report.MEANING:
-        bad = Verdict(sent=10, good=2)
+        bad = Verdict(sent=10, good=2, calls=1)
         setattr(bad, name, ["here"])
         assert [check.kept for check in report.checks(bad)].count(False) == 1
         assert report.tables(bad, 1)[-1].rows == [(name, "here")]
