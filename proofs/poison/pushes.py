@@ -128,7 +128,7 @@ class Pushes:
 
     def _right(self, value: bytes | None = None) -> Raw:
         chance = self._chance
-        raw = Raw(self.topic, None, value or call(chance), (), TAKEN)
+        raw = Raw(self.topic, b"call", value or call(chance), (), TAKEN)
         return raw if self._signs is None else signed(raw, self._signs, chance)
 
     def _good(self) -> Raw:
