@@ -18,7 +18,7 @@ from lendrail.contracts.partner_ack import PartnerAck
 from lendrail.contracts.partner_webhook import PartnerWebhook
 from lendrail.contracts.terms import Status
 from lendrail.runtime.audit import UNCHAINED
-from lendrail.runtime.mongo import OUTAGES, Collection, Document, DuplicateKeyError, GroupCommit
+from lendrail.runtime.mongo import OUTAGES, Collection, Document, insert_absent
 from lendrail.runtime.step import Delivery
 from lendrail.runtime.vault import INTAKE_KEY_DAYS
 from lendrail.status.folding.followed import about
@@ -50,7 +50,6 @@ class Hints:
     ) -> None:
         self._opportunities, self._reports = opportunities, reports
         self._orphans, self._wake = orphans, wake
-        self._group = GroupCommit(orphans)
         self._sweep_seconds = sweep_seconds
 
     async def prepare(self) -> None:
@@ -64,8 +63,11 @@ class Hints:
 
     async def take(self, calls: Sequence[Document]) -> None:
         """The same for calls in the form in which orphans are kept. What they say is stored when this ends."""
-        orphans = await self._unmatched(calls)
-        await asyncio.gather(*(self._keep(orphan) for orphan in orphans))
+        await self.keep(await self._unmatched(calls))
+
+    async def keep(self, orphans: Sequence[Document]) -> None:
+        """Calls whose opportunity was looked for in vain. They are stored first, and then looked for once more."""
+        await insert_absent(self._orphans, orphans)
         await self._join(orphans)
 
     async def known(self, answers: Sequence[PartnerAck]) -> None:
@@ -84,12 +86,6 @@ class Hints:
                 await self._join(await found.limit(SWEEP_LIMIT).to_list())
             except OUTAGES as error:
                 log.warning("orphans wait for their store", error=type(error).__name__)
-
-    async def _keep(self, orphan: Document) -> None:
-        try:
-            await self._group.insert(orphan)
-        except DuplicateKeyError:
-            log.debug("an orphan came again", webhook=orphan["_id"])
 
     async def _join(self, orphans: Sequence[Document]) -> None:
         left = {each["_id"] for each in await self._unmatched(orphans)}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from lendrail.contracts.terms import Status
 from lendrail.runtime.mongo import Document
+from lendrail.runtime.tasks import end
 from lendrail.runtime.vault import Key, Vault
 from lendrail.status.folding.fold import fold
 from lendrail.status.folding.noted import UNMAPPED
@@ -22,7 +24,10 @@ from lendrail.status.timing import Timing
 
 MOST_KEPT = 100_000
 """Rows of one file that name nobody; a file with more is hardly ours."""
-AT_ONCE = 200
+ROUND, ROUNDS = 100, 2
+"""Observations that are folded together, since that holds up everything else; and how many such rounds are under way:
+one is written and told while the other is folded.
+"""
 GOOD = frozenset({"changed", "heard", "known", "erased"})
 
 
@@ -102,20 +107,26 @@ class Batch:
         ]
 
     async def _stored(self, heard: Sequence[tuple[int, Heard]]) -> dict[str, After]:
-        """How opportunities stand afterwards. A few at a time, since folding them holds up everything else."""
+        """How opportunities stand afterwards."""
         found: dict[str, After] = {}
-        for at in range(0, len(heard), AT_ONCE):
-            some = [each for _, each in heard[at : at + AT_ONCE]]
-            for id, document in (await self._opportunities.hear(some, self._due)).items():
-                words = frozenset(each["word"] for each in document.get(UNMAPPED, ()))
-                found[id] = After(document["status"], words)
+        free = asyncio.Semaphore(ROUNDS)
+
+        async def hear(some: list[Heard]) -> None:
+            async with free:
+                for id, document in (await self._opportunities.hear(some, self._due)).items():
+                    words = frozenset(each["word"] for each in document.get(UNMAPPED, ()))
+                    found[id] = After(document["status"], words)
+
+        rounds = [asyncio.create_task(hear(some)) for some in _rounds(_by_opportunity(heard).values())]
+        try:
+            await asyncio.gather(*rounds)
+        finally:
+            await end(rounds)
         return found
 
     async def _foreseen(self, heard: Sequence[tuple[int, Heard]]) -> dict[str, After]:
         """The same without a write."""
-        by_id: dict[str, list[Heard]] = {}
-        for _, each in heard:
-            by_id.setdefault(each.subject.id, []).append(each)
+        by_id = _by_opportunity(heard)
         found: dict[str, After] = {}
         for id, document in (await self._opportunities.find(list(by_id))).items():
             subject, key = by_id[id][0].subject, by_id[id][0].key
@@ -132,6 +143,25 @@ class Batch:
         if document is not None and document.get("status") == state.status.value:
             return {}
         return self._timing.after_event(subject, document, state, fresh)
+
+
+def _by_opportunity(heard: Iterable[tuple[int, Heard]]) -> dict[str, list[Heard]]:
+    found: dict[str, list[Heard]] = {}
+    for _, each in heard:
+        found.setdefault(each.subject.id, []).append(each)
+    return found
+
+
+def _rounds(by_opportunity: Iterable[list[Heard]]) -> Iterator[list[Heard]]:
+    """All of one opportunity in one round."""
+    some: list[Heard] = []
+    for each in by_opportunity:
+        some += each
+        if len(some) >= ROUND:
+            yield some
+            some = []
+    if some:
+        yield some
 
 
 def whose_file(document: Document) -> Whose:

@@ -69,7 +69,7 @@ class Orphaned:
         """And hear those whose opportunity became known meanwhile."""
         if rows:
             key = await self._vault.intake(document["received_at"])
-            await self._hints.take([call_of(document, row, key) for row in rows])
+            await self._hints.keep([call_of(document, row, key) for row in rows])
 
     async def run(self) -> None:
         """Until cancelled."""

@@ -1,8 +1,8 @@
 """Imports under way: one file at a time in each process, batch by batch under a lease.
 
-A batch is heard, then reported, then counted. Whoever dies in between, the next one reads the file again and goes on
-behind the last batch that was counted; a batch that was reported is not heard again, and one that was only heard brings
-nothing new.
+A batch is heard, then reported, then counted; while that is stored, the next one is heard, and no more than that one.
+Whoever dies in between, the next one reads the file again and goes on behind the last batch that was counted; a batch
+that was reported is not heard again, and one that was only heard brings nothing new.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import structlog
 
 from lendrail.runtime.due import Lease, Worker
 from lendrail.runtime.mongo import Document
+from lendrail.runtime.tasks import end
 from lendrail.status.imports.batch import Batch, Line
 from lendrail.status.imports.expected import Expected
 from lendrail.status.imports.parser import FileRefused, Parser, ReaderDied, reading
@@ -86,20 +87,28 @@ class Runner:
             "batch": BATCH,
         }
         counts: Counter[str] = Counter(document["counts"])
-        row = document["row"]
-        async with reading(asked, self._pieces.read(document["upload"], document["pieces"])) as parser:
-            while (rows := await self._next(parser, document, lease)) is not None:
-                lines = await self._heard(document, rows, counts)
-                counts.update(line.outcome for line in lines)
-                row = rows[-1].line
-                moved = {"row": row, "counts": {"$literal": dict(counts)}, "tries": 0}
-                held = await self._imports.move(document, lease, moved, self._lease_seconds)
-                if held is None:
-                    return
-                lease = held
-                if self._stopping:
-                    await self._imports.put_back(document, lease, 0, {})
-                    return
+        counting: list[asyncio.Task[bool]] = []
+        try:
+            async with reading(asked, self._pieces.read(document["upload"], document["pieces"])) as parser:
+                while (rows := await self._next(parser, document, lease)) is not None:
+                    told = None if counting else await self._reported(document, rows)
+                    lines = told or await self._batch.hear(document, rows, counts)
+                    counts.update(line.outcome for line in lines)
+                    if not all(await asyncio.gather(*counting)):
+                        return
+                    counting = [asyncio.create_task(self._count(document, lease, lines, dict(counts), told is None))]
+                    if self._stopping:
+                        break
+            if not all(await asyncio.gather(*counting)):
+                return
+        except Exception:
+            await asyncio.gather(*counting, return_exceptions=True)  # it was heard, whatever became of the rows behind
+            raise
+        finally:
+            await end(counting)
+        if rows is not None:
+            await self._imports.put_back(document, lease, 0, {})
+            return
         if not document["dry"]:
             await self._expected.came(document)
         await self._end(document, lease, "done", None, {"tally": parser.tally or {}})
@@ -117,14 +126,20 @@ class Runner:
         finally:
             waiting.cancel()
 
-    async def _heard(self, document: Document, rows: Sequence[Row], counts: Mapping[str, int]) -> list[Line]:
+    async def _reported(self, document: Document, rows: Sequence[Row]) -> list[Line] | None:
+        """What was told of this batch already; that can be so of the first one behind those that were counted."""
         before = await self._imports.reported(document, rows[0].line)
-        if before is not None:
-            return [Line.of(each) for each in before]
-        lines = await self._batch.hear(document, rows, counts)
-        problems = sum(line.is_problem for line in lines)
-        await self._imports.report(document, [line.stored() for line in lines], problems)
-        return lines
+        return [Line.of(each) for each in before] if before is not None else None
+
+    async def _count(
+        self, document: Document, lease: Lease, lines: Sequence[Line], counts: Mapping[str, int], fresh: bool
+    ) -> bool:
+        """Whether the lease was still ours."""
+        if fresh:
+            problems = sum(line.is_problem for line in lines)
+            await self._imports.report(document, [line.stored() for line in lines], problems)
+        moved = {"row": lines[-1].row, "counts": {"$literal": counts}, "tries": 0}
+        return await self._imports.move(document, lease, moved, self._lease_seconds) is not None
 
     async def _died(self, document: Document, lease: Lease) -> None:
         """It ends like that over a file that needs too much, or because the machine has no more."""
