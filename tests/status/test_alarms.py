@@ -80,11 +80,33 @@ async def test_another_registration_that_is_a_duplicate_again_is_told_again(benc
     await bench.parts.alarms.tell()
     lender = of(registration)
     await bench.deliver(lender.ack())
-    await bench.parts.alarms.tell()
-    assert await flags(bench, lender) == [False], "it was told to those that had it"
+    assert len([each for each in await bench.told(lender.id) if DUPLICATE in each.flags]) == 1
     anew = {"attempt_id": uuid.uuid4(), "generation": 2, "partner_id": str(uuid.uuid4())}
     for version, status in ((1, Status.APPROVED), (2, Status.DUPLICATE)):
         event = registered(registration, version, status).model_copy(update=anew)
         await bench.deliver(event)
         await bench.parts.alarms.tell()
-    assert await flags(bench, lender) == [True]
+    alarms = [
+        each["at"] for each in (await bench.document(lender.id))["observations"] if each["said"]["kind"] == "alarmed"
+    ]
+    assert len(alarms) == 2
+
+
+async def test_a_lender_that_has_it_only_after_the_round_is_alarmed_too(bench: Bench) -> None:
+    """It was asked before the registry's word, or in spite of it, and answers later."""
+    registration, stranger = Deal(), Deal()
+    await bench.deliver(registered(registration, 1, Status.DUPLICATE))
+    await bench.parts.alarms.tell()
+    late, refused, gated = (of(registration) for _ in range(3))
+    await bench.deliver(gated.answer("gate"))
+    await bench.deliver(
+        late.ack(),
+        refused.ack(report=Report(status=Status.DECLINED, words="declined")),
+        gated.ack(),
+        stranger.ack(),
+    )
+    assert await flags(bench, late, refused, gated, stranger) == [True, False, False, False]
+    again = late.ack(attempt_version=2)
+    await bench.deliver(again)
+    await bench.deliver(again)
+    assert [DUPLICATE in each.flags for each in await bench.told(late.id)] == [False, True], "once"

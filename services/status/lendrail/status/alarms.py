@@ -1,14 +1,16 @@
 """A registry that knows the same paper: an alarm on every opportunity of the application that a lender works on.
 
 Lenders behind the registry's gate hear of it from submission, which held them. Those that never asked one have the
-same application. Each alarm is an observation with an id of its own, so whoever dies in the middle leaves the rest to
-the next round, and what is said twice is one word.
+same application. Two sides wait for one another: a round tells those that have it by then, and who answers later looks
+for the registration itself. Each alarm is an observation with an id of its own, so whoever dies in the middle leaves
+the rest to the next round, and what is said twice is one word.
 """
 
 from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Iterable
 
 import structlog
 
@@ -37,6 +39,7 @@ LIVE = (
     Status.FUNDED,
 )
 """A lender has it, or paid for it."""
+REGISTRIES = [each.name for each in PARTNERS.values() if each.kind == "registry"]
 
 
 class Alarms:
@@ -61,17 +64,23 @@ class Alarms:
             await asyncio.sleep(EVERY_SECONDS)
 
     async def tell(self) -> None:
-        registries = [each.name for each in PARTNERS.values() if each.kind == "registry"]
-        new = {"partner": {"$in": registries}, "fetch.alarmed": None, "status": Status.DUPLICATE.value}
+        new = {"partner": {"$in": REGISTRIES}, "fetch.alarmed": None, "status": Status.DUPLICATE.value}
         async for registration in self._collection.find(new, {"outbox": 0}).limit(MOST_AT_ONCE):
-            key = (await self._vault.find({registration["application_id"]})).get(registration["application_id"])
-            if key is not None:
-                await self._alarm(registration, key)
+            await self._alarm(registration)
             same = {"_id": registration["_id"], "rev": registration["rev"]}
             await self._opportunities.change(same, [{"$set": {"fetch.alarmed": "$$NOW"}}])
 
-    async def _alarm(self, registration: Document, key: Key) -> None:
-        """Tell those that are live by now."""
+    async def answered(self, applications: Iterable[str]) -> None:
+        """Lenders answered, and that is stored: one of them may have the application only since the last round."""
+        theirs = {"application_id": {"$in": list(applications)}, "partner": {"$in": REGISTRIES}}
+        async for registration in self._collection.find(theirs | {"status": Status.DUPLICATE.value}, {"outbox": 0}):
+            await self._alarm(registration)
+
+    async def _alarm(self, registration: Document) -> None:
+        """Tell those that are live by now and were not told."""
+        key = (await self._vault.find({registration["application_id"]})).get(registration["application_id"])
+        if key is None:
+            return
         live = [each.value for each in LIVE]
         others = {"application_id": registration["application_id"], "_id": {"$ne": registration["_id"]}}
         found = await self._collection.find({**others, "status": {"$in": live}}).to_list()
@@ -87,14 +96,16 @@ class Alarms:
 
 
 def _alarm_of(registration: Document, document: Document, key: Key) -> Heard | None:
-    """None where submission tells of it."""
-    known = read(document, key)
-    if any(isinstance(each.said, Answered) and each.said.operation == "gate" for each in known.observations):
+    """None where submission tells of it, or it was told before."""
+    known = read(document, key).observations
+    if any(isinstance(each.said, Answered) and each.said.operation == "gate" for each in known):
         return None
     now, seen = utc_now(), registration["fetch"].get("since") or utc_now()
-    name = f"alarm|{registration['_id']}|{document['_id']}|{seen.isoformat()}"
+    name = str(uuid.uuid5(NAMESPACE, f"alarm|{registration['_id']}|{document['_id']}|{seen.isoformat()}"))
+    if any(each.id == name for each in known):
+        return None
     observation = Observation(
-        id=str(uuid.uuid5(NAMESPACE, name)),
+        id=name,
         source="feed",
         at=min(seen, now),
         received_at=now,

@@ -103,8 +103,8 @@ def assemble(service: Service, settings: Settings) -> Parts:
     reports = Reports(opportunities, timing, service.vault)
     hints = Hints(opportunities, reports, orphans, workers.wake, settings.orphan_sweep_seconds)
     feeds = Feeds(service.database["feeds"], hints, asking, timing, credentials, service.vault, settings)
-    twins = Twins(collection, read_key(settings.master_key_file))
-    handlers = Handlers(opportunities, hints, timing, callers, twins)
+    twins, alarms = Twins(collection, read_key(settings.master_key_file)), Alarms(opportunities, timing, service.vault)
+    handlers = Handlers(opportunities, hints, timing, callers, twins, alarms)
     watch = Watch(callers, collection, timing)
     staleness = Staleness(collection, callers.collection, measuring, credentials)
     desk = desk_of(
@@ -121,7 +121,7 @@ def assemble(service: Service, settings: Settings) -> Parts:
         measuring=measuring,
         watch=watch,
         staleness=staleness,
-        alarms=Alarms(opportunities, timing, service.vault),
+        alarms=alarms,
         workers=workers,
         feeds=feeds,
         lanes=lanes,

@@ -13,6 +13,7 @@ from lendrail.contracts.partner_webhook import PartnerWebhook
 from lendrail.runtime.clock import utc_now
 from lendrail.runtime.step import Delivery
 from lendrail.status import observe
+from lendrail.status.alarms import REGISTRIES, Alarms
 from lendrail.status.desk.twins import Twins
 from lendrail.status.hints import Hints
 from lendrail.status.polling.silence import Callers
@@ -24,10 +25,16 @@ class Handlers:
     """They return nothing to publish: what they stored has been published from its outbox when they end."""
 
     def __init__(
-        self, opportunities: Opportunities, hints: Hints, timing: Timing, callers: Callers, twins: Twins
+        self,
+        opportunities: Opportunities,
+        hints: Hints,
+        timing: Timing,
+        callers: Callers,
+        twins: Twins,
+        alarms: Alarms,
     ) -> None:
         self._opportunities, self._hints, self._timing = opportunities, hints, timing
-        self._callers, self._twins = callers, twins
+        self._callers, self._twins, self._alarms = callers, twins, alarms
 
     async def on_application_validated(self, deliveries: Sequence[Delivery[ApplicationValidated]]) -> Sequence[Record]:
         now = utc_now()
@@ -53,6 +60,7 @@ class Handlers:
         answers = [delivery.event for delivery in deliveries]
         await self._hints.known(answers)
         await self._twins.answered(answers)
+        await self._alarms.answered({each.subject for each in answers if each.partner not in REGISTRIES})
         return ()
 
     async def on_partner_webhook(self, deliveries: Sequence[Delivery[PartnerWebhook]]) -> Sequence[Record]:
