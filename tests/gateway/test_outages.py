@@ -110,10 +110,12 @@ async def test_mongodb_away_means_503_and_nothing_half_done(gateway: Gateway, da
             hook = await caller.post(f"/webhooks/forward-financing/{support.WEBHOOK_PATH}", content=b"{}")
             ready = await caller.get("/ready")
             read = await caller.get("/v1/applications")
+            path = f"/v1/opportunities/{uuid.uuid4()}/withdraw"
+            change = await caller.post(path, json={"reason": "found another way"}, headers=new_key())
         finally:
             database.start()
-        assert {answer.status_code for answer in (*answers, hook, ready, read)} == {503}
-        assert all(int(answer.headers["retry-after"]) > 0 for answer in (*answers, hook, read))
+        assert {answer.status_code for answer in (*answers, hook, ready, read, change)} == {503}
+        assert all(int(answer.headers["retry-after"]) > 0 for answer in (*answers, hook, read, change))
         assert took < 10
         await support.eventually(lambda: _is_ready(caller))
         again = [await post(caller, **key) for key in keys]

@@ -59,7 +59,9 @@ class AmendingDoor:
         try:
             application = await self._amendments.application_of(opportunity)
             await self._amendments.find(caller.tenant_id, caller.mode, application)
-        except Problem:
+        except Problem as problem:
+            if problem.status != 404:
+                raise
             raise Problem(404, "not-found", "You have no such opportunity.") from None
         return application, uuid.UUID(opportunity)
 
