@@ -303,6 +303,15 @@ def test_report_of_a_new_opportunity() -> None:
     assert (told.close_chance, told.closes_on) == (Decimal(0), dt.date(2030, 3, 31))
 
 
+def test_the_decision_stays_the_offer_until_there_is_a_later_one() -> None:
+    """A look shows all that holds: an offer that it left out would be taken back. Both are forms of one offer."""
+    decision = RECORDED["approved"]["body"]["decision"]
+    held = report("update_unassigned", recorded_body("update_unassigned", originalDecision=decision)).offers
+    assert held == decided("approved").offers
+    later = report("update_won", recorded_body("update_won", originalDecision=decision)).offers
+    assert (later[0].id, later[0].amount == held[0].amount) == (held[0].id, False)
+
+
 def test_report_of_a_closed_sale() -> None:
     told = report("update_won")
     assert (told.status, told.flags) == (Status.FUNDED, ())
@@ -313,7 +322,7 @@ def test_report_of_a_closed_sale() -> None:
     assert (told.commission.amount, told.commission.currency) == (Decimal(250), "GBP")
     (offer,) = told.offers
     assert offer.amount is not None
-    assert (offer.id, offer.amount.amount, offer.details["prepayment"]) == ("latest", Decimal(700000), "85")
+    assert (offer.id, offer.amount.amount, offer.details["prepayment"]) == ("offer", Decimal(700000), "85")
 
 
 def test_unknown_words_are_held_and_odd_parts_left_out() -> None:

@@ -18,6 +18,7 @@ from lendrail.partners.told import Told
 from lendrail.partners.united_kingdom import same_company
 
 POUNDS = reading.money_in(CURRENCY)
+OFFER = "offer"
 hint = hint_of("id", "status", otherwise="update", by_address=True)
 """Their PUT, of which nothing is published: what `GET /update` answers, with the id in it or in our address."""
 
@@ -68,7 +69,7 @@ def _decision(request: Request, told: Told, decision: Told, word: str) -> Report
     """Nothing is approved, or final, for another company than the applicant's: they look its name up by its number,
     so a wrong number shows, and a person must look at it.
     """
-    status, offers, reasons = profile.DECISIONS.get(word), _offers(decision, "indicative"), _reasons(decision)
+    status, offers, reasons = profile.DECISIONS.get(word), _offers(decision), _reasons(decision)
     if status is None:
         told.flags.append("unknown-decision")
     name = told.read("companyName", reading.words)
@@ -87,18 +88,18 @@ def report(reply: Reply) -> Report:
 
 
 def _sale(told: Told) -> dict[str, Any]:
-    """What `GET /update` says beside the stage. At first nobody looks after it there."""
+    """What `GET /update` says beside the stage. At first nobody looks after it there, and what was decided holds."""
     owned = told.body.get("owner") != profile.UNASSIGNED
-    said = {"offers": _offers(told.inner("latestOffer"), "latest")}
+    said = {"offers": _offers(told.inner("latestOffer")) or _offers(told.inner("originalDecision"))}
     return said | {"contact": contact(told.inner("owner")) if owned else None} | told.take(profile.SALE)
 
 
-def _offers(told: Told, name: str) -> tuple[Offer, ...]:
-    """Empty where it says nothing at all, as before the first offer."""
+def _offers(told: Told) -> tuple[Offer, ...]:
+    """Empty where it says nothing at all. A deal has one offer, which they give no id: as decided, then later."""
     said = told.take({"amount": ("fundingLimit", POUNDS)})
     said["fees"] = fees(told, POUNDS, percent=profile.PERCENT, amount=profile.POUNDS)
     said["details"] = told.take({each: (each, reading.plain) for each in profile.DETAILS})
-    return (Offer(id=name, **said),) if any(said.values()) else ()
+    return (Offer(id=OFFER, **said),) if any(said.values()) else ()
 
 
 def _reasons(decision: Told) -> tuple[DeclineReason, ...]:
