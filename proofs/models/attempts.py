@@ -20,7 +20,7 @@ from tests.submission.test_plan import planned, send
 
 from lendrail.partners.exchange import Accepted, CredentialRefused, Duplicate, Rejected, RetryLater, Unknown
 from lendrail.partners.partner import Capability, Operation
-from lendrail.submission import moves
+from lendrail.submission import moves, resolved
 from lendrail.submission.answers import still_open
 from lendrail.submission.attempt import FINAL, UNDER_WAY, Attempt, Opportunity, State, reference
 from lendrail.submission.classify import ABSENCES, SEARCHED, Event, LookedUp, Lost, NotSent, classify, expired
@@ -187,9 +187,9 @@ class Attempts(RuleBasedStateMachine):
             return
         known = reference(attempt)
         if self.partner.has(known):
-            self.opportunity, _ = moves.bind(self.opportunity, attempt, f"at-{known}", self.now)
+            self.opportunity, _ = resolved.bind(self.opportunity, attempt, f"at-{known}", self.now)
         elif attempt.planned and attempt.state != State.SUBMITTED_ID_UNKNOWN:
-            self.opportunity, _ = moves.send_again(self.opportunity, attempt, self.now, self.now)
+            self.opportunity, _ = resolved.send_again(self.opportunity, attempt, self.now, self.now)
 
     def _open_to_a_person(self) -> Attempt | None:
         create = self.opportunity.create

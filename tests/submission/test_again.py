@@ -17,7 +17,7 @@ from tests.submission.test_plan import ACCOUNT, DESK, planned, send
 from lendrail.contracts.terms import Status
 from lendrail.partners import PARTNERS
 from lendrail.runtime.directory import Credential, PartnerAccount
-from lendrail.submission import gates, moves
+from lendrail.submission import gates, moves, resolved
 from lendrail.submission.attempt import Attempt, Opportunity, State
 from lendrail.submission.classify import Verdict
 from lendrail.submission.desk import Beside, Desk
@@ -63,7 +63,7 @@ def test_what_followed_the_application_can_be_sent_again_and_again(operation: st
         sent.append(attempt.id)
         opportunity = parked(opportunity, attempt)
         assert operation not in [each.operation for each in due_now_all(opportunity)]
-        opportunity, _ = moves.send_again(opportunity, opportunity.attempt(attempt.id), LATER, NOW)
+        opportunity, _ = resolved.send_again(opportunity, opportunity.attempt(attempt.id), LATER, NOW)
     assert len(set(sent)) == 3
 
 
@@ -124,7 +124,7 @@ def test_a_mail_that_may_not_go_stays_here_when_the_application_is_sent_again() 
     assert opportunity.create is not None
     opportunity = parked(opportunity, opportunity.create)
     assert opportunity.create is not None
-    again, _ = moves.send_again(opportunity, opportunity.create, NOW, NOW)
+    again, _ = resolved.send_again(opportunity, opportunity.create, NOW, NOW)
     assert again.create is not None
     taken_now = replace(again.put(replace(again.create, state=State.ACKED, tries=1)), partner_id="lead-1")
     assert [each.operation for each in due_now_all(taken_now)] == ["document"]

@@ -30,7 +30,7 @@ from tests.submission.test_old_papers import registration
 from lendrail.contracts.submit import Submit
 from lendrail.contracts.terms import Status
 from lendrail.partners.exchange import Accepted, Rejected, Unknown
-from lendrail.submission import gates, moves
+from lendrail.submission import gates, moves, resolved
 from lendrail.submission.anew import Refused, already_there, anew
 from lendrail.submission.attempt import Attempt, Opportunity, State, reference
 from lendrail.submission.beside import still_kept
@@ -187,7 +187,7 @@ def test_a_person_who_says_that_the_new_one_is_not_there_has_it_sent_again_besid
     opportunity = resent(refused(first, second), second).opportunity
     doubtful = with_create(opportunity, state=State.PARKED, tries=1, unknowns=1, reason="outcome-unknown")
     assert code(doubtful, second, second) == "unsettled"
-    again, _ = moves.send_again(doubtful, created(doubtful), LATER, NOW)
+    again, _ = resolved.send_again(doubtful, created(doubtful), LATER, NOW)
     assert (created(again).generation, created(again).beside) == (3, True)
     assert len(already_there(again)) == 1, "by that word"
     back, _ = came(again, created(again), Rejected(()))

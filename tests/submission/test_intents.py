@@ -31,7 +31,7 @@ from lendrail.contracts.partner_ack import PartnerAck
 from lendrail.contracts.submit import Submit
 from lendrail.partners.exchange import Accepted, Rejected, Unknown
 from lendrail.partners.partner import Capability, Operation
-from lendrail.submission import moves
+from lendrail.submission import moves, resolved
 from lendrail.submission.attempt import Attempt, Opportunity, State
 from lendrail.submission.classify import Event, classify
 from lendrail.submission.moves import Result
@@ -128,7 +128,7 @@ def test_a_person_who_says_that_it_is_not_there_has_the_correction_sent_instead(
     made = heard(opportunity, corrected(first), DESK)
     (held,) = named(made.opportunity, "update")
     assert made.opportunity.create is not None
-    again, _ = moves.send_again(made.opportunity, made.opportunity.create, LATER, NOW)
+    again, _ = resolved.send_again(made.opportunity, made.opportunity.create, LATER, NOW)
     assert undecided(again) == held
     came_to = decided(again, held, made.kept[held.id], DESK, first)
     create = came_to.opportunity.create

@@ -28,7 +28,7 @@ from lendrail.contracts.partner_ack import PartnerAck
 from lendrail.contracts.submit import Submit
 from lendrail.partners import PARTNERS
 from lendrail.partners.exchange import Accepted, Rejected, RetryLater, Unknown
-from lendrail.submission import moves
+from lendrail.submission import moves, resolved
 from lendrail.submission.attempt import FINAL, Attempt, Opportunity, State
 from lendrail.submission.classify import Event, Lost, NotSent, classify
 from lendrail.submission.moves import Result
@@ -146,9 +146,9 @@ class Lives(RuleBasedStateMachine):
         if attempt.id not in self.told or attempt.state != State.PARKED:
             return
         if attempt.operation == "create":
-            self._take(moves.bind(self.opportunity, attempt, "app-1", self.now))
+            self._take(resolved.bind(self.opportunity, attempt, "app-1", self.now))
         else:
-            self._take(moves.settle(self.opportunity, attempt, self.now))
+            self._take(resolved.settle(self.opportunity, attempt, self.now))
 
     @invariant()
     def each_takes_effect_once(self) -> None:

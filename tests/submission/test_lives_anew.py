@@ -10,7 +10,7 @@ from tests.submission.amended import key_of
 from tests.submission.test_lives import FIRST, Lives
 
 from lendrail.partners.exchange import Accepted
-from lendrail.submission import moves
+from lendrail.submission import resolved
 from lendrail.submission.anew import Refused, anew
 from lendrail.submission.attempt import Attempt, State
 from lendrail.submission.beside import still_kept, untaken
@@ -62,9 +62,9 @@ class Anew(Lives):
         if attempt.id not in self.told or attempt.state != State.PARKED:
             return
         if attempt.operation == "create":
-            self._take(moves.bind(self.opportunity, attempt, f"app-{attempt.generation}", self.now))
+            self._take(resolved.bind(self.opportunity, attempt, f"app-{attempt.generation}", self.now))
         else:
-            self._take(moves.settle(self.opportunity, attempt, self.now))
+            self._take(resolved.settle(self.opportunity, attempt, self.now))
 
     @invariant()
     def each_takes_effect_once(self) -> None:

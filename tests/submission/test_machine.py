@@ -16,7 +16,7 @@ from lendrail.contracts.partner_ack import PartnerAck
 from lendrail.contracts.submit import Submit
 from lendrail.partners import PARTNERS
 from lendrail.partners.exchange import Accepted, CredentialRefused, Duplicate, Rejected, RetryLater, Unknown
-from lendrail.submission import moves
+from lendrail.submission import moves, resolved
 from lendrail.submission.attempt import FINAL, UNDER_WAY, Attempt, Opportunity, State, reference
 from lendrail.submission.classify import Event, Lost, NotSent, classify
 from lendrail.submission.moves import Result
@@ -118,7 +118,7 @@ class Lives(RuleBasedStateMachine):
     @rule()
     def bind(self) -> None:
         attempt = next(a for a in self.opportunity.attempts if a.state == State.SUBMITTED_ID_UNKNOWN)
-        self._take(moves.bind(self.opportunity, attempt, "lead-" + attempt.id, self.now))
+        self._take(resolved.bind(self.opportunity, attempt, "lead-" + attempt.id, self.now))
 
     @invariant()
     def the_partner_has_it_once(self) -> None:

@@ -12,7 +12,7 @@ from tests.submission.test_plan import planned, send
 from lendrail.contracts.terms import Report, Status
 from lendrail.partners.exchange import Accepted, Rejected, Request, Unknown
 from lendrail.partners.partner import Capability, Operation
-from lendrail.submission import moves
+from lendrail.submission import moves, resolved
 from lendrail.submission.answers import still_open
 from lendrail.submission.attempt import Attempt, Opportunity, State
 from lendrail.submission.classify import Event, LookedUp, Lost, classify
@@ -121,5 +121,5 @@ def test_an_unclear_one_changes_nothing_and_nothing_undoes_what_a_person_said() 
     opportunity, create = given_up()
     assert not still_open(create, Unknown("no-answer"))
     assert not still_open(create, LookedUp())
-    for told in (moves.bind(opportunity, create, "lead-9", NOW), moves.send_again(opportunity, create, NOW, NOW)):
+    for told in (resolved.bind(opportunity, create, "lead-9", NOW), resolved.send_again(opportunity, create, NOW, NOW)):
         assert not still_open(told[0].attempt(create.id), Accepted("lead-1"))

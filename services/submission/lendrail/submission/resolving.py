@@ -23,7 +23,7 @@ from lendrail.runtime.http import Problem, authorised, reply, request_id, strict
 from lendrail.runtime.mongo import Document, DuplicateKeyError
 from lendrail.runtime.tokens import Caller
 from lendrail.runtime.vault import Key, Vault
-from lendrail.submission import moves
+from lendrail.submission import resolved
 from lendrail.submission.attempt import Attempt, Opportunity, State
 from lendrail.submission.people import shown
 from lendrail.submission.requests import STORED
@@ -90,11 +90,11 @@ class Resolver:
         )
         plans: dict[str, tuple[PartnerRequest, ...]] = {}
         if told.partner_id is not None:
-            moved, acks = moves.bind(opportunity, found, told.partner_id, now)
+            moved, acks = resolved.bind(opportunity, found, told.partner_id, now)
         elif told.outcome == "sent-elsewhere":
-            moved, acks = moves.settle(opportunity, found, now)
+            moved, acks = resolved.settle(opportunity, found, now)
         else:
-            moved, acks = moves.send_again(opportunity, found, self._settings.not_before(found, now), now)
+            moved, acks = resolved.send_again(opportunity, found, self._settings.not_before(found, now), now)
             if found.operation in STORED:
                 plans = {moved.attempts[-1].id: _again(document, found, key)}
         entry = _entry(actor, opportunity, moved, found, told, key)
