@@ -113,6 +113,11 @@ def test_each_list(tmp_path: Path, door: Door, command: str, shown: tuple[str, .
         assert each in said, said
 
 
+def test_a_list_that_is_cut_says_so(tmp_path: Path, door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ANSWERS, "GET /v1/desk/orphans", ANSWERS["GET /v1/desk/orphans"] | {"more": True})
+    assert "1 shown, and there are more" in desk(tmp_path, "orphans")[1]
+
+
 def test_a_word_is_mapped_and_the_change_is_shown(tmp_path: Path, door: Door) -> None:
     code, said = desk(tmp_path, "map", "finpace", WORD, "declined", "--reason", "asked them")
     assert code == 0

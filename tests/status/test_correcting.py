@@ -166,6 +166,9 @@ async def test_what_is_refused_says_what_to_change(desk: Desk) -> None:
     assert await code("pin", status="submitting") == (422, "status-not-settable")
     assert await code("pin", until=(utc_now() - dt.timedelta(hours=1)).isoformat()) == (422, "invalid-request")
     assert await code("pin", until="tomorrow") == (422, "invalid-request")
+    never = await desk.act("pin", untilPartnerSays=["declined", "erased"])
+    assert (never.status_code, never.json()["code"]) == (422, "status-never-said"), "it would never end"
+    assert "erased" not in never.json()["detail"].partition("one of:")[2]
     assert await code("correct", status="declined", reason=" ") == (422, "invalid-request")
     assert await code("correct", status="declined", other=1) == (422, "invalid-request")
     assert await code("unpin") == (409, "not-pinned")

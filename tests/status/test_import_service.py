@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -150,6 +151,19 @@ async def test_a_file_that_is_not_taken_leaves_nothing(
     assert refused["code"] == code
     assert all(" " in each["message"] for each in refused.get("errors", ())), "words, and no code of a library"
     assert await files.parts.pieces._pieces.count_documents({}) == 0
+
+
+async def test_of_several_accounts_one_is_named(files: Files, tmp_path: Path) -> None:
+    path = tmp_path / "tenants.json"
+    told = json.loads(path.read_text())
+    (account,) = told["tenants"][0]["partners"]
+    another = account | {"credential": "demo-second", "webhookPath": "another-path-of-43-characters-for-this-test"}
+    told["tenants"][0]["partners"].append(another)
+    path.write_text(json.dumps(told))
+    refused = await files.send(csv("A1,,,"), 422)
+    assert refused["code"] == "credential-needed"
+    assert f"one of {account['credential']}, demo-second:" in refused["detail"]
+    await files.send(csv("A1,,,"), 202, credential="demo-second")
 
 
 async def test_who_may_send_and_see_it(files: Files) -> None:

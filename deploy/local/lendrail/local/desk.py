@@ -36,7 +36,7 @@ def overview(context: typer.Context, state: StateFolder = None) -> None:
 def words(all_tenants: Everybody = False, state: StateFolder = None) -> None:
     """Words of partners that nobody knows, and those that people gave a meaning."""
     said = _read(state, f"/words?allTenants={'true' if all_tenants else 'false'}")
-    _show(tables.words(said["words"]), said["words"], "No word waits.")
+    _show(tables.words(said["words"]), said, "words", "No word waits.")
     if said["mapped"]:
         console.print(tables.mapped(said["mapped"]))
 
@@ -81,7 +81,7 @@ def take_back(identity: Annotated[str, typer.Argument(metavar="ID")], reason: Wh
 def orphans(state: StateFolder = None) -> None:
     """Calls that no opportunity claims, the oldest first."""
     said = _read(state, "/orphans")
-    _show(tables.orphans(said["orphans"]), said["orphans"], "No call waits.")
+    _show(tables.orphans(said["orphans"]), said, "orphans", "No call waits.")
 
 
 @app.command()
@@ -102,18 +102,22 @@ def dismiss(orphan: str, reason: Why, state: StateFolder = None) -> None:
 def disagreements(state: StateFolder = None) -> None:
     """Opportunities of which two channels tell different things."""
     said = _read(state, "/disagreements")
-    _show(tables.disagreements(said["disagreements"]), said["disagreements"], "No channels disagree.")
+    _show(tables.disagreements(said["disagreements"]), said, "disagreements", "No channels disagree.")
 
 
 @app.command()
 def duplicates(state: StateFolder = None) -> None:
     """Open opportunities at one account that may be the same deal."""
     said = _read(state, "/duplicates")
-    _show(tables.duplicates(said["duplicates"]), said["duplicates"], "No deals look alike.")
+    _show(tables.duplicates(said["duplicates"]), said, "duplicates", "No deals look alike.")
 
 
-def _show(table: Table, found: list[Said], otherwise: str) -> None:
-    console.print(table if found else otherwise)
+def _show(table: Table, said: Said, name: str, otherwise: str) -> None:
+    console.print(table if said[name] else otherwise)
+    if said["more"]:
+        console.print(
+            f"{len(said[name])} shown, and there are more: these come first, since they wait for the longest."
+        )
 
 
 def _folded(state: StateFolder, identity: str) -> None:

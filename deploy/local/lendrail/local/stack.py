@@ -32,6 +32,8 @@ from lendrail.local.servers.process import Process, started_at
 from lendrail.local.state import State, write_private
 
 READY_SECONDS = 60.0
+PROBE_SECONDS = 5.0
+"""Longer than a service takes to find that its store is away: a gateway is ready all the same while it takes calls."""
 Say = Callable[[str], None]
 
 
@@ -226,7 +228,7 @@ class Stack:
 def probe(url: str) -> tuple[bool, str]:
     """Whether a health address answers 200, and what it says otherwise."""
     try:
-        answer = httpx.get(url, timeout=2, trust_env=False, follow_redirects=False)
+        answer = httpx.get(url, timeout=PROBE_SECONDS, trust_env=False, follow_redirects=False)
     except httpx.HTTPError as error:
         return False, type(error).__name__
     return answer.status_code == 200, f"{answer.status_code} {answer.text[:300]}"

@@ -142,6 +142,9 @@ def pinning(told: Pinning) -> Told:
         _settable(status)
         if told.until is not None and told.until <= utc_now():
             raise Problem(422, "invalid-request", "until must be a time to come.")
+        if not MEANINGS.issuperset(told.until_partner_says):
+            detail = f"A pin can end with what a partner says, which is one of: {', '.join(sorted(MEANINGS))}."
+            raise Problem(422, "status-never-said", detail)
         ends = {"until": told.until, "until_partner_says": told.until_partner_says}
         pin = Pinned(status=status, by=who, why=told.reason, **ends)
         corrected = Corrected(status=status, by=who, why=told.reason)

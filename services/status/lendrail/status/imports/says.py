@@ -4,8 +4,9 @@ REFUSALS = {
     "empty": "The file has no rows. Send one with a header and at least one row.",
     "header-unreadable": "The first line cannot be read as a header. Save the file as CSV in UTF-8, with a header, or "
     "set the account's option import.encoding.",
-    "columns-missing": "Columns are missing from the header, or are separated by another character than is agreed. "
-    "`columns` names those that are looked for; the account's options import.* say what they are called.",
+    "columns-missing": "The header needs a column that names the opportunity and one that says how it stands; one of "
+    "each kind is enough, but all that the account's options import.* name are needed. `columns` names what is looked "
+    "for. Or the columns are separated by another character than is agreed.",
     "delimiter": "The columns are separated by another character than the account's option import.delimiter says.",
     "column-twice": "The header has a column twice that is read; `columns` names it. Rename one of them.",
     "too-many-columns": "The header has more than 500 columns. Leave out those that are not needed.",
@@ -37,7 +38,8 @@ FAULTS = {
     "id-unreadable": "This is no id of that kind.",
     "id-mangled": "The id was turned into a rounded number by a spreadsheet. Format the column as text.",
     "nothing-said": "The row states no status and no time.",
-    "time": "The time is not written as agreed (import.dates).",
+    "time": "The time is not written as agreed: as 2026-03-09, 2026-03-09T14:30:00 or with a zone, or as the account's "
+    "option import.dates says.",
     "time-missing": "A status without the time since when it holds. Fill the column, or send asOf with the file.",
     "time-too-old": "The time is before the year 2000.",
     "time-in-future": "The time is more than a day ahead.",

@@ -67,7 +67,10 @@ class Taking:
             detail = "You have no such account: name a partner of yours, and its credential if you state one."
             raise Problem(404, "no-account", detail)
         if len(found) > 1:
-            detail = "You have several accounts at this partner. State credential: ids are unique only within one."
+            names = ", ".join(sorted(each.credential for each in found))
+            detail = (
+                f"You have several accounts at this partner. State credential, one of {names}: ids differ by account."
+            )
             raise Problem(422, "credential-needed", detail)
         return found[0]
 
