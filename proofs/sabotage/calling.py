@@ -98,6 +98,21 @@ CALLING = (
         quick=True,
     ),
     Row(
+        name="push-outage",
+        protection="push topics: a batch that the store did not take is read again",
+        edits=(
+            Edit(
+                file=PUSH,
+                search="            raise\n        except TooManyDefects:",
+                replace="        except TooManyDefects:",
+            ),
+        ),
+        proofs=("tests/gateway/test_push_crashes.py::test_a_call_is_kept_once_whatever_happens_meanwhile",),
+        reports="all_kept stayed False",
+        judge="calls in MongoDB, after kill -9 and an outage",
+        kafka=True,
+    ),
+    Row(
         name="webhook-durable",
         protection="webhooks: on disk or in the store before the answer",
         edits=(
