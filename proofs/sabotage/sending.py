@@ -18,7 +18,7 @@ SENDING = (
             Edit(
                 file=f"{SUBMISSION}/workers.py",
                 search=(
-                    "        if not await self._write(job, moves.unless_moved(current, begin), begins=True):\n"
+                    "        if not await self._writer.write(job, moves.unless_moved(current, begin), begins=True):\n"
                     "            return None\n"
                 ),
                 replace="        job.opportunity = begin(job.opportunity)[0]\n",

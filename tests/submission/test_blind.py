@@ -26,6 +26,7 @@ from lendrail.submission.documents import Documents
 from lendrail.submission.requests import Requests
 from lendrail.submission.settling import Settler
 from lendrail.submission.workers import Submitter
+from lendrail.submission.writing import Writer
 
 pytestmark = pytest.mark.asyncio
 PARTNER = OPTIMUM.partner_name
@@ -126,7 +127,8 @@ def submitter(desk: Desk, lanes: int) -> Submitter:
     channels = Channels(port, lanes)
     requests = Requests(channels, Documents(desk.shelf.url, dict))
     settler = Settler(desk.store, desk.desks, 60.0, lambda: None)
-    return Submitter(desk.settings, desk.store, port, desk.vault, channels, requests, settler, lambda: None)
+    writer = Writer(desk.store, desk.settings.retry_seconds, lambda: None)
+    return Submitter(desk.settings, desk.store, port, desk.vault, channels, requests, settler, writer)
 
 
 async def test_whoever_lost_the_lease_sends_nothing(desk: Desk) -> None:

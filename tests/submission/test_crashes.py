@@ -27,6 +27,7 @@ from lendrail.submission.documents import Documents
 from lendrail.submission.requests import Requests
 from lendrail.submission.settling import Settler
 from lendrail.submission.workers import Submitter
+from lendrail.submission.writing import Writer
 
 pytestmark = pytest.mark.asyncio
 SHEET = b"PK fake spreadsheet"
@@ -152,7 +153,8 @@ async def test_lease_that_ends_before_the_first_byte_sends_nothing(desk: Desk) -
     channels = Channels(port, 1)
     requests = Requests(channels, documents)
     settler = Settler(desk.store, desk.desks, 60.0, lambda: None)
-    submitter = Submitter(desk.settings, desk.store, port, desk.vault, channels, requests, settler, lambda: None)
+    writer = Writer(desk.store, desk.settings.retry_seconds, lambda: None)
+    submitter = Submitter(desk.settings, desk.store, port, desk.vault, channels, requests, settler, writer)
     ((document, lease),) = await due.claim(desk.store.collection, {}, 1, 5.0)
     await submitter.carry_out(document, Ending(lease.token, lease.deadline), 0)
     create = await desk.create(event)

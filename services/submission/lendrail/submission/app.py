@@ -50,6 +50,7 @@ from lendrail.submission.settings import Settings
 from lendrail.submission.settling import Settler
 from lendrail.submission.store import SERVICE, Store
 from lendrail.submission.workers import Submitter
+from lendrail.submission.writing import Writer
 
 
 def build(settings: Settings, verifier: Verifier | None = None, **doubles: Any) -> tuple[Service, FastAPI]:
@@ -71,7 +72,8 @@ def build(settings: Settings, verifier: Verifier | None = None, **doubles: Any) 
     desks = Desks(tenants, credentials, lists)
     settler = Settler(store, desks, settings.gate_seconds, relay.wake)
     requests = Requests(channels, documents)
-    submitter = Submitter(settings, store, port, service.vault, channels, requests, settler, relay.wake)
+    writer = Writer(store, settings.retry_seconds, relay.wake)
+    submitter = Submitter(settings, store, port, service.vault, channels, requests, settler, writer)
 
     def most(credential: str) -> int:
         known = credentials.current.by_id.get(credential)

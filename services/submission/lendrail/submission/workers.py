@@ -10,10 +10,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import math
-import random
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 
 import structlog
 
@@ -39,8 +37,9 @@ from lendrail.submission.moves import Move, Result
 from lendrail.submission.requests import Requests, Unsendable
 from lendrail.submission.settings import Settings
 from lendrail.submission.settling import Settler, is_held
-from lendrail.submission.store import Store, read, server_time, token_of
+from lendrail.submission.store import Store, read, server_time
 from lendrail.submission.turns import due_now
+from lendrail.submission.writing import Writer
 
 log = structlog.get_logger()
 ASKED_FOR = frozenset({APPLICANT, REPLACED})
@@ -61,11 +60,10 @@ class Submitter:
         channels: Channels,
         requests: Requests,
         settler: Settler,
-        stored: Callable[[], None],
+        writer: Writer,
     ) -> None:
-        """`stored` is called when facts were stored that wait to be published."""
         self._settings, self._store, self._port, self._vault = settings, store, port, vault
-        self._channels, self._requests, self._settler, self._stored = channels, requests, settler, stored
+        self._channels, self._requests, self._settler, self._writer = channels, requests, settler, writer
 
     async def carry_out(self, document: Document, lease: Lease, lane: int) -> None:
         """Everything of this opportunity that is due."""
@@ -77,7 +75,9 @@ class Submitter:
             return
         job = Job(lane, lease, document, opportunity, key, document["through"], now, time.monotonic())
         if any(each.state in UNDER_WAY for each in opportunity.attempts):
-            await self._write(job, lambda it: moves.recover(it, lambda each: self._decided(job, each, Lost()), job.now))
+            await self._writer.write(
+                job, lambda it: moves.recover(it, lambda each: self._decided(job, each, Lost()), job.now)
+            )
         await self._gate_late(job)
         while not job.released and (batch := self._next(job)):
             if not await self._call(job, batch):
@@ -91,7 +91,7 @@ class Submitter:
     async def _gate_late(self, job: Job) -> None:
         if gates.late(job.opportunity, self._settings.gate_seconds, job.now) is None:
             return
-        if await self._write(job, lambda it: gates.late(it, self._settings.gate_seconds, job.now)):
+        if await self._writer.write(job, lambda it: gates.late(it, self._settings.gate_seconds, job.now)):
             log.critical("a registry is silent", opportunity=job.opportunity.id)
 
     async def _call(self, job: Job, batch: Sequence[Attempt]) -> bool:
@@ -100,11 +100,11 @@ class Submitter:
             return await self._settler.settle(job)
         first, looks, job.reply = batch[0], self._looks_first(job, batch[0]), None
         if first.unknowns and not looks and expired(job.operation(first), job.age(first)):
-            return await self._park(job, batch, "key-expired")
+            return await self._writer.park(job, batch, "key-expired")
         ends = first.operation == "withdraw" and first.subject not in ASKED_FOR
         if ends and await self._store.lenders_open(job.opportunity.id):
             dropped = moves.unless_moved(batch, lambda it: (moves.cancel(it, batch, "still-open"), ()))
-            return await self._write(job, dropped)
+            return await self._writer.write(job, dropped)
         if (request := await self._request(job, batch, looks)) is None:
             return True
         if (credential := await self._credential(job, batch)) is None:
@@ -116,7 +116,7 @@ class Submitter:
         except Paused:
             return False
         except Open as breaker:
-            return await self._put_off(job, batch, "partner-away", (breaker.until - job.now).total_seconds())
+            return await self._writer.put_off(job, batch, "partner-away", (breaker.until - job.now).total_seconds())
         return event is not None and await self._finish(job, batch, event)
 
     def _looks_first(self, job: Job, attempt: Attempt) -> bool:
@@ -131,10 +131,10 @@ class Submitter:
             credential = self._port.credential(wanted)
         except KeyError:
             log.error("a credential is not in the mounted file", credential=wanted)
-            await self._put_off(job, batch, "credential-missing")
+            await self._writer.put_off(job, batch, "credential-missing")
             return None
         if crossing(credential, job.opportunity.mode):
-            await self._park(job, batch, "mode-crossing")
+            await self._writer.park(job, batch, "mode-crossing")
             return None
         return credential
 
@@ -144,25 +144,11 @@ class Submitter:
             return self._requests.search(job, batch[0]) if looks else await self._requests.make(job, batch)
         except Unsendable as fault:
             log.error("a request cannot be made", attempt=fault.attempt.id, reason=fault.reason)
-            await self._park(job, [fault.attempt], fault.reason)
+            await self._writer.park(job, [fault.attempt], fault.reason)
         except DocumentsAway as away:
             log.warning("the documents service is away", reason=str(away))
-            await self._put_off(job, batch, "documents-away")
+            await self._writer.put_off(job, batch, "documents-away")
         return None
-
-    async def _put_off(self, job: Job, batch: Sequence[Attempt], reason: str, wait: float | None = None) -> bool:
-        """For as long as the schedule says; or for `wait` seconds where the fault is not this attempt's."""
-        schedule = self._settings.retry_seconds or (1.0,)
-        scheduled = random.uniform(0, schedule[min(batch[0].delays, len(schedule) - 1)])
-        seconds = max(0.2, scheduled if wait is None else wait + random.uniform(0, 0.5))
-
-        def later(it: Opportunity) -> Move:
-            return moves.put_off(it, batch, reason, seconds, job.now, counts=wait is None), ()
-
-        return await self._write(job, moves.unless_moved(batch, later))
-
-    async def _park(self, job: Job, batch: Sequence[Attempt], reason: str) -> bool:
-        return await self._write(job, moves.unless_moved(batch, lambda it: moves.park(it, batch, reason, job.now)))
 
     async def _look_up(
         self, job: Job, batch: Sequence[Attempt], request: Request, credential: Credential
@@ -187,7 +173,7 @@ class Submitter:
         def begin(it: Opportunity) -> Move:
             return moves.begin(it, current, digest, job.now), ()
 
-        if not await self._write(job, moves.unless_moved(current, begin), begins=True):
+        if not await self._writer.write(job, moves.unless_moved(current, begin), begins=True):
             return None
         try:
             channel = self._channels.open(job.lane, credential)
@@ -224,7 +210,7 @@ class Submitter:
         while True:
             kept = unread(events[ids[0]], job.reply)
             try:
-                return await self._write(job, finish, replies=dict.fromkeys(ids, kept) if kept else None)
+                return await self._writer.write(job, finish, replies=dict.fromkeys(ids, kept) if kept else None)
             except DuplicateKeyError:
                 log.critical("a partner gave one id to two opportunities", opportunity=job.opportunity.id)
                 events = dict.fromkeys(ids, IdTaken())
@@ -263,40 +249,3 @@ class Submitter:
             given=accepted.given if accepted else {},
             unread={"at": job.now, "status": kept.status, "bytes": len(kept.content)} if kept else None,
         )
-
-    async def _write(
-        self,
-        job: Job,
-        move: Callable[[Opportunity], Move | None],
-        *,
-        begins: bool = False,
-        replies: Mapping[str, Reply] | None = None,
-    ) -> bool:
-        """Move the opportunity and store it, again on top of whatever somebody else stored; false: no longer possible.
-
-        The lease goes with the write after which nothing is due.
-        """
-        while (moved := move(job.opportunity)) is not None:
-            opportunity, acks = moved
-            ends = not begins and not due_now(opportunity, job.now, 1, job.through)
-            if await self._store.save(
-                opportunity,
-                acks,
-                job.key,
-                replies=replies,
-                begins=job.lease if begins else None,
-                releases=job.lease if ends else None,
-                due=job.now if ends else None,
-            ):
-                job.opportunity = replace(opportunity, version=opportunity.version + 1)
-                job.released = ends or job.lost
-                if acks:
-                    self._stored()
-                return True
-            job.document = await self._store.load(job.opportunity.id)
-            job.opportunity = read(job.document)
-            if token_of(job.document) != job.lease.token:
-                job.released = job.lost = True
-                if begins:
-                    return False
-        return False
