@@ -40,8 +40,12 @@ def sent(raw: Raw) -> Sent:
 
 def _digest(record: Any) -> bytes:
     """Of what a record and what its letter holds alike; null is something else than empty."""
-    told = repr((record.key, record.value, tuple(tuple(pair) for pair in record.headers)))
-    return hashlib.sha256(told.encode("utf-8", "surrogatepass")).digest()
+    told = hashlib.sha256()
+    names = [(name.encode("utf-8", "surrogatepass"), value) for name, value in record.headers]
+    for part in (record.key, record.value, *(each for pair in names for each in pair)):
+        told.update(b"-" if part is None else b"%d:" % len(part))
+        told.update(part or b"")
+    return told.digest()
 
 
 @dataclass
