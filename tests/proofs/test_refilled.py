@@ -3,8 +3,10 @@
 import uuid
 from typing import Any
 
-from proofs.refilled import STORED, Published, checks, copied, events_of, table
+from aiokafka import AIOKafkaProducer
+from proofs.refilled import STORED, Published, checks, copied, events_of, records, table
 from pymongo import MongoClient
+from tests import support
 from tests.contracts import test_rebuild
 
 PUBLISHED = [Published(service, 300, 2.0, 2**27) for service in STORED]
@@ -44,3 +46,15 @@ def test_a_command_is_believed_only_as_far_as_kafka_has_its_events() -> None:
 
 def test_the_table_has_a_line_for_all_together() -> None:
     assert table(PUBLISHED).rows[-1] == ("one after the other", "1800", "12.0", "150", "128")
+
+
+async def test_every_record_is_counted_whoever_asks_for_its_topic(kafka: str) -> None:
+    topic = f"filled-{uuid.uuid4().hex}"
+    await support.topics(kafka, topic)
+    before = await records(kafka)
+    producer: Any = AIOKafkaProducer(bootstrap_servers=kafka)
+    await producer.start()
+    for place in (0, 1, 1):
+        await producer.send_and_wait(topic, b"a record", partition=place)
+    await producer.stop()
+    assert await records(kafka) == before + 3

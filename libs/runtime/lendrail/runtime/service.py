@@ -28,6 +28,7 @@ from lendrail.runtime.failures import DefectMeter
 from lendrail.runtime.forgetting import Forget, Forgetting
 from lendrail.runtime.publisher import KafkaPublisher, Publisher
 from lendrail.runtime.settings import ServiceSettings, read_key
+from lendrail.runtime.sharing import Sharing
 from lendrail.runtime.step import Handler, Steps
 from lendrail.runtime.stored_events import Source
 from lendrail.runtime.tokens import PublishedKeys, ServiceTokens, Verifier
@@ -172,6 +173,8 @@ class Service:
             self._spawn(tasks.kept(run, self.defects))
         if self._subscribers:
             await start_when_there(self.broker, lambda e: log.warning("kafka is not there yet", error=type(e).__name__))
+            sharing = Sharing(self.settings.kafka_bootstrap_servers, self._subscribers)
+            self._spawn(tasks.kept(sharing.run, self.defects))
 
     async def stop(self) -> None:
         """Stop reading, finish what is under way, then let go of the clients. Bounded in time."""
