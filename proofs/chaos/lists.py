@@ -24,7 +24,9 @@ from proofs.chaos.shapes import Accepted, Row, Word
 MUTE = "finpace"
 """It cannot be asked."""
 LENDERS = (MUTE, "forward-financing", SOAP, "reference-partner", DECLARED)
-"""The last list is that of the first one."""
+"""The last list is that of the first one: what its calls have not brought by then comes by no other way."""
+LAST_SECONDS = 12.0
+"""From the end of the faults to the last list."""
 EVERY, FEWEST, MOST = 5.0, 12, 60
 """Seconds between two lists; and how many a run has, however long it is."""
 HELD = (0.1, 0.25)
@@ -64,14 +66,14 @@ def plan(seconds: float, seed: int) -> tuple[Planned, ...]:
     """The same for the same numbers. Each third one is sent late, each seventh one twice, each fourth one is long."""
     chance = random.Random(f"lists {seed}")
     count = max(FEWEST, min(MOST, round(seconds / EVERY)))
-    numbers = range(count)
-    times = [seconds * (0.1 + 0.9 * (number + chance.random()) / count) for number in numbers]
-    return tuple(_planned(number, count, times[number], seconds, chance) for number in numbers)
+    times = [seconds * (0.1 + 0.9 * (number + chance.random()) / count) for number in range(count - 1)]
+    times.append(seconds + LAST_SECONDS)
+    return tuple(_planned(number, count, at, seconds, chance) for number, at in enumerate(times))
 
 
 def _planned(number: int, count: int, at: float, seconds: float, chance: random.Random) -> Planned:
     lender = LENDERS[(count - 1 - number) % len(LENDERS)]
-    held = seconds * chance.uniform(*HELD) if number % 3 == 1 else 0.0
+    held = seconds * chance.uniform(*HELD) if number % 3 == 1 and number < count - 1 else 0.0
     return Planned(
         name=f"list {number} of {lender}",
         lender=lender,
