@@ -28,10 +28,12 @@ def test_what_a_service_is_made_of_is_never_searched_for_garbage(monkeypatch: py
         known = {id(each) for each in gc.get_objects()}
         searched = sum(id(part) in known for part in settings.parts)
 
+    before = gc.get_threshold()
     monkeypatch.setattr("lendrail.runtime.logs.configure", lambda *_: None)
     monkeypatch.setattr("uvicorn.run", serve)
     try:
         process.run("service", lambda: settings, build)
     finally:
         gc.unfreeze()
+        gc.set_threshold(*before)
     assert searched == 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import json
+import time
 import uuid
 from collections.abc import Iterable, Sequence
 
@@ -15,6 +16,7 @@ import structlog
 
 from lendrail.contracts.terms import NAMESPACE, Status
 from lendrail.runtime.mongo import OUTAGES, Collection, Document
+from lendrail.runtime.pace import rest
 from lendrail.runtime.vault import INTAKE_KEY_DAYS, Key, Vault
 from lendrail.status.hints import Hints
 from lendrail.status.imports.hearing import SOURCE, content_of
@@ -24,6 +26,8 @@ from lendrail.status.reports import Reports
 
 log = structlog.get_logger()
 TURN = 500
+NAMED = ("tenant", "mode", "partner", "credential", "reference_system", "row_keys")
+"""What tells whose row it is; what it says is read of those alone that somebody knows by now."""
 
 
 def call_of(document: Document, row: Row, key: Key) -> Document:
@@ -76,25 +80,32 @@ class Orphaned:
         while True:
             await asyncio.sleep(self._seconds)
             try:
+                began = time.monotonic()
                 while await self.turn():
-                    pass
+                    await rest(time.monotonic() - began)
+                    began = time.monotonic()
             except OUTAGES as error:
                 log.warning("rows of files wait for their store", error=type(error).__name__)
 
     async def turn(self) -> bool:
         """Look at some more of them; whether there are others behind. The next turn after the last begins anew."""
         wanted = {"source": SOURCE, "_id": {"$gt": self._after}}
-        calls = await self._orphans.find(wanted).sort("_id", 1).limit(TURN).to_list()
+        named = dict.fromkeys(NAMED, 1)
+        calls = await self._orphans.find(wanted, named).sort("_id", 1).limit(TURN).to_list()
         self._after = calls[-1]["_id"] if len(calls) == TURN else ""
         await self._join(calls)
         return bool(self._after)
 
     async def _join(self, calls: Sequence[Document]) -> None:
-        matched: list[tuple[Document, Document]] = []
+        known: dict[str, Document] = {}
         for whose, some in _by_file(calls):
             rows = [Row(0, call["row_keys"]) for call in some]
             found = await self._matcher.find(whose, rows)
-            matched += [(call, each.document) for call, each in zip(some, found, strict=True) if each.document]
+            known |= {call["_id"]: each.document for call, each in zip(some, found, strict=True) if each.document}
+        if not known:
+            return
+        whole = await self._orphans.find({"_id": {"$in": list(known)}}).to_list()
+        matched = [(call, known[call["_id"]]) for call in whole]
         living = [(call, document) for call, document in matched if document["status"] != Status.ERASED]
         done = await self._reports.hear(living)
         gone = {call["_id"] for call, document in matched if document["status"] == Status.ERASED}

@@ -27,7 +27,8 @@ from lendrail.status.imports.take import Taking
 
 OPERATE = Depends(authorised("operator"))
 NO_STORE = {"Cache-Control": "no-store"}
-LARGEST_PAGE = 1000
+LARGEST_PAGE, FEW = 1000, 50
+"""The second: so many rows of a page for each batch of the report that is read ahead; a batch holds hundreds."""
 Size = Annotated[int, Query(ge=1, le=LARGEST_PAGE, alias="pageSize")]
 Token = Annotated[str | None, Query(max_length=200, alias="pageToken")]
 Shown = dict[str, Any]
@@ -104,7 +105,7 @@ async def _rows(
     wanted = of_import | {"n": {"$gte": before[0]["n"] if before else 0}}
     wanted |= {"problems": {"$gt": 0}} if problems else {}
     found: list[Shown] = []
-    async for batch in imports.reports.find(wanted).sort("n", 1):
+    async for batch in imports.reports.find(wanted).sort("n", 1).batch_size(2 + size // FEW):
         for stored in batch["rows"]:
             line = Line.of(stored)
             if line.row <= after or (problems and not line.is_problem):
