@@ -18,6 +18,9 @@ from lendrail.runtime.broker import Batch, assigned, make_broker, subscribe
 from lendrail.runtime.settings import ServiceSettings
 from lendrail.runtime.sharing import Sharing
 
+OTHER = "shared-other"
+"""What its other groups read: a process has several."""
+
 
 class Replica:
     """One process's consumer of one topic, with a name that it keeps across restarts."""
@@ -31,8 +34,12 @@ class Replica:
         """Its consumer."""
         broker = make_broker(self.settings, "test")
         subscriber = subscribe(broker, self._hear, group=self.topic, settings=self.settings, topic=self.topic)
+        others = [
+            subscribe(broker, self._hear, group=f"{self.topic}-{n}", settings=self.settings, topic=OTHER) for n in "ab"
+        ]
         await broker.start()
-        watch = asyncio.create_task(Sharing(self.settings.kafka_bootstrap_servers, [subscriber], 0.5).run())
+        sharing = Sharing(self.settings.kafka_bootstrap_servers, [*others, subscriber], 0.5)
+        watch = asyncio.create_task(sharing.run())
 
         async def joined() -> bool:
             return assigned(subscriber)
@@ -52,6 +59,11 @@ class Replica:
             return set(values) <= set(self.heard)
 
         await support.eventually(all_heard)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _other(kafka: str) -> None:
+    asyncio.run(support.topics(kafka, OTHER))
 
 
 @pytest.fixture

@@ -41,22 +41,27 @@ class Sharing:
                 log.debug("consumer groups cannot be seen", error=type(error).__name__)
 
     async def _look(self) -> None:
-        members = {subscriber.group_id: subscriber for subscriber in self._subscribers}
         admin: Any = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
         await admin.start()
         try:
-            answers = await admin.describe_consumer_groups(list(members))
+            for subscriber in self._subscribers:
+                # one group at a time: aiokafka 0.14 cannot read what is said of several
+                [answer] = await admin.describe_consumer_groups([subscriber.group_id])
+                [(_, _, state, _, _, members, *_)] = answer.groups
+                if state == SHARED_OUT:
+                    _claim(subscriber, set(_shared(members)))
         finally:
             await admin.close()
-        for _, group, state, *_, described in (each for answer in answers for each in answer.groups):
-            consumer: Any = members[group].consumer
-            if state != SHARED_OUT or consumer is None:
-                continue
-            topics = consumer.subscription()
-            wanted = {(topic, place) for topic in topics for place in consumer.partitions_for_topic(topic) or ()}
-            if left := wanted - set(_shared(described)):
-                log.warning("partitions that nobody reads are shared out anew", group=group, partitions=len(left))
-                consumer._coordinator.request_rejoin()
+
+
+def _claim(subscriber: BatchSubscriber, shared: set[Place]) -> None:
+    """Ask the group to share out anew if a partition that this one would read was given to nobody."""
+    consumer: Any = subscriber.consumer
+    topics = consumer.subscription()
+    wanted = {(topic, place) for topic in topics for place in consumer.partitions_for_topic(topic) or ()}
+    if left := wanted - shared:
+        log.warning("partitions that nobody reads are shared out anew", group=subscriber.group_id, count=len(left))
+        consumer._coordinator.request_rejoin()
 
 
 def _shared(members: Sequence[Any]) -> Iterator[Place]:
