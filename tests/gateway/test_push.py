@@ -146,6 +146,20 @@ def test_the_pattern_takes_topics_of_partners_and_no_dead_letters() -> None:
     assert [name for name in names if re.match(PATTERN, name)] == ["push-a", "push-a.b_c-d"]
 
 
+def test_no_topic_is_two_accounts(tmp_path: Path) -> None:
+    """What one tenant's partner says must not be another tenant's."""
+    files(tmp_path)
+    told = json.loads((tmp_path / "tenants.json").read_text())
+    first = told["tenants"][0]
+    theirs = first["partners"][0] | {"webhookPath": "u" * 40}
+    other = first | {"id": "other", "clients": [], "upstreams": []}
+    told["tenants"].append(other | {"partners": [theirs | {"push": None}]})
+    assert Tenants.model_validate(told).by_push[CALLS][0].id == first["id"]
+    told["tenants"][1]["partners"] = [theirs]
+    with pytest.raises(ValueError, match="one account's"):
+        Tenants.model_validate(told)
+
+
 class Keeper:
     """Keeps nothing: fails as it is told."""
 

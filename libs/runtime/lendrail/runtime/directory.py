@@ -127,6 +127,13 @@ class Tenants(_Part):
             raise ValueError("a former webhook path must be no other path of the partner")
         return self
 
+    @model_validator(mode="after")
+    def _no_topic_is_two_accounts(self) -> Tenants:
+        pushing = [account.credential for tenant in self.tenants for account in tenant.partners if account.push]
+        if len(set(pushing)) < len(pushing):
+            raise ValueError("a credential with a topic must be one account's")
+        return self
+
     @cached_property
     def by_push(self) -> dict[str, tuple[Tenant, PartnerAccount]]:
         """Accounts whose partner calls by Kafka, by credential."""
