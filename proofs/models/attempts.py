@@ -20,12 +20,12 @@ from tests.submission.test_plan import planned, send
 
 from lendrail.partners.exchange import Accepted, CredentialRefused, Duplicate, Rejected, RetryLater, Unknown
 from lendrail.partners.partner import Capability, Operation
-from lendrail.submission import moves, resolved
-from lendrail.submission.answers import still_open
-from lendrail.submission.attempt import FINAL, UNDER_WAY, Attempt, Opportunity, State, reference
-from lendrail.submission.classify import ABSENCES, SEARCHED, Event, LookedUp, Lost, NotSent, classify, expired
-from lendrail.submission.moves import Result
-from lendrail.submission.turns import due_now
+from lendrail.submission.attempts import moves, resolved
+from lendrail.submission.attempts.attempt import FINAL, UNDER_WAY, Attempt, Opportunity, State, reference
+from lendrail.submission.attempts.classify import ABSENCES, SEARCHED, Event, LookedUp, Lost, NotSent, classify, expired
+from lendrail.submission.attempts.moves import Result
+from lendrail.submission.attempts.turns import due_now
+from lendrail.submission.sending.answers import still_open
 
 PROCESSING = 120.0
 LEASE = 120.0

@@ -16,7 +16,7 @@ SENDING = (
         protection="*under way* is durable before the first byte",
         edits=(
             Edit(
-                file=f"{SUBMISSION}/workers.py",
+                file=f"{SUBMISSION}/sending/workers.py",
                 search=(
                     "        if not await self._writer.write(job, moves.unless_moved(current, begin), begins=True):\n"
                     "            return None\n"
@@ -33,7 +33,7 @@ SENDING = (
         protection="what was decided of an attempt is not written over what others stored since",
         edits=(
             Edit(
-                file=f"{SUBMISSION}/moves.py",
+                file=f"{SUBMISSION}/attempts/moves.py",
                 search="return move(opportunity) if all(each in opportunity.attempts for each in batch) else None",
                 replace="return move(opportunity)",
             ),
@@ -92,7 +92,7 @@ SENDING = (
         protection="lease: the deadline is looked at once more before the first byte",
         edits=(
             Edit(
-                file=f"{SUBMISSION}/workers.py",
+                file=f"{SUBMISSION}/sending/workers.py",
                 search="lambda: job.lease.seconds_left() >= deadline",
                 replace="lambda: True",
             ),
@@ -136,7 +136,7 @@ SENDING = (
         protection="class E: what may have arrived is never sent again",
         edits=(
             Edit(
-                file=f"{SUBMISSION}/classify.py",
+                file=f"{SUBMISSION}/attempts/classify.py",
                 search="    if attempt.unknowns + 1 > repeats:",
                 replace="    if attempt.unknowns + 1 > max(repeats, 1):",
             ),
@@ -166,7 +166,7 @@ SENDING = (
         protection="mode: nothing planned as live goes through a test account",
         edits=(
             Edit(
-                file=f"{SUBMISSION}/desk.py",
+                file=f"{SUBMISSION}/planning/desk.py",
                 search="    return credential.mode != mode or _plain(credential)",
                 replace="    return False",
             ),
@@ -181,7 +181,7 @@ SENDING = (
         protection="consent: without it nothing goes to a lender",
         edits=(
             Edit(
-                file=f"{SUBMISSION}/desk.py",
+                file=f"{SUBMISSION}/planning/desk.py",
                 search="not intent.application.consents_to(opportunity.partner):",
                 replace="not opportunity.partner:",
             ),

@@ -31,7 +31,7 @@ TAKING = (
         protection="inbox: an event that comes again asks a partner for nothing again",
         edits=(
             Edit(
-                file=f"{SUBMISSION}/plan.py",
+                file=f"{SUBMISSION}/planning/plan.py",
                 search="    if known is not None and cause.id in known.inbox:",
                 replace="    if known is not None and cause.id == known.id:",
             ),

@@ -30,10 +30,10 @@ from lendrail.partners.exchange import (
     Unknown,
 )
 from lendrail.partners.partner import Capability
-from lendrail.submission.answers import looked_up
-from lendrail.submission.attempt import Attempt, State
-from lendrail.submission.classify import Event, classify
-from lendrail.submission.classify import NotSent as NotBegun
+from lendrail.submission.attempts.attempt import Attempt, State
+from lendrail.submission.attempts.classify import Event, classify
+from lendrail.submission.attempts.classify import NotSent as NotBegun
+from lendrail.submission.sending.answers import looked_up
 
 SEARCHED = (Capability.SEARCHABLE, Capability.ASYNCHRONOUS)
 

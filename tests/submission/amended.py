@@ -17,10 +17,10 @@ from lendrail.contracts.sensitive import SensitiveText
 from lendrail.contracts.submit import AcceptOffer, AddDocument, Intent, Submit, Withdraw
 from lendrail.partners import PARTNERS
 from lendrail.runtime.vault import Key
-from lendrail.submission.attempt import Attempt, Opportunity, State
-from lendrail.submission.desk import Desk
-from lendrail.submission.plan import decide, plan
-from lendrail.submission.planned import Plan
+from lendrail.submission.attempts.attempt import Attempt, Opportunity, State
+from lendrail.submission.planning.desk import Desk
+from lendrail.submission.planning.plan import decide, plan
+from lendrail.submission.planning.planned import Plan
 
 NOW = make.NOW
 SOAP_LENDER = REHEARSALS["soap-lender-12"]

@@ -32,14 +32,14 @@ from lendrail.runtime.partner_port import PartnerPort
 from lendrail.runtime.settings import read_key
 from lendrail.runtime.step import Delivery
 from lendrail.runtime.vault import Key, LocalWrapper, Vault
+from lendrail.submission.accounts.desks import Desks
+from lendrail.submission.accounts.lists import PartnerLists
 from lendrail.submission.app import build
-from lendrail.submission.asking import Asker
-from lendrail.submission.attempt import Attempt, Opportunity, reference
-from lendrail.submission.channels import Channels
-from lendrail.submission.desks import Desks
+from lendrail.submission.attempts.attempt import Attempt, Opportunity, reference
 from lendrail.submission.handlers import Handlers
-from lendrail.submission.lists import PartnerLists
-from lendrail.submission.registry import Registry
+from lendrail.submission.registries.registry import Registry
+from lendrail.submission.sending.asking import Asker
+from lendrail.submission.sending.channels import Channels
 from lendrail.submission.settings import Settings
 from lendrail.submission.store import Store, read
 

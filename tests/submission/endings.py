@@ -20,7 +20,7 @@ from lendrail.contracts.submit import Submit
 from lendrail.contracts.terms import Status, opportunity_id
 from lendrail.runtime.clock import utc_now
 from lendrail.runtime.step import Delivery
-from lendrail.submission.attempt import OUTCOME_UNKNOWN, Attempt
+from lendrail.submission.attempts.attempt import OUTCOME_UNKNOWN, Attempt
 
 
 @dataclass(frozen=True)

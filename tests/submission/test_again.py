@@ -17,12 +17,13 @@ from tests.submission.test_plan import ACCOUNT, DESK, planned, send
 from lendrail.contracts.terms import Status
 from lendrail.partners import PARTNERS
 from lendrail.runtime.directory import Credential, PartnerAccount
-from lendrail.submission import gates, moves, resolved
-from lendrail.submission.attempt import Attempt, Opportunity, State
-from lendrail.submission.classify import Verdict
-from lendrail.submission.desk import Beside, Desk
-from lendrail.submission.moves import Result
-from lendrail.submission.turns import due_now
+from lendrail.submission.attempts import moves, resolved
+from lendrail.submission.attempts.attempt import Attempt, Opportunity, State
+from lendrail.submission.attempts.classify import Verdict
+from lendrail.submission.attempts.moves import Result
+from lendrail.submission.attempts.turns import due_now
+from lendrail.submission.planning.desk import Beside, Desk
+from lendrail.submission.registries import gates
 
 NOW = make.NOW
 LATER = NOW + dt.timedelta(hours=1)

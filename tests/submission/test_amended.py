@@ -13,7 +13,7 @@ from tests.submission.desk import Desk, document
 from tests.submission.others import MONETAGO, REFERENCE, dial, ledger, open_accounts, running, undial
 
 from lendrail.contracts.submit import AddDocument, Submit
-from lendrail.submission.attempt import Attempt
+from lendrail.submission.attempts.attempt import Attempt
 
 pytestmark = pytest.mark.asyncio
 

@@ -23,10 +23,10 @@ from lendrail.runtime.directory import Credential, Credentials, Mounted
 from lendrail.runtime.mongo import Collection
 from lendrail.runtime.partner_port import PartnerPort, Paused
 from lendrail.runtime.tokens import Caller, Unauthorised
-from lendrail.submission.actions import REASONS_KEY, Actions
 from lendrail.submission.app import build
-from lendrail.submission.approving import Approvers, Approving
-from lendrail.submission.pauses import Pauses
+from lendrail.submission.operators.actions import REASONS_KEY, Actions
+from lendrail.submission.operators.approving import Approvers, Approving
+from lendrail.submission.operators.pauses import Pauses
 from lendrail.submission.settings import Settings
 
 pytestmark = pytest.mark.asyncio

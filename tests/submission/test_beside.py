@@ -30,14 +30,15 @@ from tests.submission.test_old_papers import registration
 from lendrail.contracts.submit import Submit
 from lendrail.contracts.terms import Status
 from lendrail.partners.exchange import Accepted, Rejected, Unknown
-from lendrail.submission import gates, moves, resolved
-from lendrail.submission.anew import Refused, already_there, anew
-from lendrail.submission.attempt import Attempt, Opportunity, State, reference
-from lendrail.submission.beside import still_kept
-from lendrail.submission.desk import Desk
-from lendrail.submission.lenders import old_papers
-from lendrail.submission.planned import Plan
-from lendrail.submission.turns import due_now, undecided
+from lendrail.submission.attempts import moves, resolved
+from lendrail.submission.attempts.attempt import Attempt, Opportunity, State, reference
+from lendrail.submission.attempts.beside import still_kept
+from lendrail.submission.attempts.turns import due_now, undecided
+from lendrail.submission.planning.anew import Refused, already_there, anew
+from lendrail.submission.planning.desk import Desk
+from lendrail.submission.planning.lenders import old_papers
+from lendrail.submission.planning.planned import Plan
+from lendrail.submission.registries import gates
 
 GATE = uuid.UUID("00000000-0000-4000-8000-00000000000b")
 UNABLE = desk_of(REFERENCE, update=None)

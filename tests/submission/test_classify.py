@@ -16,8 +16,8 @@ from lendrail.partners.exchange import (
     Unknown,
 )
 from lendrail.partners.partner import Capability, Operation
-from lendrail.submission.attempt import Attempt, State
-from lendrail.submission.classify import Event, IdTaken, LookedUp, Lost, NotSent, classify
+from lendrail.submission.attempts.attempt import Attempt, State
+from lendrail.submission.attempts.classify import Event, IdTaken, LookedUp, Lost, NotSent, classify
 
 MOST_DELAYS = 3
 FIRST = Attempt(id="a", operation="create", state=State.SENDING, tries=1)

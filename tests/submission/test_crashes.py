@@ -22,12 +22,12 @@ from lendrail.local.servers.ports import free_port
 from lendrail.runtime import due
 from lendrail.runtime.due import Lease
 from lendrail.runtime.partner_port import PartnerPort
-from lendrail.submission.channels import Channels
-from lendrail.submission.documents import Documents
-from lendrail.submission.requests import Requests
-from lendrail.submission.settling import Settler
-from lendrail.submission.workers import Submitter
-from lendrail.submission.writing import Writer
+from lendrail.submission.sending.channels import Channels
+from lendrail.submission.sending.documents import Documents
+from lendrail.submission.sending.requests import Requests
+from lendrail.submission.sending.settling import Settler
+from lendrail.submission.sending.workers import Submitter
+from lendrail.submission.sending.writing import Writer
 
 pytestmark = pytest.mark.asyncio
 SHEET = b"PK fake spreadsheet"

@@ -30,9 +30,9 @@ from lendrail.contracts.submit import Submit
 from lendrail.contracts.terms import Status
 from lendrail.runtime.clock import utc_now
 from lendrail.runtime.tokens import Caller
-from lendrail.submission.attempt import Attempt
-from lendrail.submission.people import People
-from lendrail.submission.resolving import Resolution, Resolver
+from lendrail.submission.attempts.attempt import Attempt
+from lendrail.submission.operators.people import People
+from lendrail.submission.operators.resolving import Resolution, Resolver
 
 pytestmark = pytest.mark.asyncio
 OPERATOR = Caller(TENANT, "demo-operator", "test", frozenset({"operator"}))

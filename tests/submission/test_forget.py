@@ -8,7 +8,7 @@ from tests.forgotten import traces
 from tests.submission.desk import Desk
 
 from lendrail.runtime.vault import Key
-from lendrail.submission.attempt import State
+from lendrail.submission.attempts.attempt import State
 from lendrail.submission.forget import Forgetter
 
 pytestmark = pytest.mark.asyncio

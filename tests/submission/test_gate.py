@@ -16,12 +16,13 @@ from tests.submission.test_plan import planned, send
 
 from lendrail.contracts.submit import Submit
 from lendrail.contracts.terms import Match, Status
-from lendrail.submission import gates, moves
-from lendrail.submission.attempt import Opportunity, State
-from lendrail.submission.classify import Verdict
-from lendrail.submission.moves import Result
-from lendrail.submission.planned import Plan
-from lendrail.submission.turns import due_now, next_due
+from lendrail.submission.attempts import moves
+from lendrail.submission.attempts.attempt import Opportunity, State
+from lendrail.submission.attempts.classify import Verdict
+from lendrail.submission.attempts.moves import Result
+from lendrail.submission.attempts.turns import due_now, next_due
+from lendrail.submission.planning.planned import Plan
+from lendrail.submission.registries import gates
 
 GATE = uuid.UUID("00000000-0000-4000-8000-00000000000a")
 NOW = make.NOW

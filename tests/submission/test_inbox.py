@@ -19,10 +19,10 @@ from tests.submission.amended import (
 from tests.submission.others import REFERENCE
 
 from lendrail.contracts.submit import Intent
-from lendrail.submission import moves
-from lendrail.submission.attempt import OPEN, State
-from lendrail.submission.classify import Verdict
-from lendrail.submission.moves import Result
+from lendrail.submission.attempts import moves
+from lendrail.submission.attempts.attempt import OPEN, State
+from lendrail.submission.attempts.classify import Verdict
+from lendrail.submission.attempts.moves import Result
 
 
 @pytest.mark.parametrize(

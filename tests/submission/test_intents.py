@@ -31,12 +31,12 @@ from lendrail.contracts.partner_ack import PartnerAck
 from lendrail.contracts.submit import Submit
 from lendrail.partners.exchange import Accepted, Rejected, Unknown
 from lendrail.partners.partner import Capability, Operation
-from lendrail.submission import moves, resolved
-from lendrail.submission.attempt import Attempt, Opportunity, State
-from lendrail.submission.classify import Event, classify
-from lendrail.submission.moves import Result
-from lendrail.submission.plan import plan
-from lendrail.submission.turns import due_now, undecided, waiting
+from lendrail.submission.attempts import moves, resolved
+from lendrail.submission.attempts.attempt import Attempt, Opportunity, State
+from lendrail.submission.attempts.classify import Event, classify
+from lendrail.submission.attempts.moves import Result
+from lendrail.submission.attempts.turns import due_now, undecided, waiting
+from lendrail.submission.planning.plan import plan
 
 DESK, SOAP_DESK = desk_of(REFERENCE), desk_of(SOAP_LENDER)
 KEYED = Operation(capability=Capability.KEYED, repeats=5)

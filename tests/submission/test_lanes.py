@@ -14,7 +14,7 @@ from pymongo.monitoring import CommandListener, CommandStartedEvent
 from lendrail.runtime import due
 from lendrail.runtime.due import Lease
 from lendrail.runtime.mongo import Collection, Document
-from lendrail.submission.lanes import Lanes
+from lendrail.submission.sending.lanes import Lanes
 from lendrail.submission.store import Store
 
 pytestmark = pytest.mark.asyncio

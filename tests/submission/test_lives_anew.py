@@ -10,11 +10,11 @@ from tests.submission.amended import key_of
 from tests.submission.test_lives import FIRST, Lives
 
 from lendrail.partners.exchange import Accepted
-from lendrail.submission import resolved
-from lendrail.submission.anew import Refused, anew
-from lendrail.submission.attempt import Attempt, State
-from lendrail.submission.beside import still_kept, untaken
-from lendrail.submission.classify import Event
+from lendrail.submission.attempts import resolved
+from lendrail.submission.attempts.attempt import Attempt, State
+from lendrail.submission.attempts.beside import still_kept, untaken
+from lendrail.submission.attempts.classify import Event
+from lendrail.submission.planning.anew import Refused, anew
 
 
 class Anew(Lives):

@@ -16,11 +16,11 @@ from lendrail.contracts.partner_ack import PartnerAck
 from lendrail.contracts.submit import Submit
 from lendrail.partners import PARTNERS
 from lendrail.partners.exchange import Accepted, CredentialRefused, Duplicate, Rejected, RetryLater, Unknown
-from lendrail.submission import moves, resolved
-from lendrail.submission.attempt import FINAL, UNDER_WAY, Attempt, Opportunity, State, reference
-from lendrail.submission.classify import Event, Lost, NotSent, classify
-from lendrail.submission.moves import Result
-from lendrail.submission.turns import due_now, undecided
+from lendrail.submission.attempts import moves, resolved
+from lendrail.submission.attempts.attempt import FINAL, UNDER_WAY, Attempt, Opportunity, State, reference
+from lendrail.submission.attempts.classify import Event, Lost, NotSent, classify
+from lendrail.submission.attempts.moves import Result
+from lendrail.submission.attempts.turns import due_now, undecided
 
 OPERATIONS = PARTNERS["forward-financing"].operations
 SETTLE = OPERATIONS["create"].processing

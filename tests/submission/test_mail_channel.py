@@ -24,8 +24,8 @@ from lendrail.partners.channels.rest import PlainHttpRefused, RestChannel
 from lendrail.partners.exchange import NoAnswer, NotSent, Reply, Request
 from lendrail.runtime.directory import Credential
 from lendrail.runtime.partner_port import PartnerPort
-from lendrail.submission.channels import Channels
-from lendrail.submission.mail import MailChannel
+from lendrail.submission.sending.channels import Channels
+from lendrail.submission.sending.mail import MailChannel
 
 TEXT = b"Subject: fake\r\n\r\n.first\r\n..second\r\n.\r\nlast\r\n"
 ENVELOPE = (("from", "broker@demo.example.test"), ("to", "applications@lender.example.test"))

@@ -21,9 +21,9 @@ from tests.submission.test_registry import word
 
 from lendrail.contracts.submit import Send, Submit
 from lendrail.contracts.terms import Status
-from lendrail.submission.attempt import Opportunity, State
-from lendrail.submission.lenders import LOOKS, Papers, old_papers
-from lendrail.submission.turns import undecided
+from lendrail.submission.attempts.attempt import Opportunity, State
+from lendrail.submission.attempts.turns import undecided
+from lendrail.submission.planning.lenders import LOOKS, Papers, old_papers
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,8 @@ from lendrail.runtime.directory import Credentials, Mounted
 from lendrail.runtime.holds import Hold, Holds
 from lendrail.runtime.mongo import Collection
 from lendrail.runtime.partner_port import PartnerPort
-from lendrail.submission.actions import REASONS_KEY, Actions
-from lendrail.submission.pauses import Pauses, Pausing
+from lendrail.submission.operators.actions import REASONS_KEY, Actions
+from lendrail.submission.operators.pauses import Pauses, Pausing
 
 pytestmark = pytest.mark.asyncio
 REASON = "asked by Testa Fakely on 555-0100"

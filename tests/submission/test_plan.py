@@ -16,10 +16,10 @@ from lendrail.partners.exchange import Choice, Request
 from lendrail.partners.partner import Fetched, Lists, Options
 from lendrail.runtime.directory import Credential, PartnerAccount
 from lendrail.runtime.vault import Key
-from lendrail.submission.attempt import Attempt, Opportunity, State
-from lendrail.submission.desk import Desk, crossing
-from lendrail.submission.plan import plan
-from lendrail.submission.planned import Plan
+from lendrail.submission.attempts.attempt import Attempt, Opportunity, State
+from lendrail.submission.planning.desk import Desk, crossing
+from lendrail.submission.planning.plan import plan
+from lendrail.submission.planning.planned import Plan
 
 ACCOUNT = PartnerAccount(
     partner=PARTNER, credential=CREDENTIAL, mode="test", options={"vocabulary": "current"}, webhook_path="x" * 32

@@ -22,7 +22,7 @@ from lendrail.contracts.submit import Send, Submit
 from lendrail.contracts.terms import Status
 from lendrail.runtime.clock import utc_now
 from lendrail.runtime.step import Delivery
-from lendrail.submission.attempt import reference
+from lendrail.submission.attempts.attempt import reference
 
 pytestmark = pytest.mark.asyncio
 REASON = "the lender asked for it, by Zelda Fakename"

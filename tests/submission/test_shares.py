@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lendrail.submission.shares import Shares
+from lendrail.submission.sending.shares import Shares
 
 ANY = st.builds(Shares, st.integers(1, 256), st.floats(0.01, 1))
 

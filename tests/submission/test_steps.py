@@ -12,12 +12,12 @@ from tests.submission.test_plan import planned, send
 from lendrail.contracts.terms import Report, Status
 from lendrail.partners.exchange import Accepted, Rejected, Request, Unknown
 from lendrail.partners.partner import Capability, Operation
-from lendrail.submission import moves, resolved
-from lendrail.submission.answers import still_open
-from lendrail.submission.attempt import Attempt, Opportunity, State
-from lendrail.submission.classify import Event, LookedUp, Lost, classify
-from lendrail.submission.moves import Move, Result
-from lendrail.submission.turns import due_now
+from lendrail.submission.attempts import moves, resolved
+from lendrail.submission.attempts.attempt import Attempt, Opportunity, State
+from lendrail.submission.attempts.classify import Event, LookedUp, Lost, classify
+from lendrail.submission.attempts.moves import Move, Result
+from lendrail.submission.attempts.turns import due_now
+from lendrail.submission.sending.answers import still_open
 
 NOW = make.NOW
 KEYED = Operation(capability=Capability.KEYED, repeats=5)

@@ -18,7 +18,7 @@ from lendrail.partners.channels.access import auth_of
 from lendrail.partners.channels.auth import MemoryTokens, TokenStore
 from lendrail.partners.channels.mail import SmtpLogin
 from lendrail.partners.exchange import Request
-from lendrail.submission.mail import MailChannel
+from lendrail.submission.sending.mail import MailChannel
 
 INBOX, SENDER = "applications@lender.example.test", "broker@demo.example.test"
 

@@ -20,37 +20,37 @@ from lendrail.runtime.partner_port import PartnerPort
 from lendrail.runtime.service import Service
 from lendrail.runtime.stored_events import Outboxes
 from lendrail.runtime.tokens import Verifier
-from lendrail.submission.actions import Actions
-from lendrail.submission.approving import Approvers
-from lendrail.submission.approving import routes as approval_routes
-from lendrail.submission.asking import Asker
-from lendrail.submission.channels import Channels
-from lendrail.submission.desks import Desks
-from lendrail.submission.documents import Documents
+from lendrail.submission.accounts.desks import Desks
+from lendrail.submission.accounts.lists import LANES as LISTS_LANES
+from lendrail.submission.accounts.lists import PartnerLists
+from lendrail.submission.accounts.registrations import LANES, Registrations
 from lendrail.submission.forget import Forgetter
 from lendrail.submission.handlers import Handlers
-from lendrail.submission.lanes import Lanes
-from lendrail.submission.lists import LANES as LISTS_LANES
-from lendrail.submission.lists import PartnerLists
-from lendrail.submission.partners import Overview
-from lendrail.submission.partners import routes as partner_routes
-from lendrail.submission.pauses import Pauses
-from lendrail.submission.people import People, refusal_routes, routes
-from lendrail.submission.questions import LANES as QUESTION_LANES
-from lendrail.submission.questions import Questions
-from lendrail.submission.questions import routes as question_routes
-from lendrail.submission.registrations import LANES, Registrations
-from lendrail.submission.registry import Registry
-from lendrail.submission.requests import Requests
-from lendrail.submission.resending import Resender
-from lendrail.submission.resending import routes as resend_routes
-from lendrail.submission.resolving import Resolver
-from lendrail.submission.resolving import routes as resolve_routes
+from lendrail.submission.operators.actions import Actions
+from lendrail.submission.operators.approving import Approvers
+from lendrail.submission.operators.approving import routes as approval_routes
+from lendrail.submission.operators.partners import Overview
+from lendrail.submission.operators.partners import routes as partner_routes
+from lendrail.submission.operators.pauses import Pauses
+from lendrail.submission.operators.people import People, refusal_routes, routes
+from lendrail.submission.operators.questions import LANES as QUESTION_LANES
+from lendrail.submission.operators.questions import Questions
+from lendrail.submission.operators.questions import routes as question_routes
+from lendrail.submission.operators.resending import Resender
+from lendrail.submission.operators.resending import routes as resend_routes
+from lendrail.submission.operators.resolving import Resolver
+from lendrail.submission.operators.resolving import routes as resolve_routes
+from lendrail.submission.registries.registry import Registry
+from lendrail.submission.sending.asking import Asker
+from lendrail.submission.sending.channels import Channels
+from lendrail.submission.sending.documents import Documents
+from lendrail.submission.sending.lanes import Lanes
+from lendrail.submission.sending.requests import Requests
+from lendrail.submission.sending.settling import Settler
+from lendrail.submission.sending.workers import Submitter
+from lendrail.submission.sending.writing import Writer
 from lendrail.submission.settings import Settings
-from lendrail.submission.settling import Settler
 from lendrail.submission.store import SERVICE, Store
-from lendrail.submission.workers import Submitter
-from lendrail.submission.writing import Writer
 
 
 def build(settings: Settings, verifier: Verifier | None = None, **doubles: Any) -> tuple[Service, FastAPI]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from lendrail.runtime.mongo import Collection, Document
 from lendrail.runtime.outbox import emptied
-from lendrail.submission import moves
+from lendrail.submission.attempts import moves
 from lendrail.submission.store import HIDDEN, read, write_attempt
 
 _SEALED = ("requests", "replies", "kept", "due", "through")

@@ -11,11 +11,11 @@ from lendrail.contracts.submit import Submit
 from lendrail.partners.partner import Fetched
 from lendrail.runtime.clock import utc_now
 from lendrail.runtime.step import Delivery
-from lendrail.submission.attempt import Opportunity
-from lendrail.submission.desks import Desks, is_registry, with_lenders
-from lendrail.submission.plan import plan
-from lendrail.submission.planned import Plan
-from lendrail.submission.registry import Registry
+from lendrail.submission.accounts.desks import Desks, is_registry, with_lenders
+from lendrail.submission.attempts.attempt import Opportunity
+from lendrail.submission.planning.plan import plan
+from lendrail.submission.planning.planned import Plan
+from lendrail.submission.registries.registry import Registry
 from lendrail.submission.store import Store, read
 
 Deliveries = Sequence[Delivery[Submit]]

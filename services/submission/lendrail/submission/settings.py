@@ -11,8 +11,8 @@ from pydantic import Field
 
 from lendrail.partners.partner import Capability, Operation
 from lendrail.runtime.settings import ServiceSettings
-from lendrail.submission.attempt import Attempt
-from lendrail.submission.classify import Verdict
+from lendrail.submission.attempts.attempt import Attempt
+from lendrail.submission.attempts.classify import Verdict
 
 _HOUR = 3600.0
 

@@ -21,9 +21,9 @@ from lendrail.runtime.clock import utc_now
 from lendrail.runtime.due import MARGIN_SECONDS, Lease
 from lendrail.runtime.mongo import ASCENDING, Collection, Document, DuplicateKeyError, GroupCommit, doing
 from lendrail.runtime.vault import Key
-from lendrail.submission.attempt import OPEN, Attempt, Opportunity, State, reference
-from lendrail.submission.beside import still_kept
-from lendrail.submission.turns import next_due, waiting
+from lendrail.submission.attempts.attempt import OPEN, Attempt, Opportunity, State, reference
+from lendrail.submission.attempts.beside import still_kept
+from lendrail.submission.attempts.turns import next_due, waiting
 
 SERVICE = "submission"
 REGISTRY = "(registry)"
