@@ -42,6 +42,7 @@ class Measured:
     """One side's way through one file; `cpu` are seconds of all processes that took part."""
 
     side: str
+    file: str
     rows: int
     seconds: float
     cpu: float
@@ -88,7 +89,7 @@ class Stack:
             raise RuntimeError(f"the import ended as {told['state']}: {told.get('problem', {}).get('code')}")
         seconds = dt.datetime.fromisoformat(told["endedAt"]).timestamp() - began
         counts = ", ".join(f"{count} {outcome}" for outcome, count in told["counts"].items())
-        return Measured(f"lendrail: {name}", told["done"], seconds, self._cpu() - used, counts, *peaks)
+        return Measured("lendrail", name, told["done"], seconds, self._cpu() - used, counts, *peaks)
 
     def _asked(self, id: str) -> dict[str, Any] | None:
         """How far it is; None where nobody answers in time, as on a machine that has other things to do."""
@@ -113,8 +114,8 @@ class Stack:
                 target.insert_many(rows, ordered=False)
             seconds, cpu = time.time() - began, self._cpu() - used
             target.drop()
-        what = "documents like ours" if like else "its four cells"
-        return Measured(f"csv + bulk insert of {what}: {name}", count, seconds, cpu)
+        what = "csv + documents like ours" if like else "csv + four cells"
+        return Measured(what, name, count, seconds, cpu)
 
     def _documents(self, client: MongoClient[Document], target: str, collection: str, where: Document) -> Document:
         """One that was written, and the indexes of its collection made for `target` too."""

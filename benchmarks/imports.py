@@ -77,24 +77,16 @@ def _side_by_side(
 
 def show(results: list[Told]) -> None:
     table = Table(title="files of statuses", box=None, title_justify="left")
-    for name in (
-        "side",
-        "rows",
-        "seconds",
-        "rows a second",
-        "CPU µs a row",
-        "what became of them",
-        "service MB",
-        "reader MB",
-    ):
-        table.add_column(name, justify="left" if name in ("side", "what became of them") else "right")
+    texts = ("file", "side", "what became of them")
+    for name in ("file", "side", "rows", "seconds", "a second", "CPU µs a row", texts[-1], "service MB", "reader MB"):
+        table.add_column(name, justify="left" if name in texts else "right")
     for each in (side for told in results for side in (told.cells, told.alike, told.ours) if side is not None):
         cells = (str(each.rows), f"{each.seconds:.2f}", f"{each.rate:.0f}", f"{each.cpu / each.rows * 1e6:.0f}")
         memory = [f"{mb:.0f}" if mb else "" for mb in (each.service_mb, each.reader_mb)]
-        table.add_row(each.side, *cells, each.counts, *memory)
+        table.add_row(each.file, each.side, *cells, each.counts, *memory)
     console.print(table)
     for told in results:
-        shares = [f"{told.ours.rate / told.cells.rate:.2f} of the rows' cells"]
-        shares += [f"{told.ours.rate / told.alike.rate:.2f} of documents like ours"] if told.alike else []
+        sides = [each for each in (told.cells, told.alike) if each is not None]
+        shares = [f"{told.ours.rate / each.rate:.3f} of {each.side}" for each in sides]
         reached = "reached" if told.ours.rate >= AIM * (told.alike or told.cells).rate else "missed"
-        console.print(f"{told.ours.side}: {', '.join(shares)} (aim {AIM} of what is comparable: {reached})")
+        console.print(f"{told.ours.file}: {', '.join(shares)} (aim {AIM} of what is comparable: {reached})")

@@ -1,8 +1,8 @@
 """`make bench ARGS="--imports 1000000"`: one large file, end to end, and the memory of those who read it.
 
-A lender's whole book: most deals are of other brokers, so nobody here knows them; `OURS` are ours, spread over the
-file. Half of these stand as they stood in a file before, the other half have changed. The service keeps 100 000 rows
-that nobody knows and tells of the others that they are too many, so both ways are gone.
+A lender's whole book: most deals are of other brokers, so nobody here knows them; one in `EVERY` is ours, spread over
+the file. Half of these stand as they stood in a file before, the other half have changed. The service keeps 100 000
+rows that nobody knows and tells of the others that they are too many, so both ways are gone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from rich.console import Console
 from benchmarks.files import Moment, file_of, stack, strangers
 
 console = Console(highlight=False, width=160)
-OURS = 20_000
+EVERY = 50
 EVERY_SECONDS = 5.0
 SLACK = 1.1
 """So much more the second half of a file may take than the first."""
@@ -32,10 +32,11 @@ def run(count: int) -> None:
             )
             moments.append(now)
 
-    with stack(OURS) as found:
-        known = found.ids[: OURS // 2]
+    ours = count // EVERY
+    with stack(ours) as found:
+        known = found.ids[: ours // 2]
         found.ours("the file before", file_of(known, "in-review", 1))
-        content = _book(count, known, found.ids[OURS // 2 :])
+        content = _book(count, known, found.ids[ours // 2 : 2 * len(known)])
         told = found.ours("a lender's whole book", content, seen=seen)
         bare = found.bare("a lender's whole book", content)
     console.print(f"{told.rows} rows, {len(content) / 1e6:.0f} MB: {told.counts}")
