@@ -115,8 +115,8 @@ KEEPING = (
         edits=(
             Edit(
                 file=f"{RUNTIME}/logs.py",
-                search="template=str(record.msg)[:200]",
-                replace="template=record.getMessage()[:200]",
+                search="said = record.name, str(record.msg)[:200]",
+                replace="said = record.name, record.getMessage()[:200]",
             ),
         ),
         proofs=("tests/runtime/test_logs.py",),

@@ -9,7 +9,8 @@ from typing import Any
 
 import orjson
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from pymongo import AsyncMongoClient
 from tests import make, support
 
@@ -107,6 +108,14 @@ class Bench:
             given = list(record.headers) if headers is None else headers
             await producer.send_and_wait(TOPIC, record.value, key=record.key, headers=given)
         await producer.stop()
+
+    async def committed(self, record: Any) -> int:
+        """How far its group has read where this record stands."""
+        admin: Any = AIOKafkaAdminClient(bootstrap_servers=self.kafka)
+        await admin.start()
+        offsets = await admin.list_consumer_group_offsets(f"{self.service}.{TOPIC}")
+        await admin.close()
+        return int(offsets[TopicPartition(TOPIC, record.partition)].offset)
 
     async def letters(self) -> list[Letter]:
         """The dead letters of this service."""

@@ -18,7 +18,7 @@ async def test_an_event_of_an_erased_person_is_dropped_and_kept_nowhere(bench: B
     await bench.run(bench.reject)
 
     async def done() -> bool:
-        return await bench.effects.count_documents({}) == 6
+        return await bench.effects.count_documents({}) == 6 and await bench.committed(place) > place.offset
 
     def of_it(record: Any) -> bool:
         told = orjson.loads(record.value)
