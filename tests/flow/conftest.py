@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -10,8 +11,8 @@ import pytest
 from tests.flow.stack import Stack
 
 
-@pytest.fixture(scope="session")
-def new_stack() -> Iterator[Callable[[], Stack]]:
+@contextmanager
+def stacks() -> Iterator[Callable[[], Stack]]:
     """Folders for stacks; each is stopped and deleted at the end."""
     made: list[Stack] = []
 
@@ -19,15 +20,25 @@ def new_stack() -> Iterator[Callable[[], Stack]]:
         made.append(Stack(Path(tempfile.mkdtemp(prefix="lendrail-"))))
         return made[-1]
 
-    yield make
-    for stack in made:
-        stack.down()
-        shutil.rmtree(stack.folder, ignore_errors=True)
+    try:
+        yield make
+    finally:
+        for stack in made:
+            stack.down()
+            shutil.rmtree(stack.folder, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
-def shared_stack(new_stack: Callable[[], Stack]) -> Stack:
-    return new_stack().up("--no-rate-limit")
+@pytest.fixture(scope="module")
+def new_stack() -> Iterator[Callable[[], Stack]]:
+    """Stacks that end with their file: each costs the other tests a third of a core."""
+    with stacks() as make:
+        yield make
+
+
+@pytest.fixture(scope="package")
+def shared_stack() -> Iterator[Stack]:
+    with stacks() as make:
+        yield make().up("--no-rate-limit")
 
 
 @pytest.fixture
