@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections import Counter
+from itertools import groupby
 from typing import Any
 
 import httpx
@@ -85,8 +86,11 @@ async def test_webhooks_lost_doubled_and_early(stack: Stack, client: httpx.Async
         stack.dial(**kind)
         application_id = await post(client, loan("30000"))
         view = await until(client, application_id, reached("approved"), 60)
-        decided = [entry for entry in view["timeline"] if entry.get("status") == "approved"]
-        assert len(decided) == 1, kind
+        shown = [entry["status"] for entry in view["timeline"] if entry["event"] == "status-updated"]
+        turns = [
+            status for status, _ in groupby(shown)
+        ]  # an answer about a document may come later: a version, no turn
+        assert turns.count("approved") == 1, (kind, turns)
 
 
 async def test_a_burst_is_all_decided(stack: Stack, client: httpx.AsyncClient) -> None:
