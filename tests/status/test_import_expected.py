@@ -35,7 +35,9 @@ async def test_a_file_that_does_not_come_is_told(files: Files, bench: Bench, tmp
     sent = await files.bring(csv(row(deal)))
     (told,) = (await files.listed())["expected"]
     assert (told["late"], told["lastImport"]) == (False, sent["id"])
-    waits = (await expected.collection.find_one({}))["due"] - dt.datetime.now(dt.UTC)  # type: ignore[index]
+    found = await expected.collection.find_one({})
+    assert found is not None
+    waits = found["due"] - dt.datetime.now(dt.UTC)
     assert abs(waits.total_seconds() - expecting.PATIENCE["weekly"]) < 60
     account_options(tmp_path, {})
     await expected.provide()
