@@ -13,8 +13,8 @@ from proofs.chaos.cast import AUDIT, PLAYED_AS, mark
 from proofs.chaos.lists import HEADER, LENDERS, LINES, MUTE, Planned
 from proofs.chaos.shapes import Accepted
 
+from lendrail.contracts.files import format_of
 from lendrail.partners import PARTNERS
-from lendrail.partners.files import format_of
 from lendrail.status.imports.reading import CsvReading
 from lendrail.status.imports.rows import Row as Read
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 
+from lendrail.contracts.files import REFERENCE, FileFormat, format_of
 from lendrail.contracts.terms import Status
-from lendrail.partners.files import REFERENCE, FileFormat, format_of
 from lendrail.status.imports.reading import CsvReading
 from lendrail.status.imports.rows import Row
 

@@ -7,8 +7,8 @@ import datetime as dt
 import pytest
 from tests.status.tables import HEADER, by, codes, options, read, times
 
+from lendrail.contracts.files import BadFormat
 from lendrail.contracts.terms import Status
-from lendrail.partners.files import BadFormat
 from lendrail.status.imports.reading import Refused
 from lendrail.status.imports.rows import heard, told
 from lendrail.status.imports.says import REFUSALS

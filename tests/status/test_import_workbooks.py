@@ -13,7 +13,7 @@ import pytest
 from openpyxl import Workbook
 from tests.status.tables import NOW, by, codes, options, read, times, with_words
 
-from lendrail.partners.files import REFERENCE, FileFormat
+from lendrail.contracts.files import REFERENCE, FileFormat
 from lendrail.status.imports.reading import Refused
 from lendrail.status.imports.rows import Row
 from lendrail.status.imports.says import REFUSALS

@@ -69,6 +69,8 @@ ApplicationId = uuid.UUID
 OpportunityId = uuid.UUID
 ForeignId = Annotated[str, Field(min_length=1, max_length=512)]
 """An id that somebody else gave: opaque, compared by its characters, never parsed."""
+FOREIGN_ID = re.compile(r"(?=.*[A-Za-z0-9])[!-~]{1,512}")
+"""One that can stand in an address."""
 
 Time = AwareDatetime
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from pydantic import SecretStr
 
 from lendrail.contracts.application import Application
+from lendrail.contracts.files import FileFormat
 from lendrail.contracts.terms import FieldProblem, Report, Status
 from lendrail.partners.channels.auth import AuthScheme
 from lendrail.partners.exchange import (
@@ -29,7 +30,6 @@ from lendrail.partners.exchange import (
     Reply,
     Request,
 )
-from lendrail.partners.files import FileFormat
 from lendrail.partners.polling import Polling
 from lendrail.partners.signatures import Headers, Proof
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, NoReturn
 
 from lendrail.contracts.sensitive import Email, Phone, Sensitive, SensitiveText
-from lendrail.contracts.terms import Money, Term, TermUnit
+from lendrail.contracts.terms import FOREIGN_ID, Money, Term, TermUnit
 
 _DEEPEST = 32
 
@@ -67,7 +67,7 @@ def json_object(content: bytes) -> dict[str, Any] | None:
 def foreign_id(value: Any) -> str | None:
     """A partner's id as text; a whole number counts, anything that could not stand in an address does not."""
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    return text if isinstance(text, str) and re.fullmatch(r"(?=.*[A-Za-z0-9])[!-~]{1,512}", text) else None
+    return text if isinstance(text, str) and FOREIGN_ID.fullmatch(text) else None
 
 
 def decimal(value: Any) -> Decimal | None:

@@ -6,8 +6,8 @@ import datetime as dt
 import re
 import uuid
 
-from lendrail.partners.files import KeyKind
-from lendrail.partners.reading import foreign_id
+from lendrail.contracts.files import KeyKind
+from lendrail.contracts.terms import FOREIGN_ID
 
 Cell = str | dt.datetime | float | None
 """Of a CSV file always text; a workbook has times and numbers too."""
@@ -45,10 +45,9 @@ def identity(kind: KeyKind, cell: Cell) -> str:
         return str(uuid.UUID(cell))
     if kind == "externalReference":
         return text_of(cell, 200, "id-unreadable")
-    found = foreign_id(cell)
-    if found is None:
+    if not FOREIGN_ID.fullmatch(cell):
         raise Unfit("id-unreadable")
-    return found
+    return cell
 
 
 def text_of(cell: Cell, longest: int, code: str) -> str:

@@ -8,8 +8,8 @@ import asyncio
 
 import structlog
 
+from lendrail.contracts.files import BadFormat, Every, FileFormat, format_of
 from lendrail.partners import PARTNERS
-from lendrail.partners.files import BadFormat, Every, FileFormat, format_of
 from lendrail.runtime import due
 from lendrail.runtime.directory import Mounted, PartnerAccount, Tenants
 from lendrail.runtime.due import Lease, Worker

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
-from lendrail.partners.files import FileFormat
+from lendrail.contracts.files import FileFormat
 from lendrail.status.imports.reading import CsvReading, Refused, Tally
 from lendrail.status.imports.rows import Row, told
 

@@ -9,7 +9,7 @@ import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from lendrail.partners.files import FileFormat, plain
+from lendrail.contracts.files import FileFormat, plain
 from lendrail.status.imports.cells import Cell
 from lendrail.status.imports.rows import Reader, Row
 from lendrail.status.imports.table import Record, Table, split

@@ -11,8 +11,8 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from lendrail.contracts.files import LIFE, FileFormat, ValueKind, plain
 from lendrail.contracts.terms import Status
-from lendrail.partners.files import LIFE, FileFormat, ValueKind, plain
 from lendrail.status.imports.cells import Cell, Unfit, identity, read_time, serial, text_of
 
 STATUS = "status"

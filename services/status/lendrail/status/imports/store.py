@@ -14,9 +14,9 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lendrail.contracts.files import FileFormat
 from lendrail.contracts.sensitive import Erased, SealBroken
 from lendrail.contracts.terms import NAMESPACE
-from lendrail.partners.files import FileFormat
 from lendrail.runtime import due
 from lendrail.runtime.clock import utc_now
 from lendrail.runtime.due import MARGIN_SECONDS, Lease

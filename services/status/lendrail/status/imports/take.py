@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator
 import structlog
 from starlette.requests import ClientDisconnect
 
+from lendrail.contracts.files import BadFormat, FileFormat
 from lendrail.partners import PARTNERS
-from lendrail.partners.files import BadFormat, FileFormat
 from lendrail.runtime import audit
 from lendrail.runtime.clock import utc_now
 from lendrail.runtime.directory import Mounted, PartnerAccount, Tenants

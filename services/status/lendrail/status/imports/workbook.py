@@ -17,7 +17,7 @@ from typing import Any
 from openpyxl import load_workbook
 from openpyxl.cell.read_only import EmptyCell
 
-from lendrail.partners.files import FileFormat
+from lendrail.contracts.files import FileFormat
 from lendrail.status.imports.cells import Cell
 from lendrail.status.imports.reading import MOST_COLUMNS, Refused, Sheet, Tally
 from lendrail.status.imports.rows import Row
