@@ -24,7 +24,7 @@ from proofs.chaos.faults import Faults
 from proofs.chaos.ground import DEADLINE_SECONDS, Ground
 from proofs.chaos.induced import SENDER, evidence
 from proofs.chaos.plan import plan
-from proofs.chaos.quiet import begun, due
+from proofs.chaos.quiet import due
 from proofs.chaos.remote import PROJECT
 from proofs.chaos.shapes import Carried, Options, Verdict
 from proofs.chaos.state import State
@@ -144,14 +144,14 @@ class Run:
         self._secret.write_text(said["secret"])
 
     async def _quiet(self, ground: Ground) -> bool:
-        """Whether it became quiet in time: all is where it must come to, or nothing has changed for a while and nobody
-        left a look behind; and nothing is due.
+        """Whether it became quiet in time: all is where it must come to, or nothing has changed for a while; and
+        nothing is due.
         """
         end, before, since = time.monotonic() + QUIET_SECONDS, (-1, -1), time.monotonic()
         while time.monotonic() < end:
             now = self.state.truth.count, self._notices.stat().st_size if self._notices.exists() else 0
             settled = not await asyncio.to_thread(self.state.open)
-            if now != before or not (settled or await asyncio.to_thread(begun, ground.mongo.url) == 0):
+            if now != before:
                 before, since = now, time.monotonic()
             calm = time.monotonic() - since
             if calm > (5 if settled else STILL_SECONDS) and not await asyncio.to_thread(due, ground.mongo.url):

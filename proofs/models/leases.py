@@ -24,7 +24,8 @@ from lendrail.runtime.due import Lease, Worker
 from lendrail.runtime.mongo import Document
 
 EPOCH = dt.datetime(2026, 3, 2, 10, 30, tzinfo=dt.UTC)
-LEASE = 10.0
+LEASE, LONGEST = 10.0, 40.0
+"""In every other run leases are renewed, for so long at most."""
 END = 2000.0
 """Seconds of virtual time by when all must be done."""
 LONG = 25.0
@@ -84,14 +85,18 @@ class Collection:
     def find(self, where: Document, fields: Document | None = None) -> Cursor:
         return Cursor(self._server, where)
 
-    async def update_many(self, where: Document, stages: list[Document]) -> None:
+    async def update_many(self, where: Document, stages: list[Document]) -> SimpleNamespace:
         await self._server.way()
-        for document in self._server.documents.values():
-            if _matches(document, where, self._server.now):
-                for stage in stages:
-                    for name, value in stage["$set"].items():
-                        document[name] = _value(value, document, self._server.now)
+        matched = [each for each in self._server.documents.values() if _matches(each, where, self._server.now)]
+        for document in matched:
+            for stage in stages:
+                for name, value in stage["$set"].items():
+                    document[name] = _value(value, document, self._server.now)
         await self._server.way()
+        return SimpleNamespace(matched_count=len(matched))
+
+    update_one = update_many
+    """Of what has one id."""
 
     async def finished(self, document: Any, token: str) -> bool:
         """A fenced write, as owners make it: only who still has the lease."""
@@ -197,7 +202,7 @@ class Life:
         self._waits = {number: EPOCH + dt.timedelta(seconds=wait) for number, wait in waits.items()}
         self._server = Server(self._chance, [{"_id": number, "due": when} for number, when in self._waits.items()])
         self._leases: dict[Any, list[Lease]] = {number: [] for number in waits}
-        self._workers = workers
+        self._workers, self._longest = workers, LONGEST if seed % 2 else None
         self.told = Told()
 
     def run(self) -> Told:
@@ -222,7 +227,7 @@ class Life:
             collection: Any = Collection(self._server)
             worker = Worker(
                 collection, partial(self._work, collection), where=self._everything,
-                lanes=3, lease_seconds=LEASE, poll_seconds=0.5,
+                lanes=3, lease_seconds=LEASE, longest_seconds=self._longest, poll_seconds=0.5,
             )  # fmt: skip
             running = asyncio.create_task(worker.run())
             try:

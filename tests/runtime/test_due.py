@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,95 @@ async def test_an_expired_lease_is_claimed_again_and_its_first_owner_knows(work:
     ((_, second),) = await due.claim(work, {}, 1, 30)
     assert not first.held
     assert second.token != first.token
+
+
+class Hanging:
+    """Work that goes on until it is killed, and the leases under which it did."""
+
+    def __init__(self, work: Collection, lease_seconds: float, longest_seconds: float) -> None:
+        self.leases: list[due.Lease] = []
+        self._worker = due.Worker(
+            work, self._hang, where=self._everything, lanes=1, lease_seconds=lease_seconds,
+            longest_seconds=longest_seconds,
+        )  # fmt: skip
+
+    async def _hang(self, document: Document, lease: due.Lease, lane: int) -> None:
+        self.leases.append(lease)
+        await asyncio.sleep(3600)
+
+    @staticmethod
+    async def _everything() -> Document:
+        return {}
+
+    @asynccontextmanager
+    async def begun(self) -> AsyncIterator[due.Lease]:
+        """Under way, and killed afterwards."""
+        running = asyncio.create_task(self._worker.run())
+        async with asyncio.timeout(10):
+            while not self.leases:
+                await asyncio.sleep(0.01)
+        yield self.leases[0]
+        running.cancel()
+        await self._worker.drain(0)
+
+
+SHORT = due.MARGIN_SECONDS + 0.5
+
+
+async def test_a_lease_is_renewed_while_its_process_lives(work: Collection) -> None:
+    await _plan(work, 1)
+    async with Hanging(work, SHORT, 60).begun() as lease:
+        end = time.monotonic() + 2 * SHORT
+        while time.monotonic() < end:
+            assert lease.seconds_left() > 50, "that is for the work, not for the lease"
+            assert await due.claim(work, {}, 1, 30) == []
+            await asyncio.sleep(0.1)
+        assert lease.renewed > end - SHORT, "it was renewed"
+    assert await due.claim(work, {}, 1, 30) == []
+    await asyncio.sleep(SHORT)
+    ((_, second),) = await due.claim(work, {}, 1, 30)
+    assert second.token != lease.token
+
+
+async def test_work_that_takes_too_long_loses_its_lease(work: Collection) -> None:
+    await _plan(work, 1)
+    async with Hanging(work, SHORT, 2 * SHORT).begun() as lease:
+        await asyncio.sleep(4 * SHORT)
+        assert not lease.held
+        assert len(await due.claim(work, {}, 1, 30)) == 1
+
+
+async def test_whoever_lost_a_lease_renews_it_no_more(work: Collection) -> None:
+    await _plan(work, 1)
+    async with Hanging(work, SHORT, 60).begun() as lease:
+        await work.update_many({}, {"$unset": {"lease": ""}})
+        ((_, second),) = await due.claim(work, {}, 1, 30)
+        await asyncio.sleep(SHORT)
+        assert not lease.held
+        (document,) = await work.find().to_list()
+        assert document["lease"]["token"] == second.token
+
+
+async def test_work_at_which_our_code_fails_is_not_tried_again_at_once(work: Collection) -> None:
+    """It may have cost a partner's call."""
+    await _plan(work, 1)
+    failed = asyncio.Event()
+
+    async def carry_out(document: Document, lease: due.Lease, lane: int) -> None:
+        failed.set()
+        raise ValueError("a defect")
+
+    async def everything() -> Document:
+        return {}
+
+    worker = due.Worker(work, carry_out, where=everything, lease_seconds=SHORT, longest_seconds=60)
+    running = asyncio.create_task(worker.run())
+    await asyncio.wait_for(failed.wait(), 10)
+    await asyncio.sleep(0.3)
+    running.cancel()
+    waits: list[Document] = [{"$project": {"wait": {"$subtract": ["$lease.until", "$$NOW"]}}}]
+    (left,) = await (await work.aggregate(waits)).to_list()
+    assert left["wait"] > 50_000
 
 
 async def test_work_that_outlives_the_drain_ends_before_its_clients_do(work: Collection) -> None:

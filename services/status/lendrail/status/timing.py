@@ -99,7 +99,7 @@ class Timing:
                 "due": _if_hinted(began, {"$max": ["$$NOW", "$fetch.not_before"]}, due),
                 "fetch.every": _seconds(wait),
                 "fetch.reason": _if_hinted(began, "hint", "sweep"),
-                "fetch.seen_at": began,
+                "fetch.seen_at": {"$max": ["$fetch.seen_at", began]},
                 "fetch.quiet": quiet,
                 "fetch.not_before": "$$REMOVE" if news else in_seconds(patience) if hinted else "$fetch.not_before",
                 "fetch.failures": 0,

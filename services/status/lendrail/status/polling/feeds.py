@@ -40,7 +40,8 @@ MOST_SEEN = 20_000
 """Entries that are remembered over the overlap."""
 OWN_LANE = -1
 """Not one of those on which opportunities are looked at."""
-LEASE_SECONDS = 300.0
+LEASE_SECONDS, LONGEST_SECONDS = 10.0, 300.0
+"""Of a turn: its lease is renewed while it goes on, and after the death of its process another one reads on."""
 LOOK_FOR_CREDENTIALS_SECONDS = 2.0
 
 
@@ -61,8 +62,9 @@ class Feeds:
         self._credentials, self._vault, self._longest = credentials, vault, settings.longest_wait_seconds
         poll = min(1.0, (self._longest or 4.0) / 4)
         self.worker = Worker(
-            collection, self.turn, where=self._open, lanes=LANES, lease_seconds=LEASE_SECONDS, poll_seconds=poll
-        )
+            collection, self.turn, where=self._open, lanes=LANES, lease_seconds=LEASE_SECONDS,
+            longest_seconds=LONGEST_SECONDS, poll_seconds=poll,
+        )  # fmt: skip
 
     async def prepare(self) -> None:
         await due.prepare(self.collection)

@@ -31,7 +31,11 @@ from lendrail.status.store import Heard, Opportunities, Subject, cause_of, read,
 from lendrail.status.timing import Timing
 
 log = structlog.get_logger()
-LEASE_SECONDS = 120.0
+LEASE_SECONDS = 10.0
+"""Renewed while the look goes on; after the death of its process another one looks that much later."""
+LONGEST_SECONDS = 120.0
+"""A look that takes longer is given up: its turn and the partner's answer are waited for."""
+CROSSED_SECONDS = 120.0
 
 
 class Fetch:
@@ -49,7 +53,7 @@ class Fetch:
             await self._change(document, lease, {"status": Status.ERASED.value, "due": "$$REMOVE", "lease": "$$REMOVE"})
             return
         if self._asking.port.credential(document["credential"]).mode != document["mode"]:
-            await self._failed(document, lease, "mode-crossed", LEASE_SECONDS)
+            await self._failed(document, lease, "mode-crossed", CROSSED_SECONDS)
             return
         partner = PARTNERS[document["partner"]]
         assert partner.read is not None

@@ -14,7 +14,7 @@ from lendrail.runtime.due import Lease, Worker, claiming
 from lendrail.runtime.mongo import Collection, Document
 from lendrail.runtime.partner_port import PartnerPort
 from lendrail.runtime.tasks import end
-from lendrail.status.polling.fetch import LEASE_SECONDS, Fetch
+from lendrail.status.polling.fetch import LEASE_SECONDS, LONGEST_SECONDS, Fetch
 from lendrail.status.polling.order import Habits, Order
 from lendrail.status.settings import Settings
 from lendrail.status.timing import readable
@@ -95,6 +95,7 @@ class Workers:
             where=where,
             lanes=lanes,
             lease_seconds=LEASE_SECONDS,
+            longest_seconds=LONGEST_SECONDS,
             poll_seconds=poll,
             order=order,
         )
