@@ -187,3 +187,18 @@ async def test_an_import_killed_between_write_and_publish_publishes_what_was_sto
 
 async def _dead(gateway: Gateway) -> bool:
     return gateway.ended
+
+
+async def test_a_connection_may_rest_for_longer_than_our_own_clients_and_proxies_keep_it(gateway: Gateway) -> None:
+    """Whoever sends on a connection in the moment in which we close it cannot know whether we took what was sent."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    for rest in (6.5, 0.0):
+        writer.write(b"GET /live HTTP/1.1\r\nHost: x\r\n\r\n")
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200")
+        length = next(
+            int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line[:15] == b"content-length:"
+        )
+        await reader.readexactly(length)
+        await asyncio.sleep(rest)
+    writer.close()

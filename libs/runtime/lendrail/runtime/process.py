@@ -18,6 +18,10 @@ from lendrail.runtime.settings import ServiceSettings
 
 log = structlog.get_logger()
 S = TypeVar("S", bound=ServiceSettings)
+IDLE_SECONDS = 75
+"""How long a connection may rest. Longer than our clients (5 s) and usual load balancers (60 s) keep one, so that it is
+never we who close it while a request is on its way.
+"""
 NEW_OBJECTS = 10_000
 """So many before the youngest are looked through for garbage."""
 
@@ -63,6 +67,7 @@ def run(
         access_log=False,
         server_header=False,
         proxy_headers=False,  # a header that anybody can write tells nothing of who calls
+        timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=int(STOP_SECONDS),
         loop="uvloop",
         http="httptools",
