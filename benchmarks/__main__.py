@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
+from proofs.watch import Seen, Usage, percentile, usage, watch
 from pymongo import MongoClient
 from rich.console import Console
 from rich.table import Table
@@ -29,7 +30,6 @@ from benchmarks.mixed_load import run as mix_load
 from benchmarks.recovery import run as recover
 from benchmarks.sides import PARTNER, Bare, Lendrail, Side, get, running
 from benchmarks.waits import LENDERS
-from benchmarks.watch import Seen, Usage, percentile, usage, watch
 from benchmarks.webhooks import run as call_doors
 
 console = Console(highlight=False, width=140)

@@ -21,12 +21,13 @@ from typing import Any
 import httpx
 import orjson
 import psutil
+from proofs.loans import loans
+from proofs.watch import Seen, header_time, percentile, until, usage, watch
 from pymongo import MongoClient
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.sides import Lendrail, loans, running
-from benchmarks.watch import Seen, header_time, percentile, until, usage, watch
+from benchmarks.sides import Lendrail, running
 from lendrail.local import publish
 
 console = Console(highlight=False, width=140)

@@ -21,13 +21,14 @@ from typing import Any
 import httpx
 import psutil
 from aiokafka import AIOKafkaProducer
+from proofs.loans import loans
 from proofs.page import show
+from proofs.watch import Seen, header_time, until, usage, watch
 from pymongo import MongoClient
 from rich.console import Console
 
-from benchmarks.sides import Lendrail, get, loans, running, seconds
+from benchmarks.sides import Lendrail, get, running, seconds
 from benchmarks.waits import LENDERS, Phase, Waits, tables, wanted
-from benchmarks.watch import Seen, header_time, until, usage, watch
 from lendrail.contracts.intake import imported_application_id
 from lendrail.contracts.terms import attempt_id, opportunity_id
 from lendrail.local import publish

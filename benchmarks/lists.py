@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from proofs.watch import percentile
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 from rich.console import Console
 from rich.table import Table
 from tests.gateway.process import Gateway
 
-from benchmarks.watch import percentile
 from lendrail.contracts.terms import Reference, Status, opportunity_id
 from lendrail.gateway.lists.index import Index
 from lendrail.gateway.lists.search import entries_of_opportunities, entry_of_application

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from proofs.page import PAGES, Check, Ran, Table, show, verdict, write
+from proofs.watch import percentile
 from rich.console import Console
 
 from benchmarks.groups import GROUPS
-from benchmarks.watch import percentile
 
 PAGE = PAGES / "recovery.md"
 SESSION_SECONDS = 15.0

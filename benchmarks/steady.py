@@ -13,8 +13,9 @@ import httpx
 import psutil
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from proofs.loans import loans
 
-from benchmarks.sides import Lendrail, loans
+from benchmarks.sides import Lendrail
 from lendrail.local import publish
 from lendrail.local.servers.ports import free_port
 from lendrail.local.servers.process import Process

@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from proofs.page import Table
-
-from benchmarks.watch import percentile
+from proofs.watch import percentile
 
 LENDERS = {
     "forward-financing": "demo-ff",

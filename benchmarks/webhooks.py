@@ -27,14 +27,15 @@ from typing import Any
 import bson
 import httpx
 from aiokafka import AIOKafkaProducer
+from proofs.loans import loans
+from proofs.watch import Seen, percentile, until, usage, watch
 from pymongo import MongoClient
 from rich.console import Console
 from rich.table import Table
 from tests.gateway.process import Gateway
 from tests.support import WEBHOOK_PATH, topics
 
-from benchmarks.sides import Lendrail, loans, running
-from benchmarks.watch import Seen, percentile, until, usage, watch
+from benchmarks.sides import Lendrail, running
 from lendrail.contracts.topics import TOPICS
 from lendrail.local import publish
 from lendrail.local.servers import Kafka, Mongo

@@ -9,7 +9,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.watch import percentile
 from rich.console import Console
 from rich.table import Table
 
@@ -18,6 +17,7 @@ from proofs.chaos.remote import PROJECT
 from proofs.chaos.run import Result
 from proofs.chaos.shapes import Carried, Verdict
 from proofs.chaos.verdict import ZERO
+from proofs.watch import percentile
 
 PAGE = PROJECT / "docs" / "proofs" / "chaos.md"
 HEAD = """# Chaos: what was left of the promises

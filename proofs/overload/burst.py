@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from benchmarks.sides import loans
+from proofs.loans import loans
 
 CONNECTIONS = 1000
 """Open at the same time; a client that finds none free waits for one."""

@@ -15,7 +15,8 @@ import psutil
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
-from benchmarks.watch import header_time
+
+from proofs.watch import header_time
 
 SERVICES = ("gateway", "validation", "documents", "submission", "status", "notifications")
 GROUPS_EVERY = 3.0

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import psutil
-from benchmarks.watch import percentile
 from rich.console import Console
 from rich.table import Table
 
 from proofs.overload.gauges import SERVICES
 from proofs.overload.run import BURST, CALM, DRAIN, Outcome
+from proofs.watch import percentile
 
 MOST_MB = 400.0
 """No service may hold more, documents with its rendering process included."""
