@@ -2,7 +2,6 @@
 
 import asyncio
 import datetime as dt
-import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,9 +11,9 @@ import pytest
 from tests import make, support
 from tests.forgotten import traces
 from tests.validation.amended import amended, corrected, document, withdrawn
+from tests.validation.process import Process
 from tests.validation.sound import sound
 from tests.validation.test_amendments import Desk, delivery
-from tests.validation.test_check_crashes import process_of
 from tests.validation.test_checks import CREDENTIAL, australian, credentials
 
 from lendrail.contracts.application_received import ApplicationReceived
@@ -170,20 +169,16 @@ async def test_killed_in_the_middle_it_goes_on(desk: Desk, tmp_path: Path, mongo
     environment = support.environment(tmp_path, mongo=mongo, prefix=database_prefix, instance="v-1", port="0")
     for each in (event, waits):
         await desk.service.vault.erase(each.key_id)
+    validation = Process(tmp_path, environment)
     for window in ("store.amendments.after", "store.forgotten.before"):
-        process = await process_of(environment, LENDRAIL_FAULT_AT=window)
-        assert await asyncio.wait_for(process.wait(), 40) == -signal.SIGKILL, window
+        await validation.killed_at(window)
     assert await desk.database["forgotten"].count_documents({}) == 0, "so it begins again"
-    process = await process_of(environment)
 
     async def done() -> bool:
         return await desk.database["forgotten"].count_documents({}) == 1
 
-    try:
+    async with validation.running():
         await support.eventually(done, 30)
-    finally:
-        process.terminate()
-        await asyncio.wait_for(process.wait(), 30)
     assert [place for key in keys for place in await traces(desk.database, key, ["Zq8", "Testa"])] == []
 
 
