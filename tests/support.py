@@ -16,6 +16,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from lendrail.contracts.topics import dead_letters_of
+from lendrail.runtime.audit_verify import verify
 
 TENANT = "demo"
 CREDENTIAL = "demo-ff"
@@ -131,3 +132,16 @@ async def eventually(check: Callable[[], Awaitable[Any]], seconds: float = 20.0)
             return answer
         assert time.monotonic() < deadline, f"{getattr(check, '__qualname__', check)} stayed {answer!r} for {seconds} s"
         await asyncio.sleep(0.05)
+
+
+async def linked(service: str, database: Any) -> None:
+    """Returns when every entry of this service's audit is in a whole chain. An entry is shown from when its link is
+    there, and its owner knows of that a little later.
+    """
+
+    async def whole() -> bool:
+        told = await verify(service, database)
+        assert told.broken is None, told.broken
+        return told.waiting == 0
+
+    await eventually(whole)

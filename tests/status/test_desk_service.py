@@ -19,7 +19,6 @@ from tests.status.deskwork import REASON, WORD, unknown
 from tests.status.reading import ISSUER, KEY, bearer
 
 from lendrail.contracts.event import Event
-from lendrail.runtime.audit_verify import verify
 from lendrail.runtime.broker import make_broker
 from lendrail.runtime.service import Service
 from lendrail.runtime.tasks import end
@@ -115,10 +114,4 @@ async def test_what_events_bring_to_the_desk_and_what_people_did_is_in_the_audit
     ]
     assert WORD not in str(items)
     assert items[0]["about"] == {"orphan": orphan, "laterCalls": "follow"}
-
-    async def proven() -> bool:
-        verdict = await verify("status", running.service.database)
-        assert verdict.broken is None
-        return verdict.waiting == 0
-
-    await support.eventually(proven)
+    await support.linked("status", running.service.database)

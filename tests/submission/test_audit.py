@@ -29,8 +29,7 @@ async def chained(desk: Desk, http: httpx.AsyncClient, count: int, **query: str)
 
     async with desk.lanes():
         found: list[dict[str, Any]] = await support.eventually(look)
-    told = await verify("submission", desk.store.collection.database)
-    assert (told.broken, told.waiting) == (None, 0)
+        await support.linked("submission", desk.store.collection.database)
     return found
 
 
