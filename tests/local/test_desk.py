@@ -1,5 +1,6 @@
 """`lendrail desk` against a gateway that answers as the real one: what it asks, as whom, and what it prints."""
 
+import datetime as dt
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,7 +39,8 @@ ANSWERS: dict[str, Any] = {
     "POST /v1/desk/words/m-1/take-back": {name: MAPPING[name] for name in MAPPING if name != "status"},
     "GET /v1/desk/orphans": {
         "orphans": [
-            {"id": "o-1", "partner": "finpace", "partnerId": "FAKE.7", "words": WORD, "proven": True, "ageSeconds": 61}
+            {"id": "o-1", "partner": "finpace", "partnerId": "FAKE.7", "words": WORD, "source": "webhook",
+             "proven": True, "ageSeconds": 61},
         ],
         "more": False,
     },
@@ -146,6 +148,38 @@ def test_calls_are_merged_and_dismissed(tmp_path: Path, door: Door) -> None:
     assert door.asked[0].body == {"opportunityId": ONE, "reason": "their mail says so"}
     assert desk(tmp_path, "dismiss", "o-1", "--reason", "a test of theirs")[0] == 0
     assert desk(tmp_path, "dismiss", "o-1")[0] == 2, "a reason is needed"
+
+
+def test_many_calls_are_looked_for_and_dismissed(tmp_path: Path, door: Door) -> None:
+    by_table, left = door.answers, [{"count": 5000, "more": True}, {"count": 17, "more": False}]
+
+    def answers(asked: Asked) -> Answer:
+        if asked.path == "/v1/desk/orphans/dismiss":
+            counted = {"dryRun": True, "count": 100_000, "more": True}
+            return 200, counted if asked.body.get("dryRun") else {"id": "d-1"} | left.pop(0)
+        return by_table(asked) if "?" not in asked.what else (200, {"orphans": [], "more": False})
+
+    door.answers = answers
+    wanted = ("--partner", "finpace", "--source", "webhook", "--from", "2026-03-02T10:00:00Z")
+    assert desk(tmp_path, "orphans", *wanted, "--unproven") == (0, "No call waits.\n")
+    stated = {"partner": "finpace", "source": "webhook", "receivedFrom": "2026-03-02T10:00:00Z"}
+    assert door.asked[0].query == {name: [value] for name, value in stated.items()} | {"proven": ["false"]}
+    assert desk(tmp_path, "dismiss-many", *wanted)[0] == 1, "without a reason nothing is asked"
+    code, said = desk(tmp_path, "dismiss-many", *wanted, "--dry-run")
+    assert (code, said) == (0, "100000+ calls would leave the list.\n")
+    code, said = desk(tmp_path, "dismiss-many", *wanted, "--reason", "forged")
+    assert (code, said.splitlines()) == (
+        0, ["5000 calls left the list, and there are more.", "5017 calls left the list."]
+    )  # fmt: skip
+    looked, *sent = [each.body for each in door.asked[1:]]
+    assert looked.pop("dryRun") is True
+    until = dt.datetime.fromisoformat(sent[0]["receivedTo"])
+    assert abs(dt.datetime.now(dt.UTC) - until) < dt.timedelta(minutes=1), "what comes meanwhile was not meant"
+    assert sent == [stated | {"receivedTo": sent[0]["receivedTo"], "proven": False, "reason": "forged"}] * 2
+    assert len({each.headers["Idempotency-Key"] for each in door.asked[1:]}) == 3
+    left.append({"count": 1, "more": False})
+    assert desk(tmp_path, "dismiss-many", "--proven", "--to", "2026-03-02T11:00:00Z", "--reason", "their test")[0] == 0
+    assert door.asked[-1].body == {"proven": True, "receivedTo": "2026-03-02T11:00:00Z", "reason": "their test"}
 
 
 def test_a_status_is_set(tmp_path: Path, door: Door) -> None:

@@ -278,7 +278,7 @@ async def test_it_is_for_operators(bench: Bench) -> None:
     reader = Operator(bench, scope="applications:read")
     for path in ("", "/words", "/orphans", "/disagreements", "/duplicates"):
         assert (await reader.client.get(f"/v1/desk{path}")).status_code == 403
-    for path in ("/words", "/words/x/take-back", "/orphans/x/merge", "/orphans/x/dismiss"):
+    for path in ("/words", "/words/x/take-back", "/orphans/x/merge", "/orphans/x/dismiss", "/orphans/dismiss"):
         assert (await reader.post(path, {})).status_code == 403
     await reader.client.aclose()
 

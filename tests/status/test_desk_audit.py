@@ -86,3 +86,10 @@ async def test_a_call_that_is_merged_and_one_that_is_nobodys(bench: Bench, perso
     first, second = (f"/v1/desk/orphans/{each['id']}" for each in await person.listed("orphans"))
     await person.act(f"{first}/merge", "orphan-merged", bench.opportunities, opportunityId=str(deal.id))
     await person.act(f"{second}/dismiss", "orphan-dismissed", bench.parts.orphans)
+
+
+async def test_many_calls_that_are_nobodys(bench: Bench, person: Person) -> None:
+    await bench.deliver(*(Deal().webhook() for _ in range(3)))
+    acts = desk_of(bench).dismissing.collection
+    await person.act("/v1/desk/orphans/dismiss", "orphans-dismissed", acts)
+    assert await person.listed("orphans") == []

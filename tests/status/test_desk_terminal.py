@@ -78,10 +78,15 @@ async def test_a_morning_at_the_desk(bench: Bench, stack: Path) -> None:
     asked = utc_now() - dt.timedelta(hours=1)
     odd, no = Deal(), Report(status=Status.DECLINED, words="Declined - credit", partner_time=asked)
     await bench.deliver(odd.ack(report=no, asked_at=asked))
+    await bench.deliver(*(Deal().webhook() for _ in range(120)))
     await bench.deliver(call(odd, "in-review", odd.partner_id))
 
     said = await desk(stack)
-    assert [line.split()[0] for line in said.splitlines()[1:]] == ["1"] * 4
+    assert [line.split()[0] for line in said.splitlines()[1:]] == ["1", "121", "1", "1"]
+    assert "120 calls would leave the list." in await desk(stack, "dismiss-many", "--partner", PARTNER, "--dry-run")
+    said = await desk(stack, "dismiss-many", "--partner", PARTNER, "--reason", "forged: their firewall was open")
+    assert "120 calls left the list." in said
+    assert "No call waits." in await desk(stack, "orphans", "--unproven")
     assert WORD in await desk(stack, "words")
     said = await desk(stack, "map", PARTNER, WORD, "info-required", "--dry-run")
     assert "3 opportunities hold this word; 3 would change" in said

@@ -29,14 +29,14 @@ app = typer.Typer(help="What waits for people: words, calls, channels, twins.", 
 def overview(context: typer.Context, state: StateFolder = None) -> None:
     """What waits for people, and since when."""
     if context.invoked_subcommand is None:
-        console.print(tables.overview(_read(state, "")))
+        console.print(tables.overview(read(state, "")))
 
 
 @app.command()
 def words(all_tenants: Everybody = False, state: StateFolder = None) -> None:
     """Words of partners that nobody knows, and those that people gave a meaning."""
-    said = _read(state, f"/words?allTenants={'true' if all_tenants else 'false'}")
-    _show(tables.words(said["words"]), said, "words", "No word waits.")
+    said = read(state, f"/words?allTenants={'true' if all_tenants else 'false'}")
+    show(tables.words(said["words"]), said, "words", "No word waits.")
     if said["mapped"]:
         console.print(tables.mapped(said["mapped"]))
 
@@ -55,7 +55,7 @@ def map_word(
     if not reason and not dry_run:
         raise fail("Say why, with --reason; or look first, with --dry-run.")
     body: Said = {"partner": partner, "word": word, "status": status, "allTenants": all_tenants, "dryRun": dry_run}
-    said = _change(state, "/words", body | ({"reason": reason} if reason else {}))
+    said = change(state, "/words", body | ({"reason": reason} if reason else {}))
     if dry_run:
         console.print(f"{said['opportunities']} opportunities hold this word; {len(said['changes'])} would change:")
         console.print(tables.changes(said["changes"]))
@@ -68,51 +68,30 @@ def map_word(
 @app.command()
 def mapping(identity: Annotated[str, typer.Argument(metavar="ID")], state: StateFolder = None) -> None:
     """What a word that was given a meaning changed."""
-    _tell(_read(state, f"/words/{identity}"))
+    _tell(read(state, f"/words/{identity}"))
 
 
 @app.command("take-back")
 def take_back(identity: Annotated[str, typer.Argument(metavar="ID")], reason: Why, state: StateFolder = None) -> None:
     """A word's meaning is no more; what it decided is folded again."""
-    _folded(state, _change(state, f"/words/{identity}/take-back", {"reason": reason})["id"])
-
-
-@app.command()
-def orphans(state: StateFolder = None) -> None:
-    """Calls that no opportunity claims, the oldest first."""
-    said = _read(state, "/orphans")
-    _show(tables.orphans(said["orphans"]), said, "orphans", "No call waits.")
-
-
-@app.command()
-def merge(orphan: str, opportunity: str, reason: Why, state: StateFolder = None) -> None:
-    """Give a call to its opportunity."""
-    said = _change(state, f"/orphans/{orphan}/merge", {"opportunityId": opportunity, "reason": reason})
-    console.print(f"{tables.HEARD[said['heard']]}; {tables.FOLLOW[said['laterCallsFollow']]}", markup=False)
-
-
-@app.command()
-def dismiss(orphan: str, reason: Why, state: StateFolder = None) -> None:
-    """Say that a call is nobody's."""
-    _change(state, f"/orphans/{orphan}/dismiss", {"reason": reason})
-    console.print("It left the list; should its opportunity become known, it is heard all the same.")
+    _folded(state, change(state, f"/words/{identity}/take-back", {"reason": reason})["id"])
 
 
 @app.command()
 def disagreements(state: StateFolder = None) -> None:
     """Opportunities of which two channels tell different things."""
-    said = _read(state, "/disagreements")
-    _show(tables.disagreements(said["disagreements"]), said, "disagreements", "No channels disagree.")
+    said = read(state, "/disagreements")
+    show(tables.disagreements(said["disagreements"]), said, "disagreements", "No channels disagree.")
 
 
 @app.command()
 def duplicates(state: StateFolder = None) -> None:
     """Open opportunities at one account that may be the same deal."""
-    said = _read(state, "/duplicates")
-    _show(tables.duplicates(said["duplicates"]), said, "duplicates", "No deals look alike.")
+    said = read(state, "/duplicates")
+    show(tables.duplicates(said["duplicates"]), said, "duplicates", "No deals look alike.")
 
 
-def _show(table: Table, said: Said, name: str, otherwise: str) -> None:
+def show(table: Table, said: Said, name: str, otherwise: str) -> None:
     console.print(table if said[name] else otherwise)
     if said["more"]:
         console.print(
@@ -123,7 +102,7 @@ def _show(table: Table, said: Said, name: str, otherwise: str) -> None:
 def _folded(state: StateFolder, identity: str) -> None:
     """Wait until all that holds the word was folded again, and tell what changed."""
     end = time.monotonic() + FOLDING_SECONDS
-    while (said := _read(state, f"/words/{identity}"))["folding"] != "done":
+    while (said := read(state, f"/words/{identity}"))["folding"] != "done":
         if time.monotonic() > end:
             raise fail(f"Still under way; `lendrail desk mapping {identity}` tells how far it is.")
         time.sleep(POLL_SECONDS)
@@ -138,11 +117,11 @@ def _tell(said: Said) -> None:
     console.print(tables.changes(said["changes"]))
 
 
-def _read(state: StateFolder, path: str) -> Said:
+def read(state: StateFolder, path: str) -> Said:
     return asked(state, lambda api: api.get(f"/v1/desk{path}"))
 
 
-def _change(state: StateFolder, path: str, body: Said) -> Said:
+def change(state: StateFolder, path: str, body: Said) -> Said:
     return asked(state, lambda api: api.post(f"/v1/desk{path}", body))
 
 

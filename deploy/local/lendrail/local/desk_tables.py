@@ -72,12 +72,12 @@ def changes(found: Iterable[Said]) -> Table:
 
 
 def orphans(found: Iterable[Said]) -> Table:
-    table = _table("partner", "its id", "says", "proven", "waits", "id")
+    table = _table("partner", "its id", "says", "came by", "proven", "waits", "id")
     for each in found:
         names = each.get("partnerId") or each.get("reference") or " ".join(each.get("keys", {}).values()) or "-"
         proven = "yes" if each["proven"] else "no"
         said = Text(each.get("words", "-"))
-        table.add_row(each["partner"], Text(names), said, proven, _age(each["ageSeconds"]), each["id"])
+        table.add_row(each["partner"], Text(names), said, each["source"], proven, _age(each["ageSeconds"]), each["id"])
     return table
 
 

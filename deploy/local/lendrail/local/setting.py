@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from lendrail.local.calls import app as app
 from lendrail.local.desk import Said, Why, asked
-from lendrail.local.desk import app as app
 from lendrail.local.terminal import StateFolder, console
 
 Set = Annotated[str, typer.Argument(help="In our words, such as declined")]

@@ -49,6 +49,7 @@ ROUTES = (
     Route(("GET",), "/v1/desk/words/{id}", "status"),
     Route(("POST",), "/v1/desk/words/{id}/take-back", "status"),
     Route(("GET",), "/v1/desk/orphans", "status"),
+    Route(("POST",), "/v1/desk/orphans/dismiss", "status"),
     Route(("POST",), "/v1/desk/orphans/{id}/merge", "status"),
     Route(("POST",), "/v1/desk/orphans/{id}/dismiss", "status"),
     Route(("GET",), "/v1/desk/disagreements", "status"),

@@ -108,8 +108,8 @@ def assemble(service: Service, settings: Settings) -> Parts:
     watch = Watch(callers, collection, timing)
     staleness = Staleness(collection, callers.collection, measuring, credentials)
     desk = desk_of(
-        opportunities, orphans, hints, reports, timing, vocabulary, twins, credentials, service.vault,
-        settings.orphan_sweep_seconds,
+        opportunities, orphans, service.database["dismissals"], hints, reports, timing, vocabulary, twins, credentials,
+        service.vault, settings.orphan_sweep_seconds,
     )  # fmt: skip
     correcting, pins = Correcting(opportunities, timing, service.vault), Pins(opportunities, timing, service.vault)
     return Parts(
@@ -155,10 +155,12 @@ def build(settings: Settings, *, verifier: Verifier | None = None, **doubles: An
     service.loop(parts.alarms.run)
     service.loop(parts.desk.refolding.worker.run)
     service.loop(parts.desk.merging.run)
+    service.loop(parts.desk.dismissing.run)
     service.loop(parts.pins.run)
     collection, desk = parts.opportunities.collection, parts.desk
     files = parts.importing.imports.collection
-    entries = audit_reads.keep(service, collection, parts.orphans, desk.vocabulary.collection, files)
+    dismissals = desk.dismissing.collection
+    entries = audit_reads.keep(service, collection, parts.orphans, dismissals, desk.vocabulary.collection, files)
     api = service.api("Lendrail status", verifier)
     api.include_router(desk.routes())
     api.include_router(audit_reads.routes(entries))

@@ -38,6 +38,11 @@ def _list(name: str, properties: Json, **more: Any) -> Json:
     }
 
 
+def _parameters(named: dict[str, Json]) -> tuple[Json, ...]:
+    """Of the query."""
+    return tuple({"name": name, "in": "query", "schema": schema} for name, schema in named.items())
+
+
 _COUNTED: Json = {
     "type": "object",
     "required": ["count"],
@@ -71,11 +76,17 @@ _WORDS: Json = _list(
     {"partner": _TEXT, "word": _TEXT, "opportunities": {"type": "integer"}, "opportunityId": _TEXT} | _AGED,
     mapped={"type": "array", "items": _MAPPING},
 )
+_SOURCE: Json = {"enum": ["webhook", "feed", "csv"]}
+_PROVEN: Json = {
+    "type": "boolean",
+    "description": "Whether the call proved who sent it. What we read at the partner ourselves, and files, are proven.",
+}
 _ORPHANS: Json = _list(
     "orphans",
-    dict.fromkeys(("id", "partner", "credential", "partnerId", "reference", "words", "source"), _TEXT)
+    dict.fromkeys(("id", "partner", "credential", "partnerId", "reference", "words"), _TEXT)
     | {
-        "proven": {"type": "boolean", "description": "Whether the call proved who sent it."},
+        "source": _SOURCE,
+        "proven": _PROVEN,
         "keys": {"type": "object", "description": "Of a file's row: what it names its deal by."},
         "receivedAt": _TIME,
         "ageSeconds": {"type": "number"},
@@ -116,6 +127,37 @@ _MEANING: Json = {
     },
 }
 _BECAUSE: Json = {"type": "object", "required": ["reason"], "properties": {"reason": _REASON}}
+_SOUGHT: dict[str, Json] = {
+    "partner": _TEXT | {"description": "Of this partner."},
+    "credential": _TEXT | {"description": "Through this credential of yours."},
+    "source": _SOURCE | {"description": "By a webhook or Kafka, out of a feed, or a row of a file."},
+    "proven": _PROVEN,
+    "receivedFrom": _TIME | {"description": "Received then or later."},
+    "receivedTo": _TIME | {"description": "Received before."},
+}
+_DISMISSAL: Json = {
+    "type": "object",
+    "properties": _SOUGHT
+    | {
+        "proven": {
+            "type": "boolean",
+            "default": False,
+            "description": "True takes the calls that proved who sent them, and no others.",
+        },
+        "reason": _REASON | {"description": "Needed unless `dryRun`. Recorded with who and when, sealed."},
+        "dryRun": {"type": "boolean", "default": False, "description": "Only count them."},
+    },
+}
+_DISMISSED: Json = {
+    "type": "object",
+    "required": ["count", "more"],
+    "properties": {
+        "id": {"type": "string", "description": "Of the act, as the audit names it. Absent after a dry run."},
+        "count": {"type": "integer", "description": "Calls that left the list, or would; a dry run counts to 100 000."},
+        "more": {"type": "boolean", "description": "There are others that fit: send the same again, with a new key."},
+        "dryRun": {"type": "boolean"},
+    },
+}
 _MERGE: Json = {
     "type": "object",
     "required": ["opportunityId", "reason"],
@@ -200,10 +242,23 @@ DESK: dict[tuple[str, str], Operation] = {
     ("get", "/v1/desk/orphans"): Operation(
         "Calls that no opportunity claims",
         "The oldest first: ids, the partner's word, and age; never a body. They are tried again whenever a partner "
-        "gives an id, and end after 45 days.",
+        "gives an id, and end after 45 days. All that you name must fit.",
         OPERATOR,
         answer=_ORPHANS,
         problems=_READ,
+        parameters=_parameters(_SOUGHT),
+    ),
+    ("post", "/v1/desk/orphans/dismiss"): Operation(
+        "Say of many calls that they are nobody's",
+        "The oldest 5 000 that fit leave the list: of those that prove nothing, unless `proven` is true. All that you "
+        "name must fit. One act, with one entry in the audit, which says how many, by what they were chosen and the "
+        "hash of their ids. With `dryRun` they are counted only. Where none fits it is a 409 `no-such-calls`. Should "
+        "the opportunity of one become known, it is heard all the same.",
+        OPERATOR,
+        body=_DISMISSAL,
+        answer=_DISMISSED,
+        problems=tuple(each for each in _CHANGED if each != "404"),
+        parameters=(KEY | {"required": False, "description": f"Needed unless `dryRun`. {KEY['description']}"},),
     ),
     ("post", "/v1/desk/orphans/{id}/merge"): Operation(
         "Give a call to its opportunity",

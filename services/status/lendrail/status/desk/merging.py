@@ -21,6 +21,7 @@ from lendrail.runtime.faults import point
 from lendrail.runtime.http import Problem
 from lendrail.runtime.mongo import ASCENDING, OUTAGES, Collection, Document, DuplicateKeyError
 from lendrail.runtime.vault import Vault
+from lendrail.status.desk.sought import is_proven, source_of
 from lendrail.status.desk.vocabulary import Vocabulary
 from lendrail.status.hints import Hints
 from lendrail.status.reports import Reports
@@ -167,9 +168,9 @@ def shown(call: Document, age_seconds: float) -> dict[str, Any]:
         "partnerId": call.get("partner_id"),
         "reference": call.get("reference"),
         "words": call.get("words") or None,
-        "source": call.get("source"),
+        "source": source_of(call),
         "keys": call.get("row_keys"),
-        "proven": bool(call.get("verified")),
+        "proven": is_proven(call),
         "receivedAt": call["received_at"],
         "ageSeconds": round(age_seconds, 3),
     }

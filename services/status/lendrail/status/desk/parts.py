@@ -10,6 +10,7 @@ from lendrail.runtime.directory import Credentials, Mounted
 from lendrail.runtime.mongo import Collection
 from lendrail.runtime.vault import Vault
 from lendrail.status.desk import routes, word_routes
+from lendrail.status.desk.dismissing import Dismissing
 from lendrail.status.desk.merging import Merging
 from lendrail.status.desk.refolding import Refolding
 from lendrail.status.desk.twins import Twins
@@ -26,6 +27,7 @@ class Desk:
     vocabulary: Vocabulary
     refolding: Refolding
     merging: Merging
+    dismissing: Dismissing
     twins: Twins
     waiting: Waiting
     opportunities: Collection
@@ -33,12 +35,14 @@ class Desk:
 
     async def prepare(self) -> None:
         """Indexes; needs MongoDB."""
-        for part in (self.vocabulary, self.refolding, self.merging, self.twins, self.waiting):
+        for part in (self.vocabulary, self.refolding, self.merging, self.dismissing, self.twins, self.waiting):
             await part.prepare()
 
     def routes(self) -> APIRouter:
         router = APIRouter()
-        router.include_router(routes.routes(self.waiting, self.merging, self.opportunities, self.orphans))
+        router.include_router(
+            routes.routes(self.waiting, self.merging, self.dismissing, self.opportunities, self.orphans)
+        )
         words = word_routes.Words(self.waiting, self.vocabulary, self.refolding, self.opportunities)
         router.include_router(word_routes.routes(words))
         return router
@@ -47,6 +51,7 @@ class Desk:
 def desk_of(
     opportunities: Opportunities,
     orphans: Collection,
+    dismissals: Collection,
     hints: Hints,
     reports: Reports,
     timing: Timing,
@@ -62,6 +67,7 @@ def desk_of(
         vocabulary,
         Refolding(vocabulary, opportunities, timing, vault),
         Merging(orphans, collection, hints, reports, vocabulary, vault, sweep_seconds),
+        Dismissing(dismissals, orphans, vocabulary, sweep_seconds),
         twins,
         Waiting(collection, orphans, twins, credentials),
         collection,

@@ -19,7 +19,9 @@ from lendrail.runtime.http import Problem, authorised, reply, request_id, strict
 from lendrail.runtime.mongo import Collection, Document
 from lendrail.runtime.parameters import ONLY_KNOWN
 from lendrail.runtime.tokens import Caller
+from lendrail.status.desk.dismissing import Dismissal, Dismissing
 from lendrail.status.desk.merging import Merging
+from lendrail.status.desk.sought import Sought, sought
 from lendrail.status.desk.waiting import Waiting, listed
 
 OPERATE = Depends(authorised("operator"))
@@ -37,7 +39,9 @@ class Reason(Model):
     reason: SensitiveText
 
 
-def routes(waiting: Waiting, merging: Merging, opportunities: Collection, orphans: Collection) -> APIRouter:
+def routes(
+    waiting: Waiting, merging: Merging, dismissing: Dismissing, opportunities: Collection, orphans: Collection
+) -> APIRouter:
     router = APIRouter(prefix="/v1/desk", tags=["desk"], dependencies=[ONLY_KNOWN])
 
     @router.get("")
@@ -46,8 +50,26 @@ def routes(waiting: Waiting, merging: Merging, opportunities: Collection, orphan
         return reply(await waiting.overview(caller), headers=NO_STORE)
 
     @router.get("/orphans")
-    async def nobodys(caller: Caller = OPERATE) -> Response:
-        return reply(listed("orphans", await waiting.orphans(caller)), headers=NO_STORE)
+    async def nobodys(wanted: Annotated[Sought, Depends(sought)], caller: Caller = OPERATE) -> Response:
+        return reply(listed("orphans", await waiting.orphans(caller, wanted)), headers=NO_STORE)
+
+    @router.post("/orphans/dismiss")
+    async def dismiss_many(request: Request, caller: Caller = OPERATE) -> Response:
+        """Those that fit are nobody's: they leave the list together, and are heard all the same should theirs become
+        known.
+        """
+        told = checked(Dismissal, body := await strict_body(request))
+        wanted = waiting.nobodys(caller, told)
+        if told.dry_run:
+            return reply(await dismissing.count(wanted), headers=NO_STORE)
+        if told.reason is None:
+            raise Problem(422, "reason-missing", "State the reason; it is kept with who and when.")
+        once = once_of(request, caller, ["dismiss-many", body])
+        answer = await answered_before(dismissing.collection, once)
+        if answer is None:
+            actor = audit.by(caller, request_id(request))
+            answer = await dismissing.dismiss(actor, wanted, told, told.reason, once)
+        return reply(answer, headers=NO_STORE)
 
     @router.get("/disagreements")
     async def disagreements(caller: Caller = OPERATE) -> Response:

@@ -16,6 +16,7 @@ from lendrail.runtime.directory import Credentials, Mounted
 from lendrail.runtime.mongo import ASCENDING, Collection, Document
 from lendrail.runtime.tokens import Caller
 from lendrail.status.desk.merging import shown as orphan
+from lendrail.status.desk.sought import Sought
 from lendrail.status.desk.twins import Twins
 from lendrail.status.folding.noted import DISAGREEMENTS, UNMAPPED, told
 
@@ -25,6 +26,7 @@ MOST_COUNTED, MOST_READ = 10_000, 100_000
 """Calls that are counted one by one, and opportunities that are read for the list of words: one look must not wait for
 a million of them. Beyond that counts are at least so many.
 """
+ALL = Sought()
 Shown = dict[str, Any]
 _TEXT: Document = {"$type": "string"}
 
@@ -43,7 +45,9 @@ class Waiting:
         word, since = f"{UNMAPPED}.word", f"{DISAGREEMENTS}.since"
         await create([*whose, (word, ASCENDING)], partialFilterExpression={word: _TEXT})
         await create([*whose, (since, ASCENDING)], partialFilterExpression={since: {"$type": "date"}})
-        await self._orphans.create_index([("tenant", ASCENDING), ("received_at", ASCENDING)])
+        proven = [("tenant", ASCENDING), ("dismissed", ASCENDING), ("verified", ASCENDING)]
+        for listed_by in (whose[:1], proven):
+            await self._orphans.create_index([*listed_by, ("received_at", ASCENDING)])
 
     async def words(self, caller: Caller, *, all_tenants: bool = False) -> list[Shown]:
         """Partner and word, on how many opportunities, and since when."""
@@ -69,8 +73,8 @@ class Waiting:
             for each in found
         ]
 
-    async def orphans(self, caller: Caller) -> list[Shown]:
-        found = self._orphans.find(self.nobodys(caller), {"body": 0, "audit": 0}).sort("received_at", ASCENDING)
+    async def orphans(self, caller: Caller, sought: Sought = ALL) -> list[Shown]:
+        found = self._orphans.find(self.nobodys(caller, sought), {"body": 0, "audit": 0}).sort("received_at", ASCENDING)
         now = utc_now()
         return [orphan(each, _age(each["received_at"], now)) async for each in found.limit(MOST + 1)]
 
@@ -107,8 +111,8 @@ class Waiting:
     async def orphan(self, caller: Caller, call: str) -> Document | None:
         return await self._orphans.find_one({**self._mine(caller), "_id": call})
 
-    def nobodys(self, caller: Caller) -> Document:
-        return self._mine(caller) | {"dismissed": {"$exists": False}}
+    def nobodys(self, caller: Caller, sought: Sought = ALL) -> Document:
+        return self._mine(caller) | sought.where() | {"dismissed": {"$exists": False}}
 
     def _mine(self, caller: Caller) -> Document:
         """An entry of a feed says no mode; its account does."""
