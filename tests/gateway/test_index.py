@@ -17,7 +17,8 @@ from tests.gateway.listing import CALLER, Room, at, room, seen, updated, validat
 
 from lendrail.contracts.terms import Reference, Status
 from lendrail.gateway.lists.asked import Asked
-from lendrail.gateway.lists.search import Question, entries_of_opportunities, entry_of_application
+from lendrail.gateway.lists.search import FORM, Question, entries_of_opportunities, entry_of_application
+from lendrail.gateway.reads import Reader
 from lendrail.runtime.http import Problem
 from lendrail.runtime.mongo import Document
 from lendrail.runtime.tokens import Caller
@@ -110,6 +111,43 @@ def test_order_and_repetition_of_facts_do_not_matter(mongo: str, data: st.DataOb
             assert stable(await made.listed_opportunities.of([application])) == expected
 
     asyncio.run(scenario())
+
+
+ORIGIN = ("source", "partner_time", "status_received_at", "observed_at", "age_seconds", "next_check_at")
+
+
+async def test_a_listed_status_says_of_its_origin_what_the_application_says(lists: Room) -> None:
+    application = await lists.receive()
+    lost = {"partner_time": at(400), "status_received_at": at(700), "next_check_at": at(90_000), "source": "webhook"}
+    await lists.hear(
+        validated(application, FIRST, SECOND), updated(application, FIRST, 2, Status.OUTCOME_UNKNOWN, **lost)
+    )
+    listed = (await lists.lists.opportunities(CALLER, Asked(Question()))).items
+    (document,) = await lists.applications.heads([application])
+    reader = Reader(lists.applications, lists.facts, lists.vault, lambda: at(60_000))
+    seen = (await reader.view(document)).opportunities
+    told = {each.partner: [getattr(each, name) for name in ORIGIN] for each in listed}
+    assert told == {each.partner: [getattr(each, name) for name in ORIGIN] for each in seen}
+    assert told[FIRST] == ["webhook", at(400), at(700), at(2000), 58, at(90_000)]
+    assert told[SECOND] == ["validation", None, None, make.NOW, 60, None]
+
+
+async def test_an_entry_of_an_older_release_says_less_until_it_is_made_anew(lists: Room) -> None:
+    application = await lists.receive()
+    await lists.hear(validated(application, FIRST), updated(application, FIRST, 2, Status.APPROVED))
+
+    async def shown() -> tuple[str | None, int]:
+        (entry,) = (await lists.lists.opportunities(CALLER, Asked(Question()))).items
+        return entry.source, entry.age_seconds
+
+    assert await shown() == ("fetch", 58)
+    older = {"$set": {"form": FORM - 1, "origin.source": "ack"}}  # it leaves alone what it does not know
+    await lists.listed_opportunities.collection.update_many({}, older)
+    assert await shown() == (None, 58)
+    await lists.listed_opportunities.collection.update_many({}, {"$unset": {"origin": ""}})
+    assert await shown() == (None, 58)
+    await lists.sweep.all()
+    assert await shown() == ("fetch", 58)
 
 
 async def test_a_writer_that_saw_less_does_not_win(lists: Room) -> None:

@@ -45,6 +45,9 @@ async def test_what_is_said_on_kafka_is_found_by_its_owner(
     (shown,) = found.json()["items"]
     assert (shown["opportunityId"], shown["applicationId"]) == (str(opportunity), application)
     assert (shown["kind"], shown["partnerId"], shown["status"]) == ("lender", lead, "approved")
+    (of_application,) = (await caller.get(f"/v1/applications/{application}")).json()["opportunities"]
+    assert (shown["source"], shown["observedAt"]) == (of_application["source"], of_application["observedAt"])
+    assert 0 <= of_application["ageSeconds"] - shown["ageSeconds"] < 60
     assert found.headers["cache-control"] == "no-store"
     for kind in ("applications", "opportunities"):
         of_time = (await caller.get(f"/v1/{kind}", params=here | {"changedFrom": "2026-03-02T10:30:00Z"})).json()

@@ -78,11 +78,17 @@ def test_the_newest_version_wins_even_when_its_clock_is_behind(order: list[int])
     assert shown.opportunities[0].status == Status.DECLINED
 
 
-def test_the_age_of_a_status_reaches_back_to_where_it_began() -> None:
+def test_a_status_is_as_old_as_what_was_last_heard_of_it() -> None:
+    """Since when it stands so is another question."""
     facts = [update(1, Status.SUBMITTED), update(2, Status.IN_REVIEW), update(3, Status.IN_REVIEW)]
     (shown,) = view(RECEIVED, facts, NOW).opportunities
     assert (shown.status_since, shown.observed_at) == (at(20), at(30))
-    assert shown.age_seconds == 3600 - 20
+    assert shown.age_seconds == 3600 - 30
+    (named,) = view(RECEIVED, [validated(second=False)], NOW).opportunities
+    assert (named.observed_at, named.age_seconds) == (at(1), 3600 - 1)
+    assert view(RECEIVED, facts, at(29)).opportunities[0].age_seconds == 0, (
+        "whose clock was ahead is no news from later"
+    )
 
 
 def test_ineligible_partners_are_shown_with_their_reasons() -> None:

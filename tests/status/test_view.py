@@ -155,6 +155,30 @@ async def test_every_status_says_whose_word_it_is_of_when_and_when_there_is_more
     assert [each.model_dump(mode="json", by_alias=True)["cause"] for each in await bench.told(deal.id)][-1]["hops"]
 
 
+async def test_a_status_is_as_old_as_the_last_look_that_found_it(bench: Bench, client: httpx.AsyncClient) -> None:
+    """In whole seconds, as everywhere."""
+    deal, now = Deal(), utc_now()
+    told_at = now - dt.timedelta(hours=5)
+    report = Report(status=Status.APPROVED, words="Approval Sent", partner_time=told_at)
+    await bench.deliver(deal.ack(report=report, asked_at=told_at))
+
+    async def seen() -> tuple[str, int]:
+        body = (await client.get(f"/v1/opportunities/{deal.id}", headers=READER)).json()
+        age = body["ageSeconds"]
+        assert isinstance(age, int)
+        assert abs((utc_now() - dt.datetime.fromisoformat(body["seenAt"])).total_seconds() - age) < 5
+        return body["observedAt"], round(age / 3600)
+
+    observed, hours = await seen()
+    assert (dt.datetime.fromisoformat(observed), hours) == (told_at, 5)
+    look = {"fetch.seen_at": now - dt.timedelta(hours=2)}
+    await bench.opportunities.update_one({"_id": str(deal.id)}, {"$set": look})
+    assert await seen() == (observed, 2), "it was looked at, and nothing was new"
+    then = {"asOf": (now - dt.timedelta(hours=1)).isoformat()}
+    body = (await client.get(f"/v1/opportunities/{deal.id}", headers=READER, params=then)).json()
+    assert body["ageSeconds"] == 4 * 3600
+
+
 async def test_what_happened_when_and_what_we_knew_when(bench: Bench, client: httpx.AsyncClient) -> None:
     deal, address = Deal(), "/v1/opportunities/{}"
     offer = Offer(id="base", amount=Money.model_validate({"amount": "30000", "currency": "USD"}))

@@ -85,9 +85,9 @@ class OpportunityView(Model):
     status: Status
     status_since: Time
     age_seconds: int
-    """Age of the status now, in seconds."""
+    """Seconds since `observed_at`; see `lendrail.contracts.age`."""
     observed_at: Time
-    """When somebody last looked, or was told."""
+    """When somebody looked, or was told, as far as that was told to us: not of looks that bring nothing new."""
     source: str
     partner_id: str | None = None
     partner_words: str | None = None
@@ -127,6 +127,7 @@ class OpportunityView(Model):
     """Since when nobody knows whether the partner has it; `plan` says how that will be settled."""
     plan: Plan | None = None
     next_check_at: Time | None = None
+    """When `plan` goes on, or a registry is asked again. Of the next look at a partner only its own view knows."""
 
 
 class ApplicationSummary(Model):

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from lendrail.contracts.age import age_seconds
 from lendrail.contracts.application_validated import Check, Eligible, Ineligible
 from lendrail.contracts.offered import history, offered
 from lendrail.contracts.status_updated import StatusUpdated
@@ -250,7 +251,7 @@ def _named(fact: Fact, now: dt.datetime) -> Iterable[OpportunityView]:
             credential=each.credential,
             status=Status.INELIGIBLE if refused else Status.SUBMITTING,
             status_since=fact.time,
-            age_seconds=_age(fact.time, now),
+            age_seconds=age_seconds(fact.time, now),
             observed_at=fact.time,
             source="validation",
             reasons=each.reasons if isinstance(each, Ineligible) else (),
@@ -274,7 +275,7 @@ def _told(named: OpportunityView | None, versions: Sequence[StatusUpdated], now:
         kind=kind_of(partner),
         credential=newest.credential or (named.credential if named else None),
         status_since=since,
-        age_seconds=_age(since, now),
+        age_seconds=age_seconds(newest.observed_at, now),
         offers=offered(newest.offers, newest.opportunity_id),
         offer_history=history(newest.offer_history, newest.opportunity_id),
         made=newest.offers,
@@ -288,7 +289,3 @@ def kind_of(partner: str | None) -> Kind:
     """A partner that is no longer in our table counts as a lender."""
     known = PARTNERS.get(partner or "")
     return known.kind if known else "lender"
-
-
-def _age(since: dt.datetime, now: dt.datetime) -> int:
-    return max(0, int((now - since).total_seconds()))

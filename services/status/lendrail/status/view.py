@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from lendrail.contracts.age import age_seconds
 from lendrail.contracts.event import decode
 from lendrail.contracts.offered import history, offered
 from lendrail.contracts.sensitive import Erased
@@ -118,7 +119,7 @@ def _shown(document: Document, key: Key) -> dict[str, Any]:
         **_told(known.state, newest.cause if newest else None, document),
         **({"nextCheckAt": next_check} if next_check else {}),
         "seenAt": seen,
-        "ageSeconds": round(max((utc_now() - seen).total_seconds(), 0), 3),
+        "ageSeconds": age_seconds(seen, utc_now()),
         "nextLook": _next_look(document),
         **_kept(document),
         **_disagreements(document),
@@ -140,7 +141,7 @@ async def _then(opportunities: Opportunities, document: Document, key: Key, aske
         **asked.shown,
         **({"version": version} if version is not None else {}),
         **_told(state, cause, document),
-        "ageSeconds": round(max((at - state.observed_at).total_seconds(), 0), 3),
+        "ageSeconds": age_seconds(state.observed_at, at),
         "observations": [_observed(each, document) for each in heard],
     }
 

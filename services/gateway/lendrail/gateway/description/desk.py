@@ -10,7 +10,8 @@ from lendrail.gateway.description.operations import KEY, OPERATOR, Operation
 _TEXT: Json = {"type": "string"}
 _TIME: Json = {"type": "string", "format": "date-time"}
 _REASON: Json = RESUMING["properties"]["reason"]
-_AGED: Json = {"since": _TIME, "ageSeconds": {"type": "number"}}
+_AGE: Json = {"type": "integer", "description": "For how long it has been there."}
+_AGED: Json = {"since": _TIME, "ageSeconds": _AGE}
 _DEAL: Json = {
     "type": "object",
     "required": ["opportunityId", "applicationId", "partner", "credential", "status"],
@@ -89,7 +90,7 @@ _ORPHANS: Json = _list(
         "proven": _PROVEN,
         "keys": {"type": "object", "description": "Of a file's row: what it names its deal by."},
         "receivedAt": _TIME,
-        "ageSeconds": {"type": "number"},
+        "ageSeconds": _AGE,
     },
 )
 _SIDE: Json = {

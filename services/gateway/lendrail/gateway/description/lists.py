@@ -30,7 +30,10 @@ LISTS: dict[tuple[str, str], Operation] = {
     ),
     ("get", "/v1/opportunities"): Operation(
         "List opportunities, or search them",
-        f"{_ORDER} An opportunity is one application at one partner.",
+        f"{_ORDER} An opportunity is one application at one partner. Of its status each entry says what its own view "
+        "says, under the same names. But lists do not hear of looks that bring nothing new: `ageSeconds` counts from "
+        "`observedAt`, and `nextCheckAt` is there only where an outcome is unknown or a registry is waited for. When a "
+        "partner was looked at last and is looked at next is known to `GET /v1/opportunities/{id}`.",
         READ,
         answer="OpportunityPage",
         problems=_PROBLEMS,

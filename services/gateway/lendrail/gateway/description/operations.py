@@ -98,7 +98,9 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("get", "/v1/applications/{id}"): Operation(
         "Show an application",
         "Status, whole timeline, and every opportunity with its offers, decline reasons and missing information. "
-        "Where a partner has a link for an offer, `linkPath` says where those who may accept offers get it.",
+        "Where a partner has a link for an offer, `linkPath` says where those who may accept offers get it. "
+        "`ageSeconds` of an opportunity counts from `observedAt`: looks that bring nothing new are known to "
+        "`GET /v1/opportunities/{id}` only, and so is when a partner is looked at next.",
         READ,
         answer="ApplicationView",
         problems=("401", "403", "404", "503"),

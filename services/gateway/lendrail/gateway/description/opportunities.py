@@ -81,7 +81,8 @@ OPPORTUNITY: dict[tuple[str, str], Operation] = {
     ("get", "/v1/opportunities/{id}"): Operation(
         "Show an opportunity with its observations; now, or at a time",
         "Whose word the status is (`source`), the partner's own time (`partnerTime`), when it reached us "
-        "(`statusReceivedAt`), how old it is (`ageSeconds`) and when there may be more (`nextCheckAt`). `cause` says "
+        "(`statusReceivedAt`), how many seconds ago it was last known to be so (`ageSeconds`, since `seenAt`: also by "
+        "a look that brought nothing new) and when there may be more (`nextCheckAt`). `cause` says "
         "what made this version (channel, the partner's id of its event) and how many milliseconds each stretch of "
         "its way took: `partner`, `received`, `asked`, `heard`, `told`. `offerHistory` holds the first and the newest "
         "form of each offer. Where a person set the status, `partnerStatus` is what the partner's words alone would "

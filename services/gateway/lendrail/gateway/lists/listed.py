@@ -27,8 +27,22 @@ class OpportunityEntry(Model):
     credential: str | None = None
     status: Status
     status_since: Time
+    source: str | None = None
+    """How it became known. This, and the times that follow from it, are absent where an entry is of an older release
+    and was not made anew yet.
+    """
+    partner_time: Time | None = None
+    """The partner's own time of what it says."""
+    status_received_at: Time | None = None
+    """When that reached us."""
     observed_at: Time
-    """When somebody last looked, or was told."""
+    """When somebody looked, or was told, as far as that was told to us: not of looks that bring nothing new."""
+    age_seconds: int
+    """Seconds since `observed_at`."""
+    next_check_at: Time | None = None
+    """When an outcome that nobody knows is looked after, or a registry is asked again. Of the next look at a partner
+    only the opportunity's own view knows.
+    """
     partner_id: str | None = None
     mode: Mode
     received_at: Time

@@ -15,13 +15,14 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Depends, FastAPI, Request, Response
 
+from lendrail.contracts.age import age_seconds
 from lendrail.contracts.terms import Reference, Status
 from lendrail.gateway.lists.asked import OF_APPLICATIONS, OF_OPPORTUNITIES, Asked, Filter, read
 from lendrail.gateway.lists.index import Index
 from lendrail.gateway.lists.indexer import Indexer
 from lendrail.gateway.lists.listed import ApplicationEntry, ApplicationPage, OpportunityEntry, OpportunityPage
 from lendrail.gateway.lists.paging import Place, place_of, token_of
-from lendrail.gateway.lists.search import Question
+from lendrail.gateway.lists.search import FORM, Question
 from lendrail.gateway.store import soon, utc
 from lendrail.runtime.clock import utc_now
 from lendrail.runtime.http import authorised, reply
@@ -64,7 +65,8 @@ class Lists:
     async def opportunities(self, caller: Caller, asked: Asked) -> OpportunityPage:
         """Raises `Problem` 400 for a token of another list."""
         page = await self._page("opportunities", caller, asked)
-        items = tuple(_opportunity(entry) for entry in page.entries)
+        now = self._clock()
+        items = tuple(_opportunity(entry, now) for entry in page.entries)
         return OpportunityPage(items=items, next_page_token=page.token, changed_to=page.until)
 
     async def _page(self, kind: List, caller: Caller, asked: Asked) -> Page:
@@ -127,13 +129,16 @@ def _application(entry: Document) -> ApplicationEntry:
     return ApplicationEntry(application_id=uuid.UUID(entry["_id"]), revision=entry["revision"], **_common(entry))
 
 
-def _opportunity(entry: Document) -> OpportunityEntry:
+def _opportunity(entry: Document, now: dt.datetime) -> OpportunityEntry:
     named = {name: entry[name] for name in ("partner", "kind", "credential", "partner_id")}
+    origin = entry["origin"] if entry["form"] == FORM else {}
+    named |= {name: utc(told) if isinstance(told, dt.datetime) else told for name, told in origin.items()}
     return OpportunityEntry(
         opportunity_id=uuid.UUID(entry["_id"]),
         application_id=uuid.UUID(entry["application"]),
         status_since=utc(entry["since"]),
         observed_at=utc(entry["observed"]),
+        age_seconds=age_seconds(utc(entry["observed"]), now),
         **named,
         **_common(entry),
     )

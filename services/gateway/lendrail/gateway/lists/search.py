@@ -21,7 +21,7 @@ from lendrail.contracts.terms import Reference, Status
 from lendrail.gateway.shapes import ApplicationView, OpportunityView
 from lendrail.runtime.mongo import Document
 
-FORM = 1
+FORM = 2
 """Raised when entries are made in another way: the sweep then makes them all anew."""
 _EPOCH = dt.datetime.fromtimestamp(0, dt.UTC)
 
@@ -120,10 +120,17 @@ def _entry_of_opportunity(view: ApplicationView, of: OpportunityView, tenant: st
         "partner_id": of.partner_id,
         "since": _whole(of.status_since),
         "observed": _whole(of.observed_at),
+        "origin": _origin(of),
     }
     changed = max(times) if times else of.status_since
     entry = _entry(str(of.opportunity_id), view, tenant, of.status, changed, [_at(of)], more)
     return entry | {"keys": sorted({*entry["keys"], _key(application=str(view.application_id))})}
+
+
+def _origin(of: OpportunityView) -> Document:
+    """Whose word the status is, and its times."""
+    times = {name: getattr(of, name) for name in ("partner_time", "status_received_at", "next_check_at")}
+    return {"source": of.source} | {name: _whole(time) for name, time in times.items() if time is not None}
 
 
 def _entry(

@@ -8,10 +8,12 @@ Later calls with the same foreign id follow, unless that id is some other opport
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from typing import Any
 
 import structlog
 
+from lendrail.contracts.age import age_seconds
 from lendrail.contracts.sensitive import Erased, SensitiveText
 from lendrail.contracts.terms import Status
 from lendrail.runtime import audit, bodies
@@ -159,7 +161,7 @@ class Merging:
         return "look" if readable(document["partner"]) and document.get("partner_id") else "noted"
 
 
-def shown(call: Document, age_seconds: float) -> dict[str, Any]:
+def shown(call: Document, now: dt.datetime) -> dict[str, Any]:
     """For operators: the partner's word too, and of a file's row by what it names its deal; never a body."""
     told = {
         "id": call["_id"],
@@ -172,6 +174,6 @@ def shown(call: Document, age_seconds: float) -> dict[str, Any]:
         "keys": call.get("row_keys"),
         "proven": is_proven(call),
         "receivedAt": call["received_at"],
-        "ageSeconds": round(age_seconds, 3),
+        "ageSeconds": age_seconds(call["received_at"], now),
     }
     return {name: value for name, value in told.items() if value is not None}

@@ -10,6 +10,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lendrail.contracts.age import age_seconds
 from lendrail.contracts.terms import Mode, Status
 from lendrail.runtime.clock import utc_now
 from lendrail.runtime.directory import Credentials, Mounted
@@ -76,7 +77,7 @@ class Waiting:
     async def orphans(self, caller: Caller, sought: Sought = ALL) -> list[Shown]:
         found = self._orphans.find(self.nobodys(caller, sought), {"body": 0, "audit": 0}).sort("received_at", ASCENDING)
         now = utc_now()
-        return [orphan(each, _age(each["received_at"], now)) async for each in found.limit(MOST + 1)]
+        return [orphan(each, now) async for each in found.limit(MOST + 1)]
 
     async def disagreements(self, caller: Caller) -> list[Shown]:
         """Both sides: channel, status, the partner's word and times."""
@@ -148,8 +149,4 @@ def _named(document: Mapping[str, Any]) -> Shown:
 
 
 def _aged(since: dt.datetime) -> Shown:
-    return {"since": since, "ageSeconds": round(_age(since, utc_now()), 3)}
-
-
-def _age(since: dt.datetime, now: dt.datetime) -> float:
-    return max((now - since).total_seconds(), 0.0)
+    return {"since": since, "ageSeconds": age_seconds(since, utc_now())}
