@@ -135,26 +135,30 @@ class Opportunities:
         change = written(document, known, fresh, heard[-1], utc_now(), words)
         if change is None:
             return document
-        stages = self._stages(change, extra(first.subject, document, change.state, change.observations))
+        stages = self._stages(document or {}, change, extra(first.subject, document, change.state, change.observations))
+        as_read, is_new = {"_id": first.subject.id, "rev": known.rev}, document is None
         try:
-            matched = await self._group.update({"_id": first.subject.id, "rev": known.rev}, stages, upsert=True)
+            matched = await self._group.update(as_read, stages, upsert=is_new)
         except DuplicateKeyError:
             return None
         if matched and change.after.get(HELD) and await self.words(first.subject, observations) != words:
             return None
         return change.after if matched else None
 
-    def _stages(self, change: Written, extra: Mapping[str, Any]) -> list[Document]:
-        """Partners' words may begin with a dollar sign, which an aggregation would read as a path: hence `$literal`."""
-        after = change.after
-        plain = {name: {"$literal": after[name]} for name in after if name not in ("_id", "outbox", "sent")}
+    def _stages(self, before: Document, change: Written, extra: Mapping[str, Any]) -> list[Document]:
+        """What differs from what was read. Partners' words may begin with a dollar sign, which an aggregation would
+        read as a path: hence `$literal`.
+        """
+        news = {name: value for name, value in change.after.items() if name not in before or before[name] != value}
+        plain = {name: {"$literal": value} for name, value in news.items() if name not in ("_id", "outbox", "sent")}
         appended = {
             "observations": _append("$observations", [stored(each) for each in change.fresh]),
             "outbox": _append("$outbox", [record.stored() for record in change.records]),
             "sent": {"$ifNull": ["$sent", 0]},
         }
         pending = {"pending": {"$literal": self._named}} if change.records else {}
-        return [{"$set": {"pin_until": "$$REMOVE", **plain, **appended, **pending, **extra}}]
+        over = {} if "pin_until" in change.after else {"pin_until": "$$REMOVE"}
+        return [{"$set": {**over, **plain, **appended, **pending, **extra}}]
 
 
 def _newest(documents: Iterable[Document]) -> list[Document]:
