@@ -10,6 +10,7 @@ import json
 import uuid
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from lendrail.contracts.sensitive import SensitiveText
@@ -57,9 +58,13 @@ class Known:
     """
 
     def __init__(self, document: Document) -> None:
-        stored = document.get("observations", ())
-        self.ids = {each["id"] for each in stored}
-        self._taken = {dt.datetime.fromisoformat(each["at"]) for each in stored if each["source"] == SOURCE}
+        self._stored = document.get("observations", ())
+        self.ids = {each["id"] for each in self._stored}
+
+    @cached_property
+    def _taken(self) -> set[dt.datetime]:
+        """Moments that rows of files told of already."""
+        return {dt.datetime.fromisoformat(each["at"]) for each in self._stored if each["source"] == SOURCE}
 
     def place(self, event: Event, received: dt.datetime) -> dt.datetime:
         """When it was so, and never the very moment of another row: of two that state one time, the one that was

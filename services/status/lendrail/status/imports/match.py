@@ -13,9 +13,10 @@ from lendrail.status.imports.rows import Row
 
 EXTERNAL = "state.references.value"
 FIELDS = (
-    "application_id", "tenant", "mode", "partner", "credential", "opportunity_id", "status", "partner_id", "ours",
-    "former", "aliases", "state.references", "observations.id", "observations.source", "observations.at",
+    "application_id", "opportunity_id", "status", "partner_id", "ours", "former", "aliases", "state.references",
+    "observations.id", "observations.source", "observations.at",
 )  # fmt: skip
+"""Beside those by which it was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,11 @@ class Found:
     fault: str | None = None
 
 
+NOBODY = Found()
+Name = tuple[str, str]
+"""A kind of id and its value."""
+
+
 class Matcher:
     def __init__(self, opportunities: Collection) -> None:
         self._opportunities = opportunities
@@ -47,19 +53,21 @@ class Matcher:
 
     async def find(self, whose: Whose, rows: Sequence[Row]) -> list[Found]:
         """For each row, in their order."""
-        clauses = _clauses(whose, rows)
+        named = [ids_of(whose, row) for row in rows]
+        clauses = _clauses(named)
         if not clauses:
-            return [Found() for _ in rows]
+            return [NOBODY] * len(rows)
         about = {"tenant": whose.tenant, "mode": whose.mode, "partner": whose.partner, "credential": whose.credential}
         cursor = self._opportunities.find({"$or": [about | clause for clause in clauses]}, dict.fromkeys(FIELDS, 1))
-        known: dict[tuple[str, str], dict[str, Document]] = defaultdict(dict)
+        known: dict[Name, dict[str, Document]] = defaultdict(dict)
         for document in await cursor.to_list():
+            document |= about
             for name in _names(whose, document):
                 known[name][document["_id"]] = document
-        return [_one(whose, row, known) for row in rows]
+        return [_one(names, known) for names in named]
 
 
-def ids_of(whose: Whose, row: Row) -> list[tuple[str, str]]:
+def ids_of(whose: Whose, row: Row) -> list[Name]:
     """The ids of a row as opportunities are known by them."""
     found = []
     for kind, value in row.keys.items():
@@ -72,10 +80,10 @@ def ids_of(whose: Whose, row: Row) -> list[tuple[str, str]]:
 _AS = {"applicationId": "opportunityId"}
 
 
-def _clauses(whose: Whose, rows: Iterable[Row]) -> list[Document]:
+def _clauses(named: Iterable[Sequence[Name]]) -> list[Document]:
     wanted: dict[str, set[str]] = defaultdict(set)
-    for row in rows:
-        for kind, value in ids_of(whose, row):
+    for names in named:
+        for kind, value in names:
             wanted[kind].add(value)
     paths = {
         "opportunityId": ("_id",), "ourReference": ("ours",), "partnerId": ("partner_id", "former", "aliases"),
@@ -91,22 +99,23 @@ def _clauses(whose: Whose, rows: Iterable[Row]) -> list[Document]:
     ]
 
 
-def _names(whose: Whose, document: Document) -> Iterable[tuple[str, str]]:
+def _names(whose: Whose, document: Document) -> Iterable[Name]:
     yield "opportunityId", document["_id"]
     for value in document.get("ours", ()):
         yield "ourReference", value
-    for value in {document.get("partner_id"), *document.get("former", ()), *document.get("aliases", ())} - {None}:
-        yield "partnerId", value
+    for value in (document.get("partner_id"), *document.get("former", ()), *document.get("aliases", ())):
+        if value is not None:
+            yield "partnerId", value
     for each in document.get("state", {}).get("references", ()):
         if whose.reference_system in (None, each["system"]):
             yield "externalReference", each["value"]
 
 
-def _one(whose: Whose, row: Row, known: dict[tuple[str, str], dict[str, Document]]) -> Found:
+def _one(names: Iterable[Name], known: dict[Name, dict[str, Document]]) -> Found:
     """Of several ids all that are known must name the same; one that is known to several is settled by another."""
-    sets = [known[name] for name in ids_of(whose, row) if name in known]
+    sets = [known[name] for name in names if name in known]
     if not sets:
-        return Found()
+        return NOBODY
     common = set(sets[0]).intersection(*sets[1:])
     if len(common) == 1:
         (only,) = common
