@@ -54,6 +54,11 @@ class Measured:
     def rate(self) -> float:
         return self.rows / self.seconds
 
+    def share(self, other: Measured) -> str:
+        """Of what `other` does: by the clock, and for each second of processor time of all who took part."""
+        by_core = (self.rows / self.cpu) / (other.rows / other.cpu)
+        return f"{self.rate / other.rate:.3f} by the clock and {by_core:.3f} a core-second of {other.side}"
+
 
 @dataclass(frozen=True)
 class Moment:

@@ -87,6 +87,6 @@ def show(results: list[Told]) -> None:
     console.print(table)
     for told in results:
         sides = [each for each in (told.cells, told.alike) if each is not None]
-        shares = [f"{told.ours.rate / each.rate:.3f} of {each.side}" for each in sides]
+        shares = [told.ours.share(each) for each in sides]
         reached = "reached" if told.ours.rate >= AIM * (told.alike or told.cells).rate else "missed"
         console.print(f"{told.ours.file}: {', '.join(shares)} (aim {AIM} of what is comparable: {reached})")

@@ -41,7 +41,7 @@ def run(count: int) -> None:
         bare = found.bare("a lender's whole book", content)
     console.print(f"{told.rows} rows, {len(content) / 1e6:.0f} MB: {told.counts}")
     console.print(
-        f"{told.seconds:.0f} s, {told.rate:.0f} rows a second, {told.rate / bare.rate:.2f} of csv + bulk insert "
+        f"{told.seconds:.0f} s, {told.rate:.0f} rows a second, {told.share(bare)} "
         f"({bare.rate:.0f}); CPU {told.cpu / told.rows * 1e6:.0f} µs a row against {bare.cpu / bare.rows * 1e6:.0f}"
     )
     console.print(f"peak memory: service {told.service_mb:.0f} MB, reader {told.reader_mb:.0f} MB; {_growth(moments)}")
