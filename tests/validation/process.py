@@ -46,6 +46,10 @@ class Process:
             if process.returncode is None:
                 await _end(process)
 
+    async def says(self, words: str) -> bool:
+        """Whether its log does."""
+        return words in self._log.read_text()
+
     async def killed_at(self, label: str) -> None:
         """One process that passes this point and is no more."""
         async with self.running(LENDRAIL_FAULT_AT=label) as process:

@@ -29,6 +29,7 @@ from pymongo.errors import (
 from pymongo.errors import DuplicateKeyError as DuplicateKeyError  # services catch it from here
 from pymongo.read_concern import ReadConcern
 
+from lendrail.runtime import waits
 from lendrail.runtime.faults import named, point
 from lendrail.runtime.settings import Stores
 
@@ -36,6 +37,7 @@ Document = dict[str, Any]
 Collection = AsyncCollection[Document]
 P = ParamSpec("P")
 T = TypeVar("T")
+waits.install()
 
 OUTAGES = (
     ConnectionFailure,
