@@ -13,11 +13,13 @@ from typing import Any
 from lendrail.contracts.terms import attempt_id, opportunity_id
 from lendrail.local.accounts import ACCOUNTS, AUDIT_MAIL
 from lendrail.local.hooks import Receiver
-from proofs.matrix.ways import BLIND, BY_REFERENCE, Way
+from proofs.matrix.ways import BLIND, BY_REFERENCE, REGISTRY, Way
 
 CREDENTIALS = {each.partner: each.credential for each in ACCOUNTS if each.credential != AUDIT_MAIL}
 GENERATIONS = range(1, 5)
 """A later one is a new permission to send; here nobody gives any, so any of them counts."""
+TELLING_PARKED = "finance-parked"
+"""A flag of the registry's opportunity: it stays cleared, and nobody knows whether the money was told there."""
 View = Mapping[str, Any]
 Ledgers = Mapping[str, Mapping[str, Any]]
 
@@ -66,6 +68,8 @@ def unknown(partner: str, deal: Mapping[str, Any]) -> bool:
     """Whether it ended without anybody knowing all: parked for a person, or taken under an id that was lost."""
     if partner == BY_REFERENCE:
         return deal.get("status") == "submitted" and "partner-id-unknown" in deal.get("flags", ())
+    if partner == REGISTRY and TELLING_PARKED in deal.get("flags", ()):
+        return True
     return deal.get("status") == "outcome-unknown" and deal.get("plan") == "person"
 
 
@@ -100,7 +104,7 @@ def _kept(way: Way, view: View, ledgers: Ledgers) -> Iterator[str]:
     found = opportunities(view)
     for partner, name in way.once:
         count = _count(view["applicationId"], partner, name, ledgers[partner])
-        parked = partner == BLIND and unknown(partner, found.get(partner, {}))
+        parked = (partner == BLIND or name == "financings") and unknown(partner, found.get(partner, {}))
         if count != 1 and not (parked and count == 0):
             yield f"{partner} has it {count} times in its {name}"
 

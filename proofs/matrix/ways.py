@@ -61,7 +61,8 @@ WAYS = {
     ),
     "C": Way(
         name="C",
-        what="the registry has it once and was told of the money once; shown as financed there",
+        what="the registry has it once and was told of the money once, shown as financed there; or told at most once "
+        "and parked, where nobody can know whether that call left",
         ends={KEYED: "funded", REGISTRY: "funded"},
         once=((KEYED, "leads"), (REGISTRY, "leads"), (REGISTRY, "financings")),
         pays=True,

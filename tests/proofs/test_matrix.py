@@ -134,7 +134,8 @@ def test_parked_is_right_only_where_a_call_may_be_struck_and_never_twice(spoil: 
     assert (problems(WAYS["E"], view, ledgers, told, may_be_unknown=True) == []) == good
 
 
-def test_money_is_counted_by_the_papers_of_the_registration() -> None:
+def paid_out() -> tuple[dict[str, Any], dict[str, Any], list[Told]]:
+    """An application that the registry cleared and a lender paid out."""
     lender, registry = references(APPLICATION, "reference-partner").pop(), references(APPLICATION, "monetago").pop()
     deals: list[dict[str, Any]] = [
         {"partner": name, "opportunityId": name, "status": "funded", "flags": []}
@@ -147,11 +148,29 @@ def test_money_is_counted_by_the_papers_of_the_registration() -> None:
         "reference-partner": {"leads": [{"reference": lender}]},
         "monetago": {"leads": leads, "financings": [{"fvrs": ["f-1"]}, {"fvrs": ["f-2"]}]},
     }
+    return view, ledgers, told
+
+
+def test_money_is_counted_by_the_papers_of_the_registration() -> None:
+    view, ledgers, told = paid_out()
     assert problems(WAYS["C"], view, ledgers, told, may_be_unknown=True) == []
     ledgers["monetago"]["financings"].append({"fvrs": ["f-1"]})
     assert problems(WAYS["C"], view, ledgers, told, may_be_unknown=True) == [
         "monetago has it 2 times in its financings"
     ]
+
+
+@pytest.mark.parametrize("may_be_unknown", [True, False])
+def test_that_the_registry_was_told_of_the_money_may_be_unknown_where_that_call_is_struck(may_be_unknown: bool) -> None:
+    view, ledgers, told = paid_out()
+    view["opportunities"][1] |= {"status": "approved", "flags": ["finance-parked"]}
+    told[1] = Told("n-1", APPLICATION, "monetago", 1, "approved", "x")
+    ledgers["monetago"]["financings"].clear()
+    assert ended(WAYS["C"], view)
+    found = problems(WAYS["C"], view, ledgers, told, may_be_unknown=may_be_unknown)
+    assert found == ([] if may_be_unknown else ["monetago is shown as approved, not funded"])
+    view["opportunities"][1]["flags"] = []
+    assert "monetago has it 0 times in its financings" in problems(WAYS["C"], view, ledgers, told, may_be_unknown=True)
 
 
 def test_unknown_is_right_only_where_a_call_can_be_struck() -> None:
