@@ -23,6 +23,7 @@ USERS: list[dict[str, Any]] = [
      "oauth": {"username": "iso@example.test", "password": "not-a-secret"},
      "settings": {"vocabulary": "current", "decisionDelayMs": 0}},
     {"user": "paced", "apiKey": "paced-test-key", "rateLimit": {"requests": 1, "seconds": 1}},
+    {"user": "counted", "apiKey": "counted-test-key"},
     {"user": "patient", "apiKey": "patient-test-key", "rateLimit": {"requests": 1, "seconds": 60}},
     {"user": "brief", "oauth": {"username": "brief@example.test", "password": "not-a-secret"},
      "settings": {"tokenSeconds": 1}},
