@@ -125,8 +125,8 @@ TAKING = (
         edits=(
             Edit(
                 file=f"{STATUS}/store.py",
-                search='{"_id": first.subject.id, "rev": known.rev}, stages, upsert=True',
-                replace='{"_id": first.subject.id}, stages, upsert=True',
+                search='as_read, is_new = {"_id": first.subject.id, "rev": known.rev}, document is None',
+                replace='as_read, is_new = {"_id": first.subject.id}, document is None',
             ),
         ),
         proofs=("tests/status/test_handlers.py::test_two_replicas_lose_nothing_to_one_another",),
