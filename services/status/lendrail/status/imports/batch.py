@@ -24,9 +24,10 @@ from lendrail.status.timing import Timing
 
 MOST_KEPT = 100_000
 """Rows of one file that name nobody; a file with more is hardly ours."""
-ROUND, ROUNDS = 100, 2
+ROUND, ROUNDS = 100, 4
 """Observations that are folded together, since that holds up everything else; and how many such rounds are under way:
-one is written and told while the other is folded.
+some are written and told while others are folded. Two often kept step with one another, and then nobody worked
+meanwhile.
 """
 GOOD = frozenset({"changed", "heard", "known", "erased"})
 
