@@ -78,6 +78,12 @@ def test_an_id_at_fault_is_not_made_up_for_by_another() -> None:
     assert (row.events, row.faults) == ((), (("formula", "opportunityId"),))
 
 
+@pytest.mark.parametrize("id", ["-xrh.PeClWfN", "+1-A", "@deal-7", "-"])
+def test_an_id_is_the_partners_own_and_may_begin_with_any_sign_but_that_of_a_formula(id: str) -> None:
+    (row,) = read(f"{HEADER}{id},approved,2026-03-01\n")
+    assert (row.keys, row.faults) == (({"partnerId": id}, ()) if id != "-" else ({}, (("id-unreadable", "partnerId"),)))
+
+
 def test_a_quote_that_is_never_closed_swallows_no_rows() -> None:
     """Also where a second one far behind it would close it."""
     lines = [f"A{n},approved,2026-03-01" for n in range(400)]

@@ -76,8 +76,10 @@ class Reader:
             events[-1] = Event(newest.name, newest.status, newest.words, newest.time, values)
         return Row(line, keys, tuple(events), tuple(faults))
 
-    def _cell(self, cells: Sequence[Cell], header: str | None) -> Cell:
-        """What stands there, without blanks around it; None where nothing does. Raises `Unfit`."""
+    def _cell(self, cells: Sequence[Cell], header: str | None, *, own: bool = False) -> Cell:
+        """What stands there, without blanks around it; None where nothing does. `own`: whoever writes it may begin it as
+        they like, save as a formula is saved. Raises `Unfit`.
+        """
         at = self._at.get(header) if header is not None else None
         value = cells[at] if at is not None else None
         if isinstance(value, float) and math.isnan(value):
@@ -85,7 +87,8 @@ class Reader:
         if not isinstance(value, str):
             return value
         value = value.strip()
-        if value[:1] in ("=", "@") or (value[:1] in ("+", "-") and not value[1:2].isdigit() and len(value) > 1):
+        signed = value[:1] == "@" or (value[:1] in ("+", "-") and not value[1:2].isdigit() and len(value) > 1)
+        if value[:1] == "=" or (signed and not own):
             raise Unfit("formula")
         return value or None
 
@@ -93,7 +96,7 @@ class Reader:
         found: dict[str, str] = {}
         for kind, header in self._keyed.items():
             try:
-                value = self._cell(cells, header)
+                value = self._cell(cells, header, own=True)
                 if value is not None:
                     found[kind] = identity(kind, value)
             except Unfit as unfit:
