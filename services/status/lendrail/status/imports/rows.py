@@ -77,8 +77,8 @@ class Reader:
         return Row(line, keys, tuple(events), tuple(faults))
 
     def _cell(self, cells: Sequence[Cell], header: str | None, *, own: bool = False) -> Cell:
-        """What stands there, without blanks around it; None where nothing does. `own`: whoever writes it may begin it as
-        they like, save as a formula is saved. Raises `Unfit`.
+        """What stands there, without blanks around it; None where nothing does. `own`: whoever writes it may begin it
+        as they like, save as a formula is saved. Raises `Unfit`.
         """
         at = self._at.get(header) if header is not None else None
         value = cells[at] if at is not None else None
