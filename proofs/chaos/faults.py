@@ -8,6 +8,7 @@ may go on, when a toxic or dial is off.
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import os
 import signal
 import time
@@ -53,7 +54,8 @@ class Faults:
         """Faults that were not made to their end. What they did may have been felt all the same."""
         self.progress = Progress(ground)
         self._ground, self._told = ground, told
-        self._began = time.monotonic()
+        self.start, self._began = dt.datetime.now(dt.UTC), time.monotonic()
+        """One moment by both clocks: the clock of the run counts from it."""
         self._locks: dict[tuple[bool, str], asyncio.Lock] = defaultdict(asyncio.Lock)
         self._measures: set[asyncio.Task[None]] = set()
         self._ill: set[str] = set()
@@ -86,7 +88,7 @@ class Faults:
 
     async def carry(self, faults: Iterable[Fault]) -> None:
         """Make each at its time; returns when the last has ended and its progress was measured."""
-        self._began = time.monotonic()
+        self.start, self._began = dt.datetime.now(dt.UTC), time.monotonic()
         async with asyncio.TaskGroup() as group:
             for fault in faults:
                 group.create_task(self._one(fault))

@@ -106,7 +106,6 @@ class Run:
         try:
             async with Faults(ground) as faults:
                 state.made, state.begin, state.step = faults, time.monotonic(), "makes trouble"
-                start = dt.datetime.now(dt.UTC)
                 upstream = self._upstream(ground, state.begin + options.seconds)
                 state.clerk = bringing = self._clerk(ground, upstream, state.begin + options.seconds)
                 sending = asyncio.gather(
@@ -121,7 +120,7 @@ class Run:
                 state.step = "waits until it is quiet"
                 quiet = await self._quiet(ground)
             state.step = "reads the ledgers"
-            return replace(await self._read(ground, faults, start, begun), quiet=quiet)
+            return replace(await self._read(ground, faults, begun), quiet=quiet)
         finally:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
@@ -159,7 +158,7 @@ class Run:
             await asyncio.sleep(1)
         return False
 
-    async def _read(self, ground: Ground, faults: Faults, start: dt.datetime, begun: float) -> Result:
+    async def _read(self, ground: Ground, faults: Faults, begun: float) -> Result:
         upstream, bringing = self.state.upstream, self.state.clerk
         assert upstream is not None
         assert bringing is not None
@@ -169,7 +168,7 @@ class Run:
                 books=await books.read(ground.sandbox, ledger.accepted),
                 calls=await asyncio.to_thread(ground.proxy.calls),
                 truth=await truth.read(ground.kafka.bootstrap),
-                found=evidence((*faults.carried, *faults.spoilt), start, DEADLINE_SECONDS),
+                found=evidence((*faults.carried, *faults.spoilt), faults.start, DEADLINE_SECONDS),
                 attempts=await asyncio.to_thread(ledgers.attempts, ground.mongo.url),
             )
             views = await ledgers.views(rest, ledger.accepted)
@@ -181,8 +180,8 @@ class Run:
             await rest.close()
         accepted = ledgers.with_lives(ledger.accepted, ledger.acted, shown)
         kept: dict[str, Any] = {"carried": faults.carried, "spoilt": faults.spoilt, "taken": found.books.taken}
-        self._keep(**kept, shown=shown, filed=filed, start=start)
-        freezes = _freezes(faults.carried, start)
+        self._keep(**kept, shown=shown, filed=filed, start=faults.start)
+        freezes = _freezes(faults.carried, faults.start)
         verdict = judge(accepted, found.books.taken, notices, shown, sent=ledger.sent, freezes=freezes, filed=filed)
         return Result(
             verdict=replace(verdict, calls=found.sends.calls, touched=found.sends.touched, superseded=superseded),
