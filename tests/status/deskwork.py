@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
 import httpx
+import pytest
 from fastapi import FastAPI
 from joserfc.jwk import KeySet
 from tests import support
@@ -95,3 +96,16 @@ def call(deal: Deal, status: str, foreign_id: str, **more: Any) -> PartnerWebhoo
 
 def use(partner: Partner, setitem: Callable[..., None]) -> None:
     setitem(PARTNERS, PARTNER, partner)
+
+
+@pytest.fixture
+def reports_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The partner of the bench tells its word with its call."""
+    use(reporting(), monkeypatch.setitem)
+
+
+@pytest.fixture
+async def operator(bench: Bench) -> AsyncIterator[Operator]:
+    operator = Operator(bench)
+    yield operator
+    await operator.client.aclose()

@@ -2,7 +2,6 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -11,7 +10,9 @@ from tests import make, support
 from tests.forgotten import traces
 from tests.status.bench import PARTNER, Bench, Deal
 from tests.status.conftest import MakeBench
-from tests.status.deskwork import REASON, WORD, Operator, call, desk_of, reporting, unknown, use
+from tests.status.deskwork import REASON, WORD, Operator, call, desk_of, unknown
+from tests.status.deskwork import operator as operator
+from tests.status.deskwork import reports_by_itself as reports_by_itself
 from tests.status.reading import bearer
 
 from lendrail.contracts.terms import Reference, Report, Status
@@ -22,20 +23,8 @@ from lendrail.runtime.forgetting import Forgetting
 from lendrail.status.desk.twins import MOST_ALIKE
 from lendrail.status.forget import Forgetter
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("reports_by_itself")]
 LISTS = ("words", "orphans", "disagreements", "duplicates")
-
-
-@pytest.fixture(autouse=True)
-def _reports(monkeypatch: pytest.MonkeyPatch) -> None:
-    use(reporting(), monkeypatch.setitem)
-
-
-@pytest.fixture
-async def operator(bench: Bench) -> AsyncIterator[Operator]:
-    operator = Operator(bench)
-    yield operator
-    await operator.client.aclose()
 
 
 async def merge(operator: Operator, orphan: str, deal: Deal, key: str = "") -> Any:

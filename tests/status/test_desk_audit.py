@@ -7,16 +7,14 @@ import httpx
 import pytest
 from tests import support
 from tests.status.bench import PARTNER, Bench, Deal
-from tests.status.deskwork import REASON, WORD, application, call, desk_of, reporting, unknown, use
+from tests.status.deskwork import REASON, WORD, application, call, desk_of, unknown
+from tests.status.deskwork import reports_by_itself as reports_by_itself
 from tests.status.reading import bearer
 
 from lendrail.runtime.mongo import Collection, Document
 from lendrail.status.desk import correcting
 
-
-@pytest.fixture(autouse=True)
-def _reports(monkeypatch: pytest.MonkeyPatch) -> None:
-    use(reporting(), monkeypatch.setitem)
+pytestmark = pytest.mark.usefixtures("reports_by_itself")
 
 
 class Person:

@@ -5,14 +5,16 @@ takes what he means and no more.
 import asyncio
 import datetime as dt
 import uuid
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 from tests import support
 from tests.status.bench import PARTNER, Bench, Deal
 from tests.status.conftest import MakeBench
-from tests.status.deskwork import REASON, Operator, call, desk_of, reporting, use
+from tests.status.deskwork import REASON, Operator, call, desk_of
+from tests.status.deskwork import operator as operator
+from tests.status.deskwork import reports_by_itself as reports_by_itself
 
 from lendrail.contracts.terms import Status
 from lendrail.runtime.audit_chain import Chain
@@ -21,20 +23,8 @@ from lendrail.runtime.clock import utc_now
 from lendrail.runtime.mongo import Collection, Document
 from lendrail.status.desk import dismissing
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("reports_by_itself")]
 HOUR = dt.timedelta(hours=1)
-
-
-@pytest.fixture(autouse=True)
-def _reports(monkeypatch: pytest.MonkeyPatch) -> None:
-    use(reporting(), monkeypatch.setitem)
-
-
-@pytest.fixture
-async def operator(bench: Bench) -> AsyncIterator[Operator]:
-    operator = Operator(bench)
-    yield operator
-    await operator.client.aclose()
 
 
 def dismissals(bench: Bench) -> Collection:

@@ -1,7 +1,6 @@
 """Unmapped words at the desk, on a real MongoDB: shown, mapped once, folded again, taken back."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -9,19 +8,13 @@ from tests import support
 from tests.status.bench import PARTNER, Bench, Deal
 from tests.status.conftest import MakeBench
 from tests.status.deskwork import REASON, WORD, Operator, desk_of, unknown
+from tests.status.deskwork import operator as operator
 
 from lendrail.contracts.terms import Report, Status
 from lendrail.partners import PARTNERS
 from lendrail.runtime.tasks import end
 
 pytestmark = pytest.mark.asyncio
-
-
-@pytest.fixture
-async def operator(bench: Bench) -> AsyncIterator[Operator]:
-    operator = Operator(bench)
-    yield operator
-    await operator.client.aclose()
 
 
 async def folded(bench: Bench, operator: Operator, mapping: str) -> dict[str, Any]:
