@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from pymongo import AsyncMongoClient, WriteConcern
 from pymongo.read_concern import ReadConcern
 from tests import make
@@ -169,3 +170,9 @@ async def room(mongo: str, prefix: str, now: dt.datetime = make.NOW) -> AsyncIte
         for name in ("gateway", "keys"):
             await client.drop_database(prefix + name)
         await client.close()
+
+
+@pytest.fixture
+async def lists(mongo: str, database_prefix: str) -> AsyncIterator[Room]:
+    async with room(mongo, database_prefix, now=at(60_000)) as made:
+        yield made
